@@ -1,0 +1,16 @@
+export type { ChromiumOptions } from './chromium.js';
+export { CONFIG_KEYS, type ConfigKey, type RenderConfig } from './config-schema.js';
+export type { DisplayCounts } from './display-text.js';
+export { BUNDLED_FAMILIES } from './fonts.js';
+export { VISUAL_TOKEN_CELL_PX } from './grid.js';
+export { loadRenderConfig, parseOverrides } from './load-config.js';
+export { DEFAULT_PRESET, PRESETS } from './presets.js';
+export { allowedValues, parseRenderConfig, renderConfigId } from './render-config.js';
+export {
+  DocumentRendering,
+  type LineBox,
+  type RenderedPage,
+  type RendererFingerprint,
+  type RenderOptions,
+  type RenderSummary,
+} from './renderer.js';

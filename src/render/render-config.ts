@@ -1,0 +1,284 @@
+/** Parses and checks a render config; every message names key, value and allowed range. */
+
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
+import {
+  type Alignment,
+  CONFIG_KEYS,
+  type ConfigKey,
+  type KeySpec,
+  type LineBreaking,
+  PAPER_SIZES_PT,
+  type RenderConfig,
+} from './config-schema.js';
+import { VISUAL_TOKEN_CELL_PX } from './grid.js';
+
+export type RawRenderConfig = Partial<Record<ConfigKey, unknown>>;
+
+const DEFAULT_FONT_FAMILY = 'DejaVu Sans';
+
+/**
+ * @param raw a parsed JSON object with the keys of {@link CONFIG_KEYS}
+ * @param baseDir folder that a relative `font-path` starts from
+ * @throws {GlyphpressError} GP_CONFIG_UNKNOWN_KEY, GP_CONFIG_VALUE, GP_CONFIG_CONFLICT
+ */
+export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): RenderConfig {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    throw new GlyphpressError('GP_CONFIG_SYNTAX', {
+      message: `Expected the render config to be a JSON object, got ${describe(raw)}`,
+      hint: 'Write {"dpi": 72, …}; `glyphpress render --help` lists the keys.',
+    });
+  }
+  const given = new Map(Object.entries(raw));
+  for (const [key, value] of given) checkKey(key, value);
+
+  const get = <T>(key: ConfigKey, fallback: T): T =>
+    given.has(key) ? (given.get(key) as T) : fallback;
+  const [pageWidthPt, pageHeightPt] = toPageSize(get<unknown>('page-size', 'A4'));
+  const fontSizePt = get('font-size', 9);
+  const fontPath = get<string | null>('font-path', null);
+  const newlineMarkup = get('newline-markup', '<br/>');
+  const config: RenderConfig = {
+    pageWidthPt,
+    pageHeightPt,
+    dpi: get('dpi', 72),
+    marginXPt: get('margin-x', 20),
+    marginYPt: get('margin-y', 20),
+    fontPath: fontPath === null ? null : path.resolve(baseDir, fontPath),
+    fontFamily: get('font-family', DEFAULT_FONT_FAMILY),
+    fontSizePt,
+    lineHeightPt: get('line-height', fontSizePt + 1),
+    fontColor: toHex(get('font-color', '#000000')),
+    alignment: get<Alignment>('alignment', 'JUSTIFY'),
+    horizontalScale: get('horizontal-scale', 1),
+    firstLineIndentPt: get('first-line-indent', 0),
+    leftIndentPt: get('left-indent', 0),
+    rightIndentPt: get('right-indent', 0),
+    spaceBeforePt: get('space-before', 0),
+    spaceAfterPt: get('space-after', 0),
+    borderWidthPt: get('border-width', 0),
+    borderPaddingPt: get('border-padding', 0),
+    paraBorderColor: toHex(get('para-border-color', '#FFFFFF')),
+    pageBgColor: toHex(get('page-bg-color', '#FFFFFF')),
+    paraBgColor: toHex(get('para-bg-color', '#FFFFFF')),
+    newlineMarkup,
+    autoCropWidth: get('auto-crop-width', false),
+    autoCropLastPage: get('auto-crop-last-page', false),
+    cropMultiplePx: get('crop-multiple', 1),
+    gridLock: get('grid-lock', false),
+    columns: get('columns', 1),
+    columnGapPt: get('column-gap', 8),
+    reflow: get('reflow', false),
+    lineBreaking: get<LineBreaking>('line-breaking', 'word'),
+    tabSize: get('tab-size', 4),
+    paragraphLines: get('paragraph-lines', isLineBreakMarkup(newlineMarkup) ? 1 : 30),
+  };
+  checkTogether(config, given.has('font-path') && given.has('font-family'));
+  return config;
+}
+
+/**
+ * A stable name for a config: equal settings give equal ids, wherever the config file lies. (What
+ * a font file holds is part of the renderer's fingerprint, not of this id.)
+ */
+export function renderConfigId(config: RenderConfig): string {
+  const portable = { ...config, fontPath: config.fontPath && path.basename(config.fontPath) };
+  const canonical = JSON.stringify(
+    Object.fromEntries(Object.entries(portable).sort(([a], [b]) => (a < b ? -1 : 1))),
+  );
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}
+
+/** `<br/>` in any of its spellings. */
+export function isLineBreakMarkup(markup: string): boolean {
+  return /^\s*<br\s*\/?>\s*$/i.test(markup);
+}
+
+export interface NewlineMark {
+  text: string;
+  /** `#rrggbb`, or null for the text colour. */
+  color: string | null;
+}
+
+/**
+ * The visible mark that replaces a line break, or null when breaks stay breaks. Understands what
+ * Glyph's configs hold: plain text, or text in one `<font color="…">` element.
+ */
+export function newlineMark(markup: string): NewlineMark | null {
+  if (isLineBreakMarkup(markup)) return null;
+  const font = /^<font\s+color="(#[0-9a-f]{3}|#[0-9a-f]{6})"\s*>([^<>]*)<\/font>$/i.exec(markup);
+  if (font) return { text: font[2]!, color: toHex(font[1]!) };
+  return { text: markup, color: null };
+}
+
+function checkKey(key: string, value: unknown): void {
+  const spec: KeySpec | undefined = Object.hasOwn(CONFIG_KEYS, key)
+    ? CONFIG_KEYS[key as ConfigKey]
+    : undefined;
+  if (!spec) {
+    throw new GlyphpressError('GP_CONFIG_UNKNOWN_KEY', {
+      message: `Unknown key "${key}" in the render config`,
+      hint: `Known keys: ${Object.keys(CONFIG_KEYS).join(', ')}.`,
+      details: { key, value },
+    });
+  }
+  const allowed = allowedValues(spec);
+  if (!fits(spec, key, value)) throw badValue(key, value, allowed, spec.about);
+}
+
+function fits({ form }: KeySpec, key: string, value: unknown): boolean {
+  switch (form.kind) {
+    case 'number':
+      return (
+        typeof value === 'number' &&
+        value >= form.min &&
+        value <= form.max &&
+        (!form.integer || Number.isInteger(value))
+      );
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'choice':
+      return typeof value === 'string' && form.values.includes(value);
+    case 'color':
+      return typeof value === 'string' && /^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(value);
+    case 'string':
+      return (
+        typeof value === 'string' &&
+        value.length > 0 &&
+        value.length <= form.maxLength &&
+        (key !== 'newline-markup' || isDrawableMarkup(value))
+      );
+    case 'page-size': {
+      const size = readPageSize(value);
+      return size !== null && size.every((side) => side >= form.minPt && side <= form.maxPt);
+    }
+  }
+}
+
+/** A markup is a line break, plain text, or one <font> element: never other tags. */
+function isDrawableMarkup(markup: string): boolean {
+  if (isLineBreakMarkup(markup)) return true;
+  const mark = newlineMark(markup)!;
+  return !/[<>\n\r\f\v]/.test(mark.text) && mark.text.length > 0;
+}
+
+export function allowedValues({ form }: KeySpec): string {
+  switch (form.kind) {
+    case 'number':
+      return `${form.integer ? 'an integer' : 'a number'} from ${form.min} to ${form.max} (${form.unit})`;
+    case 'boolean':
+      return 'true or false';
+    case 'choice':
+      return form.values.join(', ');
+    case 'color':
+      return '#RGB or #RRGGBB';
+    case 'string':
+      return `a text of 1 to ${form.maxLength} characters`;
+    case 'page-size':
+      return `"width,height" with sides from ${form.minPt} to ${form.maxPt} pt, or ${Object.keys(PAPER_SIZES_PT).join(', ')}`;
+  }
+}
+
+function readPageSize(value: unknown): readonly [number, number] | null {
+  if (typeof value === 'string' && Object.hasOwn(PAPER_SIZES_PT, value))
+    return PAPER_SIZES_PT[value]!;
+  const sides =
+    typeof value === 'string'
+      ? value.split(',').map((side) => (side.trim() ? Number(side) : NaN))
+      : value;
+  if (!Array.isArray(sides) || sides.length !== 2) return null;
+  if (!sides.every((side) => typeof side === 'number' && Number.isFinite(side))) return null;
+  return [sides[0], sides[1]];
+}
+
+function toPageSize(value: unknown): readonly [number, number] {
+  return readPageSize(value)!;
+}
+
+function toHex(color: string): string {
+  const digits = color.slice(1).toLowerCase();
+  return `#${digits.length === 3 ? [...digits].map((d) => d + d).join('') : digits}`;
+}
+
+/** Rules that no single key can break (the invalid mixes that Glyph's sampling also excludes). */
+function checkTogether(config: RenderConfig, twoFonts: boolean): void {
+  const conflict = (keys: ConfigKey[], message: string, hint: string) =>
+    new GlyphpressError('GP_CONFIG_CONFLICT', { message, hint, details: { keys } });
+  if (twoFonts) {
+    throw conflict(
+      ['font-path', 'font-family'],
+      'font-path and font-family name two fonts',
+      'Keep one of them.',
+    );
+  }
+  if (config.lineHeightPt < config.fontSizePt) {
+    throw conflict(
+      ['line-height', 'font-size'],
+      `line-height ${config.lineHeightPt} is below font-size ${config.fontSizePt}: lines would overlap`,
+      `Set line-height to ${config.fontSizePt} or more.`,
+    );
+  }
+  const columnPt =
+    (config.pageWidthPt - 2 * config.marginXPt - (config.columns - 1) * config.columnGapPt) /
+      config.columns -
+    config.leftIndentPt -
+    config.rightIndentPt;
+  if (columnPt < 2 * config.fontSizePt) {
+    throw conflict(
+      [
+        'page-size',
+        'margin-x',
+        'columns',
+        'column-gap',
+        'left-indent',
+        'right-indent',
+        'font-size',
+      ],
+      `Only ${columnPt.toFixed(1)} pt are left for a line of ${config.fontSizePt}-pt type`,
+      'Widen the page, or lower margins, indents or columns.',
+    );
+  }
+  if (Math.abs(config.firstLineIndentPt) > columnPt - config.fontSizePt) {
+    throw conflict(
+      ['first-line-indent'],
+      `first-line-indent ${config.firstLineIndentPt} pt leaves no room on a line of ${columnPt.toFixed(1)} pt`,
+      'Lower first-line-indent.',
+    );
+  }
+  if (config.pageHeightPt - 2 * config.marginYPt < config.lineHeightPt) {
+    throw conflict(
+      ['page-size', 'margin-y', 'line-height'],
+      'Not one line fits between the top and the bottom margin',
+      'Raise the page height, or lower margin-y or line-height.',
+    );
+  }
+  if (config.gridLock) {
+    const sides = [config.pageWidthPt, config.pageHeightPt].map((side) => (side * config.dpi) / 72);
+    if (
+      sides.some(
+        (side) =>
+          Math.abs(side / VISUAL_TOKEN_CELL_PX - Math.round(side / VISUAL_TOKEN_CELL_PX)) > 1e-6,
+      )
+    ) {
+      throw conflict(
+        ['grid-lock', 'page-size', 'dpi'],
+        `grid-lock needs a page of whole ${VISUAL_TOKEN_CELL_PX}-px cells, got ${sides.map((s) => s.toFixed(1)).join(' × ')} px`,
+        'For example page-size "588,840" at 72 dpi.',
+      );
+    }
+  }
+}
+
+function badValue(key: string, value: unknown, allowed: string, about: string): GlyphpressError {
+  return new GlyphpressError('GP_CONFIG_VALUE', {
+    message: `Render config "${key}" is ${describe(value)}; allowed: ${allowed}`,
+    hint: `${key}: ${about}.`,
+    details: { key, value, allowed },
+  });
+}
+
+function describe(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}

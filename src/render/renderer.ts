@@ -1,0 +1,212 @@
+/** Text → pages, in order, with bounded memory: one browser lays out, all of them draw. */
+
+import { availableParallelism } from 'node:os';
+import { GlyphpressError } from '../errors.js';
+import { breakLines } from './break-lines.js';
+import { type ChromiumOptions, PageSlot, TEXT_FLAGS } from './chromium.js';
+import type { RenderConfig } from './config-schema.js';
+import { type DisplayCounts, DisplayText } from './display-text.js';
+import { drawPage, installDrawing } from './draw-page.js';
+import { type FontSubstitution, fontsHash, resolveFonts } from './fonts.js';
+import { layoutFlows } from './layout-page.js';
+import { pageGeometry } from './page-geometry.js';
+import { cssFont, type PageStyle, preparePage } from './page-html.js';
+import { type PagePlan, paginate } from './paginate.js';
+import { newlineMark, renderConfigId } from './render-config.js';
+
+/** Raised whenever the same text and config would give other bytes. */
+const RENDERER_VERSION = 1;
+
+export interface LineBox {
+  /** Rectangle in page pixels. */
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  /** Source range, UTF-16 offsets. */
+  start: number;
+  end: number;
+}
+
+export interface RenderedPage {
+  /** 0-based. */
+  index: number;
+  png: Buffer;
+  widthPx: number;
+  heightPx: number;
+  lines: LineBox[];
+}
+
+/** What the whole run tells, complete once all pages were taken. */
+export interface RenderSummary {
+  renderConfigId: string;
+  /** Chromium, flags, fonts and code that drew the pages: equal fingerprints give equal bytes. */
+  renderer: RendererFingerprint;
+  characters: number;
+  counts: DisplayCounts;
+  /** Some of the characters without a glyph, as `U+XXXX`. */
+  missingSample: string[];
+  fontSubstitution: FontSubstitution | null;
+  browserRestarts: number;
+}
+
+export interface RendererFingerprint {
+  version: number;
+  browser: string;
+  flags: readonly string[];
+  fonts: string;
+}
+
+export interface RenderOptions {
+  chromium: ChromiumOptions;
+  /** Browsers that draw side by side. @defaultValue cores, at most 4 */
+  browsers?: number;
+  /** Only these pages (0-based, end exclusive) are drawn; the others are only laid out. */
+  pageRange?: { start: number; end: number };
+  /** The lines of the page are known before its pixels are: for progress. */
+  onPlanned?: (progress: { pages: number; sourceOffset: number }) => void;
+  signal?: AbortSignal;
+}
+
+/** Pages a browser draws at the same time: while one deflates, the next is painted. */
+const PAGES_IN_FLIGHT_PER_BROWSER = 2;
+
+/** A further browser starts in the time that one takes for about this much text. */
+const CHARACTERS_WORTH_A_BROWSER = 60_000;
+
+/** One document on its way to pages. Close it, also after an error. */
+export class DocumentRendering {
+  readonly #source: string;
+  readonly #config: RenderConfig;
+  readonly #options: RenderOptions;
+  readonly #display: DisplayText;
+  readonly #slots: PageSlot[];
+  readonly #fonts: ReturnType<typeof resolveFonts>;
+  readonly #style: PageStyle;
+  readonly #geometry: ReturnType<typeof pageGeometry>;
+
+  /**
+   * @param source the text, UTF-16; must hold at least one visible character
+   * @throws {GlyphpressError} GP_INPUT_EMPTY, GP_FONT
+   */
+  constructor(source: string, config: RenderConfig, options: RenderOptions) {
+    if (source.trim() === '') {
+      throw new GlyphpressError('GP_INPUT_EMPTY', {
+        message: `The document holds no visible text (${source.length} characters)`,
+        hint: 'Give a text with at least one character that is not white space.',
+      });
+    }
+    this.#source = source;
+    this.#config = config;
+    this.#options = options;
+    this.#fonts = resolveFonts(config);
+    this.#geometry = pageGeometry(config);
+    const mark = newlineMark(config.newlineMarkup);
+    this.#style = {
+      faces: this.#fonts.facesFor(mark ? source + mark.text : source),
+      families: this.#fonts.families,
+      fontSizePx: this.#geometry.fontSizePx,
+      lineWidthPx: this.#geometry.lineWidthPx,
+      firstLineIndentPx: this.#geometry.firstLineIndentPx,
+      lineBreaking: config.lineBreaking,
+    };
+    this.#display = new DisplayText(source, {
+      fonts: this.#fonts,
+      newlineMark: mark,
+      reflow: config.reflow,
+      tabSize: config.tabSize,
+      paragraphLines: config.paragraphLines,
+    });
+    const browsers = Math.min(
+      options.browsers ?? Math.min(4, availableParallelism()),
+      1 + Math.floor(source.length / CHARACTERS_WORTH_A_BROWSER),
+    );
+    this.#slots = Array.from(
+      { length: browsers },
+      () =>
+        new PageSlot(options.chromium, async (page) => {
+          await preparePage(page, this.#style);
+          await installDrawing(page, cssFont(this.#style), this.#geometry, config);
+        }),
+    );
+  }
+
+  /** Pages in order, each as soon as it and those before it are drawn. */
+  async *pages(): AsyncGenerator<RenderedPage> {
+    const { pageRange, signal, onPlanned } = this.#options;
+    const inFlight: Promise<RenderedPage>[] = [];
+    const capacity = this.#slots.length * PAGES_IN_FLIGHT_PER_BROWSER;
+    let drawn = 0;
+    try {
+      for await (const plan of this.#plans()) {
+        signal?.throwIfAborted();
+        onPlanned?.({ pages: plan.index + 1, sourceOffset: plan.lines.at(-1)!.end });
+        if (pageRange && plan.index >= pageRange.end) break;
+        if (pageRange && plan.index < pageRange.start) continue;
+        if (inFlight.length === capacity) yield await inFlight.shift()!;
+        const page = this.#draw(plan, this.#slots[drawn++ % this.#slots.length]!);
+        page.catch(() => {}); // reported when its turn comes
+        inFlight.push(page);
+      }
+      while (inFlight.length > 0) yield await inFlight.shift()!;
+    } finally {
+      await Promise.allSettled(inFlight);
+    }
+  }
+
+  async summary(): Promise<RenderSummary> {
+    return {
+      renderConfigId: renderConfigId(this.#config),
+      renderer: await this.fingerprint(),
+      characters: this.#source.length,
+      counts: { ...this.#display.counts },
+      missingSample: [...this.#display.missingSample].map(
+        (codePoint) => `U+${codePoint.toString(16).toUpperCase().padStart(4, '0')}`,
+      ),
+      fontSubstitution: this.#fonts.substitution,
+      browserRestarts: this.#slots.reduce((sum, slot) => sum + slot.restarts, 0),
+    };
+  }
+
+  async fingerprint(): Promise<RendererFingerprint> {
+    return {
+      version: RENDERER_VERSION,
+      browser: await this.#slots[0]!.browserVersion(),
+      flags: TEXT_FLAGS,
+      fonts: fontsHash(this.#style.faces),
+    };
+  }
+
+  /** Process ids of the browsers that are open; for tests that kill them. */
+  async browserProcesses(): Promise<number[]> {
+    const ids = await Promise.all(this.#slots.map((slot) => slot.processId()));
+    return ids.filter((id) => id !== null);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.close()));
+  }
+
+  #plans(): AsyncGenerator<PagePlan> {
+    const lines = breakLines(this.#display.items(), (flows) => layoutFlows(this.#slots[0]!, flows));
+    return paginate(lines, this.#geometry, this.#config);
+  }
+
+  async #draw(plan: PagePlan, slot: PageSlot): Promise<RenderedPage> {
+    const { png, widthPx, heightPx } = await drawPage(slot, plan);
+    return {
+      index: plan.index,
+      png,
+      widthPx,
+      heightPx,
+      lines: plan.lines.map((line) => ({
+        x: line.xPx,
+        y: line.yPx,
+        width: line.widthPx,
+        height: line.heightPx,
+        start: line.start,
+        end: line.end,
+      })),
+    };
+  }
+}

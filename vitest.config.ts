@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Two cores: one file at a time keeps Chromium and ONNX Runtime from starving each other.
+    fileParallelism: false,
+    pool: 'forks',
+  },
+});
