@@ -13,6 +13,10 @@ export const ERROR_CATALOGUE = {
   GP_INPUT_UNREADABLE: { meaning: 'The input cannot be read.', retryable: false },
   GP_INPUT_EMPTY: { meaning: 'The document holds no text.', retryable: false },
   GP_INPUT_ENCODING: { meaning: 'The document is not valid UTF-8.', retryable: false },
+  GP_OUTPUT_EXISTS: {
+    meaning: 'The output folder holds something else.',
+    retryable: false,
+  },
   GP_CONFIG_SYNTAX: { meaning: 'A configuration file is not valid JSON.', retryable: false },
   GP_CONFIG_UNKNOWN_KEY: { meaning: 'A configuration has a key that means nothing.', retryable: false },
   GP_CONFIG_VALUE: { meaning: 'A configuration value is out of its range.', retryable: false },

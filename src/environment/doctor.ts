@@ -1,7 +1,7 @@
 /** What glyphpress finds on this machine, and how to mend what it does not find. */
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
-import { availableParallelism, freemem, homedir, totalmem } from 'node:os';
+import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -12,6 +12,7 @@ import {
   MINIMUM_NODE,
   redisChoices,
 } from '../../scripts/setup/discovery.mjs';
+import { cacheFolder } from './cache-folder.js';
 import { sandboxState } from './chromium.js';
 import { pingRedis } from './redis.js';
 
@@ -56,12 +57,6 @@ const REINSTALL = 'node scripts/setup.mjs (in a clone), or npm install glyphpres
 
 /** Both src/environment and dist/environment lie two levels below the package. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
-/** The folder for what can be made again: GLYPHPRESS_CACHE, else the user's cache folder. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  if (env.GLYPHPRESS_CACHE) return resolve(env.GLYPHPRESS_CACHE);
-  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'glyphpress');
-}
 
 /** Run every check. Takes well under a second unless REDIS_URL names a server that does not answer. */
 export async function diagnose({

@@ -13,4 +13,5 @@ export {
   type RendererFingerprint,
   type RenderOptions,
   type RenderSummary,
+  renderingId,
 } from './renderer.js';

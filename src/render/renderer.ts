@@ -1,5 +1,7 @@
 /** Text → pages, in order, with bounded memory: one browser lays out, all of them draw. */
 
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { GlyphpressError } from '../errors.js';
 import { breakLines } from './break-lines.js';
@@ -48,6 +50,16 @@ export interface RenderSummary {
   missingSample: string[];
   fontSubstitution: FontSubstitution | null;
   browserRestarts: number;
+}
+
+/**
+ * What the look of a page depends on, knowable without a browser: config, code, and the bytes of a
+ * font of the user's. (Bundled fonts are pinned with the code; which Chromium drew is recorded.)
+ */
+export function renderingId(config: RenderConfig): string {
+  const hash = createHash('sha256').update(`${RENDERER_VERSION}:${renderConfigId(config)}`);
+  if (config.fontPath && existsSync(config.fontPath)) hash.update(readFileSync(config.fontPath));
+  return hash.digest('hex').slice(0, 16);
 }
 
 export interface RendererFingerprint {

@@ -17,9 +17,9 @@ export class SseParser {
   #event = '';
   #data: string[] = [];
 
-  /** Characters held back until their line ends. */
+  /** Characters held back because their event has not ended. */
   get pending(): number {
-    return this.#line.length + this.#data.reduce((sum, line) => sum + line.length, 0);
+    return this.#data.reduce((sum, line) => sum + line.length, this.#line.length);
   }
 
   push(chunk: Uint8Array): ServerSentEvent[] {
@@ -27,24 +27,37 @@ export class SseParser {
   }
 
   /**
-   * Events that the stream ended on without the closing blank line. The standard drops them; servers
-   * that close right after their last line exist, so they are read here.
+   * The event that the stream ended on without a blank line. The standard drops it; servers that
+   * close right after their last line exist, so it is read here.
    */
   end(): ServerSentEvent[] {
     return this.#read(`${this.#decoder.decode()}\n\n`);
   }
 
   #read(text: string): ServerSentEvent[] {
-    const events: ServerSentEvent[] = [];
-    let start = 0;
-    // A CR LF may be cut in two: the LF then belongs to the CR before.
-    if (this.#endedWithCr && text.startsWith('\n')) start = 1;
-    if (text !== '') this.#endedWithCr = text.endsWith('\r');
-    for (const match of text.slice(start).matchAll(/\r\n|\n|\r/g)) {
-      const at = start + match.index;
-      const event = this.#takeLine(this.#line + text.slice(this.#lineStart, at), events);
-      void event;
+    if (text === '') return [];
+    // A CR LF may come in two chunks: the LF then ends no line of its own.
+    const fresh = this.#endedWithCr && text.startsWith('\n') ? text.slice(1) : text;
+    this.#endedWithCr = text.endsWith('\r');
+    const lines = fresh.split(/\r\n|\n|\r/);
+    lines[0] = this.#line + lines[0];
+    this.#line = lines.pop()!;
+    return lines.flatMap((line) => this.#takeLine(line));
+  }
+
+  #takeLine(line: string): ServerSentEvent[] {
+    if (line === '') {
+      const ended = { event: this.#event || 'message', data: this.#data.join('\n') };
+      const empty = this.#data.length === 0;
+      this.#event = '';
+      this.#data = [];
+      return empty ? [] : [ended];
     }
-    return events;
+    const colon = line.indexOf(':');
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
+    if (field === 'data') this.#data.push(value);
+    else if (field === 'event') this.#event = value;
+    return [];
   }
 }

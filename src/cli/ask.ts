@@ -1,0 +1,244 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { cacheFolder } from '../environment/cache-folder.js';
+import { GlyphpressError } from '../errors.js';
+import { answerQuestion } from '../pipeline/answer.js';
+import { askServer, type ServerAnswer } from '../pipeline/ask-server.js';
+import { OpenAiBackend } from '../pipeline/backends/openai.js';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import {
+  type CompressedBody,
+  type CompressSettings,
+  contextKey,
+  ensureCompressed,
+} from '../pipeline/compress.js';
+import { readCompressedSource } from '../pipeline/compressed-folder.js';
+import { readDocument, type SourceDocument, sha256Hex } from '../pipeline/read-document.js';
+import { interruptible } from './interrupt.js';
+import {
+  type ModelFlags,
+  openModel,
+  prunePlanOf,
+  READER_FOLDER,
+  warnIfUntrained,
+  withModelOptions,
+} from './model-options.js';
+import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
+import { compressProgress, Progress } from './progress.js';
+
+interface Flags extends RenderFlags, ModelFlags {
+  backend: 'onnx' | 'openai';
+  baseUrl?: string;
+  timeout: number;
+  maxTokens: number;
+  temperature?: number;
+  seed?: number;
+  stream?: boolean;
+  json?: boolean;
+}
+
+export function registerAsk(program: Command): void {
+  withModelOptions(
+    withRenderOptions(
+      program
+        .command('ask')
+        .description('ask a question about a text or a compressed folder')
+        .argument('<file|dir>', 'text file, or folder made by compress')
+        .argument('<question>')
+        .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1, 100_000), 128)
+        .option('--temperature <t>', 'sample instead of taking the likeliest token', temperature)
+        .option('--seed <n>', 'seed for sampling', wholeNumber(0, 2 ** 32 - 1))
+        .option('--stream', 'print the answer as it grows')
+        .option('--json', 'print answer, report, usage and timings as JSON')
+        .addOption(
+          new Option(
+            '--backend <kind>',
+            'onnx runs a model here; openai sends the pages to a server',
+          )
+            .choices(['onnx', 'openai'])
+            .default('onnx'),
+        )
+        .option('--base-url <url>', 'server of the openai backend; --model names its model')
+        .option(
+          '--timeout <s>',
+          'patience with that server, in seconds',
+          wholeNumber(1, 86_400),
+          600,
+        ),
+    ),
+  )
+    .addHelpText(
+      'after',
+      `
+A text is compressed on its first question; later questions with the same settings re-use its context.
+The openai backend reads its key from GLYPHPRESS_API_KEY, else OPENAI_API_KEY.
+
+Examples:
+  $ glyphpress ask book.txt "Who wrote the letter?"
+  $ glyphpress ask contract.gp "When does it end?" --json
+  $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
+    )
+    .action((target: string, question: string, flags: Flags, command: Command) => {
+      if (question.trim() === '') {
+        throw new GlyphpressError('GP_USAGE', {
+          message: 'The question is empty',
+          hint: 'Ask something.',
+        });
+      }
+      const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
+      return flags.backend === 'openai'
+        ? askRemote(target, question, flags)
+        : askHere(target, question, flags, isGiven);
+    });
+}
+
+async function askHere(
+  target: string,
+  question: string,
+  flags: Flags,
+  isGiven: (name: string) => boolean,
+) {
+  const start = performance.now();
+  const { document, body } = await openTarget(target, flags);
+  const extractMs = performance.now() - start;
+  const model = await openModel(flags.model ?? body?.modelDir ?? READER_FOLDER, flags);
+  const progress = new Progress();
+  try {
+    warnIfUntrained(model.info);
+    const givesConfig = !body || isGiven('config') || isGiven('reflow') || flags.set.length > 0;
+    const settings: CompressSettings = {
+      model,
+      renderConfig: givesConfig ? renderConfigOf(flags) : body.renderConfig,
+      plan: prunePlanOf(flags, model.info.layers) ?? body?.plan ?? { decoder: [] },
+    };
+    const folder = body ? target : contextFolder(document, settings);
+    await interruptible(async (signal) => {
+      const { report, context, cached, rebuiltBecause } = await ensureCompressed(
+        document,
+        settings,
+        folder,
+        {
+          chromium: chromiumOptions,
+          browsers: flags.browsers,
+          extractMs,
+          signal,
+          onProgress: compressProgress(progress),
+        },
+      );
+      progress.stop();
+      if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
+      const loadMs = performance.now() - start;
+      const { answer, finishReason, usage, firstTokenMs, totalMs } = await answerQuestion(
+        model,
+        context,
+        question,
+        {
+          maxNewTokens: flags.maxTokens,
+          signal,
+          ...(flags.temperature !== undefined && { temperature: flags.temperature }),
+          ...(flags.seed !== undefined && { seed: flags.seed }),
+        },
+        streamer(flags),
+      );
+      signal.throwIfAborted();
+      const timings = { loadMs, firstTokenMs, totalMs: loadMs + totalMs };
+      printAnswer(flags, { answer, report, usage, timings, cached, finishReason });
+    });
+  } finally {
+    progress.stop();
+    await model.close();
+  }
+}
+
+async function askRemote(target: string, question: string, flags: Flags) {
+  const start = performance.now();
+  if (!flags.baseUrl || !flags.model) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--backend openai needs --base-url and --model',
+      hint: 'For example --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph.',
+    });
+  }
+  if (flags.plan !== undefined || flags.keep !== undefined) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--backend openai cannot prune: the server takes whole pages',
+      hint: 'Leave out --plan and --keep, or use --backend onnx.',
+    });
+  }
+  const { document, body } = await openTarget(target, flags);
+  const apiKey = process.env.GLYPHPRESS_API_KEY ?? process.env.OPENAI_API_KEY;
+  const backend = new OpenAiBackend({
+    baseUrl: flags.baseUrl,
+    model: flags.model,
+    timeoutMs: flags.timeout * 1000,
+    ...(apiKey && { apiKey }),
+  });
+  const progress = new Progress();
+  try {
+    await interruptible(async (signal) => {
+      const result = await askServer(
+        document,
+        body?.renderConfig ?? renderConfigOf(flags),
+        question,
+        backend,
+        {
+          model: flags.model!,
+          chromium: chromiumOptions,
+          browsers: flags.browsers,
+          extractMs: performance.now() - start,
+          maxNewTokens: flags.maxTokens,
+          signal,
+          pagesFolder: (name) => path.join(cacheFolder(), 'pages', name),
+          onProgress: compressProgress(progress),
+          onText: flags.stream
+            ? (text) => {
+                progress.stop();
+                streamer(flags)(text);
+              }
+            : undefined,
+          ...(flags.temperature !== undefined && { temperature: flags.temperature }),
+        },
+      );
+      progress.stop();
+      printAnswer(flags, result);
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+interface Target {
+  document: SourceDocument;
+  /** What a compressed folder was made with; null for a text file. */
+  body: CompressedBody | null;
+}
+
+async function openTarget(target: string, flags: Flags): Promise<Target> {
+  if (statSync(target, { throwIfNoEntry: false })?.isDirectory())
+    return readCompressedSource(target);
+  return { document: readDocument(target, flags.encoding), body: null };
+}
+
+/** Where the context of a text file is kept between questions. */
+function contextFolder(document: SourceDocument, settings: CompressSettings): string {
+  const name = sha256Hex(JSON.stringify(contextKey(document, settings))).slice(0, 32);
+  return path.join(cacheFolder(), 'contexts', name);
+}
+
+function streamer(flags: Flags): (text: string) => void {
+  if (!flags.stream) return () => {};
+  // With --json the answer is part of the object; what grows goes to stderr.
+  const out = flags.json ? process.stderr : process.stdout;
+  return (text) => out.write(text);
+}
+
+function printAnswer(flags: Flags, result: ServerAnswer): void {
+  if (flags.json) process.stdout.write(`${flags.stream ? '\n' : ''}${JSON.stringify(result)}\n`);
+  else process.stdout.write(flags.stream ? '\n' : `${result.answer}\n`);
+}
+
+function temperature(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 2)) throw new InvalidArgumentError('Expected a number from 0 to 2.');
+  return value;
+}

@@ -1,0 +1,76 @@
+import path from 'node:path';
+import type { Command } from 'commander';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { ensureCompressed } from '../pipeline/compress.js';
+import { readDocument } from '../pipeline/read-document.js';
+import { interruptible } from './interrupt.js';
+import {
+  type ModelFlags,
+  openModel,
+  prunePlanOf,
+  READER_FOLDER,
+  warnIfUntrained,
+  withModelOptions,
+} from './model-options.js';
+import { type RenderFlags, renderConfigOf, withRenderOptions } from './options.js';
+import { compressProgress, Progress } from './progress.js';
+import { reportText } from './report-text.js';
+
+interface Flags extends RenderFlags, ModelFlags {
+  out: string;
+  json?: boolean;
+}
+
+export function registerCompress(program: Command): void {
+  withModelOptions(
+    withRenderOptions(
+      program
+        .command('compress')
+        .description('turn a text into a compressed context that can be asked many times')
+        .argument('<file>', 'text file')
+        .requiredOption('-o, --out <dir>', 'folder for pages, report and context')
+        .option('--json', 'print the report as JSON'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      `
+A folder that already holds the same document with the same settings is kept as it is.
+
+Examples:
+  $ glyphpress compress contract.txt -o contract.gp
+  $ glyphpress compress contract.txt -o contract.gp --config glyph-96 --keep 0.5
+  $ glyphpress ask contract.gp "Who may end the contract?"`,
+    )
+    .action(async (file: string, flags: Flags) => {
+      const start = performance.now();
+      const document = readDocument(file, flags.encoding);
+      const extractMs = performance.now() - start;
+      const renderConfig = renderConfigOf(flags);
+      const model = await openModel(flags.model ?? READER_FOLDER, flags);
+      const progress = new Progress();
+      try {
+        warnIfUntrained(model.info);
+        const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
+        const { report, cached, rebuiltBecause } = await interruptible((signal) =>
+          ensureCompressed(document, { renderConfig, plan, model }, flags.out, {
+            chromium: chromiumOptions,
+            browsers: flags.browsers,
+            extractMs,
+            signal,
+            onProgress: compressProgress(progress),
+          }),
+        );
+        progress.stop();
+        if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
+        process.stdout.write(
+          flags.json
+            ? `${JSON.stringify(report)}\n`
+            : `${reportText(report)}\n${cached ? 'kept as it was: ' : 'written to '}${path.join(flags.out, '')}\n`,
+        );
+      } finally {
+        progress.stop();
+        await model.close();
+      }
+    });
+}

@@ -1,0 +1,74 @@
+/** Options of the commands that run a model: which one, and what to prune. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Command, InvalidArgumentError } from 'commander';
+import { cacheFolder } from '../environment/cache-folder.js';
+import { GlyphpressError } from '../errors.js';
+import { type PrunePlan, parsePrunePlan, planFromKeep } from '../prune/index.js';
+import { type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
+import { wholeNumber } from './options.js';
+
+/** The reader that ships with glyphpress; the same place from `src` and from `dist`. */
+export const READER_FOLDER = fileURLToPath(new URL('../../models/reader', import.meta.url));
+
+export interface ModelFlags {
+  model?: string;
+  plan?: string;
+  keep?: number;
+  threads?: number;
+}
+
+export function withModelOptions(command: Command): Command {
+  return command
+    .option('--model <dir>', 'model folder (default: the reader that ships with glyphpress)')
+    .option('--plan <file>', 'prune plan, JSON')
+    .option('--keep <share>', 'keep this share of the visual tokens, mean over the layers', ratio)
+    .option('--threads <n>', 'threads for the model', wholeNumber(1, 256));
+}
+
+export function openModel(
+  dir: string,
+  flags: Pick<ModelFlags, 'threads'>,
+): Promise<VisionLanguageModel> {
+  return VisionLanguageModel.open(dir, {
+    cacheDir: path.join(cacheFolder(), 'models'),
+    ...(flags.threads !== undefined && { threads: flags.threads }),
+  });
+}
+
+/** @returns the plan that the flags ask for, or null if they ask for none */
+export function prunePlanOf(flags: ModelFlags, layers: number): PrunePlan | null {
+  if (flags.plan !== undefined && flags.keep !== undefined) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--plan and --keep both say what to prune',
+      hint: 'Give one of them.',
+    });
+  }
+  if (flags.keep !== undefined) return planFromKeep(flags.keep, layers);
+  if (flags.plan === undefined) return null;
+  if (!existsSync(flags.plan)) {
+    throw new GlyphpressError('GP_INPUT_NOT_FOUND', {
+      message: `No prune plan ${flags.plan}`,
+      hint: 'Give a JSON file, for example {"decoder":[{"layer":2,"keepRatio":0.5,"method":"v2drop"}]}.',
+      details: { file: flags.plan },
+    });
+  }
+  return parsePrunePlan(readFileSync(flags.plan, 'utf8'), { layers });
+}
+
+/** Answers of random weights are noise; nobody should take them for more. */
+export function warnIfUntrained({ trained, dir }: ModelInfo): void {
+  if (trained) return;
+  process.stderr.write(
+    `warning: the weights in ${path.relative('', dir) || dir} are untrained; answers are noise. Give a trained model with --model.\n`,
+  );
+}
+
+function ratio(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1))
+    throw new InvalidArgumentError('Expected a number above 0 and at most 1.');
+  return value;
+}

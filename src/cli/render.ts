@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { readDocument } from '../pipeline/read-document.js';
+import { renderToFolder } from '../pipeline/render-to-folder.js';
+import { interruptible } from './interrupt.js';
+import {
+  configKeysHelp,
+  type RenderFlags,
+  renderConfigOf,
+  wholeNumber,
+  withRenderOptions,
+} from './options.js';
+import { Progress } from './progress.js';
+
+interface Flags extends RenderFlags {
+  out: string;
+  from?: number;
+  to?: number;
+  json?: boolean;
+}
+
+export function registerRender(program: Command): void {
+  withRenderOptions(
+    program
+      .command('render')
+      .description('draw a text as dense page images, with a span map')
+      .argument('<file>', 'text file')
+      .requiredOption('-o, --out <dir>', 'folder for page-0001.png … and pages.json')
+      .option('--from <page>', 'first page to draw', wholeNumber(1, 1e9))
+      .option('--to <page>', 'last page to draw', wholeNumber(1, 1e9))
+      .option('--json', 'print the result as JSON'),
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ glyphpress render book.txt -o pages
+  $ glyphpress render book.txt -o pages --config glyph-72 --reflow
+  $ glyphpress render log.txt -o pages --set font-family="DejaVu Sans Mono" --set columns=2
+${configKeysHelp()}`,
+    )
+    .action(async (file: string, flags: Flags) => {
+      const progress = new Progress();
+      const result = await interruptible((signal) =>
+        renderToFolder(readDocument(file, flags.encoding), renderConfigOf(flags), flags.out, {
+          chromium: chromiumOptions(),
+          browsers: flags.browsers,
+          pageRange: { start: (flags.from ?? 1) - 1, end: flags.to ?? Number.MAX_SAFE_INTEGER },
+          signal,
+          onPage: ({ pagesDone, share }) =>
+            progress.update({ stage: 'render', done: pagesDone, unit: 'pages', share }),
+        }),
+      ).finally(() => progress.stop());
+      if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+      else process.stdout.write(`${renderText(result, flags.out)}\n`);
+    });
+}
+
+function renderText(result: Awaited<ReturnType<typeof renderToFolder>>, folder: string): string {
+  const lines = [
+    `${result.pages} pages in ${folder} (${result.pagesPerSecond.toFixed(1)} pages/s)`,
+    `${result.characters} characters, ${result.textTokens} text tokens (${result.tokenizer}) → ${result.visualTokens} visual tokens: ${result.renderRatio.toFixed(2)}×`,
+  ];
+  if (result.missingGlyphs > 0) {
+    lines.push(
+      `${result.missingGlyphs} characters have no glyph and are drawn as escapes: ${result.missingSample.join(' ')}`,
+    );
+  }
+  if (result.fontSubstitution) {
+    lines.push(`${result.fontSubstitution.wanted} is drawn with ${result.fontSubstitution.used}`);
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,42 @@
+/** Question → answer over a compressed context. */
+
+import type { GenerateOptions, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
+
+export interface Answer {
+  answer: string;
+  finishReason: 'stop' | 'length' | 'aborted';
+  usage: { promptTokens: number; completionTokens: number };
+  firstTokenMs: number;
+  totalMs: number;
+}
+
+/** @param onText gets the answer as it grows, whole characters only */
+export async function answerQuestion(
+  model: VisionLanguageModel,
+  context: PrefilledContext,
+  question: string,
+  options: GenerateOptions,
+  onText: (text: string) => void = () => {},
+): Promise<Answer> {
+  const start = performance.now();
+  let firstTokenMs: number | null = null;
+  let answer = '';
+  const events = model.answer(context, question, options);
+  for (;;) {
+    const next = await events.next();
+    firstTokenMs ??= performance.now() - start;
+    if (next.done) {
+      const { finishReason, promptTokens, completionTokens } = next.value;
+      const totalMs = performance.now() - start;
+      return {
+        answer: answer.trim(),
+        finishReason,
+        usage: { promptTokens, completionTokens },
+        firstTokenMs,
+        totalMs,
+      };
+    }
+    answer += next.value.text;
+    if (next.value.text !== '') onText(next.value.text);
+  }
+}

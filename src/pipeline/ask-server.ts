@@ -1,0 +1,152 @@
+/** Question → answer through a model server: pages are drawn here, read there. */
+
+import type { ChromiumOptions, RenderConfig } from '../render/index.js';
+import { renderConfigId, renderingId } from '../render/index.js';
+import {
+  type ArtifactForm,
+  type Manifest,
+  readArtifactFile,
+  readManifest,
+  writeArtifact,
+} from '../store/artifact-folder.js';
+import type { OpenAiBackend } from './backends/openai.js';
+import type { CompressStage } from './compress.js';
+import { pageFileName } from './page-folder.js';
+import { type SourceDocument, sha256Hex } from './read-document.js';
+import { type RenderResult, renderToFolder } from './render-to-folder.js';
+import { type CompressionReport, tokenAccount } from './report.js';
+
+/** Pages of a document, without a context. */
+export const PAGES_FORM: ArtifactForm = { kind: 'glyphpress-pages', version: 1 };
+
+export interface AskServerOptions {
+  /** The name that the report gives the model. */
+  model: string;
+  chromium: () => ChromiumOptions;
+  browsers?: number;
+  extractMs: number;
+  maxNewTokens: number;
+  temperature?: number;
+  signal?: AbortSignal;
+  /** Where pages are kept between questions, by a name made from document and config. */
+  pagesFolder: (name: string) => string;
+  onProgress?: (stage: CompressStage, done: number, share: number) => void;
+  onText?: (text: string) => void;
+}
+
+/** The same fields as an answer of a model that runs here. */
+export interface ServerAnswer {
+  answer: string;
+  report: CompressionReport;
+  usage: { promptTokens: number | null; completionTokens: number | null };
+  timings: { loadMs: number; firstTokenMs: number; totalMs: number };
+  /** The pages were there already; the server still reads them anew. */
+  cached: boolean;
+  finishReason: string | null;
+}
+
+export async function askServer(
+  document: SourceDocument,
+  config: RenderConfig,
+  question: string,
+  backend: OpenAiBackend,
+  options: AskServerOptions,
+): Promise<ServerAnswer> {
+  const start = performance.now();
+  const { folder, manifest, cached } = await ensurePages(document, config, options);
+  const loadMs = options.extractMs + performance.now() - start;
+  const pages = pagesOf(folder, manifest);
+  const reply = await backend.ask(pages, question, {
+    maxNewTokens: options.maxNewTokens,
+    stream: options.onText !== undefined,
+    ...(options.onText && { onText: options.onText }),
+    ...(options.signal && { signal: options.signal }),
+    ...(options.temperature !== undefined && { temperature: options.temperature }),
+  });
+  return {
+    answer: reply.answer,
+    report: serverReport(manifest.body, config, options),
+    usage: reply.usage,
+    timings: { loadMs, firstTokenMs: reply.firstTokenMs, totalMs: loadMs + reply.totalMs },
+    cached,
+    finishReason: reply.finishReason,
+  };
+}
+
+async function ensurePages(
+  document: SourceDocument,
+  config: RenderConfig,
+  options: AskServerOptions,
+) {
+  const key = {
+    document: document.hash,
+    text: sha256Hex(document.text),
+    rendering: renderingId(config),
+  };
+  const folder = options.pagesFolder(sha256Hex(JSON.stringify(key)).slice(0, 32));
+  const stored = await readManifest<RenderResult>(folder, PAGES_FORM).catch(() => null);
+  if (stored && (await isWhole(folder, stored))) return { folder, manifest: stored, cached: true };
+  const manifest = await writeArtifact(folder, PAGES_FORM, key, (temporary) =>
+    renderToFolder(document, config, temporary, {
+      chromium: options.chromium(),
+      browsers: options.browsers,
+      signal: options.signal,
+      onPage: ({ pagesDone, share }) => options.onProgress?.('render', pagesDone, share),
+    }),
+  );
+  return { folder, manifest, cached: false };
+}
+
+async function isWhole(folder: string, manifest: Manifest<RenderResult>): Promise<boolean> {
+  try {
+    for await (const _ of pagesOf(folder, manifest));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function* pagesOf(folder: string, manifest: Manifest<RenderResult>): AsyncGenerator<Buffer> {
+  for (let page = 0; page < manifest.body.pages; page++) {
+    yield await readArtifactFile(folder, manifest, pageFileName(page));
+  }
+}
+
+/** The server owns the visual tokens: none is dropped, and its cache is not ours to count. */
+function serverReport(
+  rendered: RenderResult,
+  config: RenderConfig,
+  options: AskServerOptions,
+): CompressionReport {
+  const { visualTokens } = rendered;
+  return {
+    documentId: rendered.documentId,
+    model: options.model,
+    tokenizer: rendered.tokenizer,
+    renderConfigId: renderConfigId(config),
+    prunePlanId: 'none',
+    pages: rendered.pages,
+    characters: rendered.characters,
+    ...tokenAccount(rendered.textTokens, {
+      visualTokens,
+      encodedTokens: visualTokens,
+      layerTokens: [],
+    }),
+    kvBytes: null,
+    textKvBytes: null,
+    missingGlyphs: rendered.missingGlyphs,
+    controlCharacters: rendered.controlCharacters,
+    invisibleCharacters: rendered.invisibleCharacters,
+    missingSample: rendered.missingSample,
+    fontSubstitution: rendered.fontSubstitution,
+    browser: rendered.renderer.browser,
+    timings: {
+      extractMs: options.extractMs,
+      renderMs: rendered.renderMs,
+      encodeMs: 0,
+      pruneMs: 0,
+      prefillMs: 0,
+      totalMs: options.extractMs + rendered.renderMs,
+    },
+  };
+}

@@ -1,0 +1,226 @@
+/** Document → compressed context: pages, visual tokens, drops, prefill, all kept in one folder. */
+
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describePlan, type PrunePlan, planId } from '../prune/index.js';
+import {
+  type ChromiumOptions,
+  type RenderConfig,
+  renderConfigId,
+  renderingId,
+} from '../render/index.js';
+import {
+  type ArtifactForm,
+  type Manifest,
+  readArtifactFile,
+  readManifest,
+  writeArtifact,
+} from '../store/artifact-folder.js';
+import type { EncodedImage, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
+import { CONTEXT_FILE, readContext, writeContext } from './context-file.js';
+import { decodePage } from './page-images.js';
+import { layerDrops, promptImages, Stopwatch } from './prune-hooks.js';
+import { type SourceDocument, sha256Hex } from './read-document.js';
+import { writePages } from './render-to-folder.js';
+import { type CompressionReport, tokenAccount } from './report.js';
+import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
+
+/** The one form of a compressed folder; raised when its files change meaning. */
+export const CONTEXT_FORM: ArtifactForm = { kind: 'glyphpress-context', version: 1 };
+
+export const SOURCE_FILE = 'source.txt';
+export const REPORT_FILE = 'report.json';
+
+export interface CompressSettings {
+  renderConfig: RenderConfig;
+  plan: PrunePlan;
+  model: VisionLanguageModel;
+}
+
+export interface CompressedBody {
+  documentId: string;
+  documentHash: string;
+  renderConfig: RenderConfig;
+  plan: PrunePlan;
+  modelDir: string;
+  report: CompressionReport;
+}
+
+export type CompressStage = 'render' | 'encode' | 'prefill';
+
+export interface CompressHooks {
+  chromium: () => ChromiumOptions;
+  browsers?: number;
+  /** Time already spent on reading the document. */
+  extractMs?: number;
+  onProgress?: (stage: CompressStage, done: number, share: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface CompressedContext {
+  report: CompressionReport;
+  context: PrefilledContext;
+  /** The context was there already. */
+  cached: boolean;
+  /** Why one that was there could not be used. */
+  rebuiltBecause: string | null;
+}
+
+/** What a context depends on. */
+export function contextKey(
+  document: SourceDocument,
+  settings: CompressSettings,
+): Record<string, string> {
+  return {
+    document: document.hash,
+    text: sha256Hex(document.text),
+    rendering: renderingId(settings.renderConfig),
+    checkpoint: settings.model.info.checkpointHash,
+    prunePlan: planId(settings.plan),
+  };
+}
+
+/** The context in `folder` if it is whole and made with these settings; else it is made there anew. */
+export async function ensureCompressed(
+  document: SourceDocument,
+  settings: CompressSettings,
+  folder: string,
+  hooks: CompressHooks,
+): Promise<CompressedContext> {
+  const key = contextKey(document, settings);
+  const stored = await loadStored(folder, key);
+  if ('context' in stored) return { ...stored, cached: true, rebuiltBecause: null };
+  const { body } = await compressToFolder(document, settings, folder, hooks);
+  // Read back: a fresh context answers with the same rounded values as a stored one.
+  const fresh = await loadStored(folder, key);
+  if (!('context' in fresh))
+    throw new Error(`${folder}: ${fresh.problem} right after it was written`);
+  return {
+    context: fresh.context,
+    report: body.report,
+    cached: false,
+    rebuiltBecause: stored.problem,
+  };
+}
+
+type Stored = { report: CompressionReport; context: PrefilledContext } | { problem: string | null };
+
+async function loadStored(folder: string, key: Record<string, string>): Promise<Stored> {
+  try {
+    const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
+    if (!manifest) return { problem: null };
+    const differing = Object.keys(key).filter((part) => manifest.key[part] !== key[part]);
+    if (differing.length > 0)
+      return { problem: `it was made with another ${differing.join(', ')}` };
+    const bytes = await readArtifactFile(folder, manifest, CONTEXT_FILE);
+    return { report: manifest.body.report, context: readContext(bytes) };
+  } catch (error) {
+    if (isArtifactProblem(error)) return { problem: error.message };
+    throw error;
+  }
+}
+
+function isArtifactProblem(error: unknown): error is Error {
+  const code = (error as { code?: unknown }).code;
+  return code === 'GP_ARTIFACT_DAMAGED' || code === 'GP_ARTIFACT_MISMATCH';
+}
+
+/** Runs every step and writes the folder; see {@link ensureCompressed} for re-use. */
+export function compressToFolder(
+  document: SourceDocument,
+  settings: CompressSettings,
+  folder: string,
+  hooks: CompressHooks,
+): Promise<Manifest<CompressedBody>> {
+  const { renderConfig, plan, model } = settings;
+  return writeArtifact(folder, CONTEXT_FORM, contextKey(document, settings), async (temporary) => {
+    await writeFile(path.join(temporary, SOURCE_FILE), document.text);
+    const report = await compressInto(temporary, document, settings, hooks);
+    await writeFile(path.join(temporary, REPORT_FILE), `${JSON.stringify(report, null, 2)}\n`);
+    return {
+      documentId: document.id,
+      documentHash: document.hash,
+      renderConfig,
+      plan: { id: plan.id ?? describePlan(plan), ...plan },
+      modelDir: model.info.dir,
+      report,
+    };
+  });
+}
+
+async function compressInto(
+  folder: string,
+  document: SourceDocument,
+  { renderConfig, plan, model }: CompressSettings,
+  hooks: CompressHooks,
+): Promise<CompressionReport> {
+  const { signal, onProgress, extractMs = 0 } = hooks;
+  const { info } = model;
+  const start = performance.now();
+
+  const encoded: EncodedImage[] = [];
+  let encodeMs = 0;
+  const summary = await writePages(
+    document,
+    renderConfig,
+    folder,
+    {
+      chromium: hooks.chromium(),
+      browsers: hooks.browsers,
+      signal,
+      onPage: ({ pagesDone, share }) => onProgress?.('encode', pagesDone, share),
+    },
+    async ({ png }) => {
+      const from = performance.now();
+      encoded.push(await model.encodeImage(await decodePage(png)));
+      encodeMs += performance.now() - from;
+    },
+  );
+  const renderMs = performance.now() - start - encodeMs;
+
+  const pruning = new Stopwatch();
+  const images = pruning.run(() => promptImages(encoded, plan, info.hiddenSize));
+  const prefillStart = performance.now();
+  const encoderPruneMs = pruning.ms;
+  const context = await model.prefill(images, layerDrops(plan, pruning), {
+    signal,
+    onProgress: (done, total) => onProgress?.('prefill', done, done / total),
+  });
+  const prefillMs = performance.now() - prefillStart - (pruning.ms - encoderPruneMs);
+  const kvBytes = await writeContext(folder, context, info);
+
+  const textTokens = countTextTokens(document.text);
+  // Two numbers (key and value) of two bytes, for each head, dimension and layer.
+  const kvBytesPerToken = info.layers * info.kvHeads * info.headDim * 2 * 2;
+  return {
+    documentId: document.id,
+    model: path.basename(info.dir),
+    tokenizer: DEFAULT_TEXT_TOKENIZER,
+    renderConfigId: renderConfigId(renderConfig),
+    prunePlanId: planId(plan),
+    pages: encoded.length,
+    characters: document.text.length,
+    ...tokenAccount(textTokens, {
+      visualTokens: encoded.reduce(
+        (sum, { tokenGrid }) => sum + tokenGrid.rows * tokenGrid.cols,
+        0,
+      ),
+      encodedTokens: images.reduce((sum, { kept }) => sum + kept.length, 0),
+      layerTokens: context.layerVisualTokens,
+    }),
+    kvBytes,
+    textKvBytes: textTokens * kvBytesPerToken,
+    ...summary.counts,
+    missingSample: summary.missingSample,
+    fontSubstitution: summary.fontSubstitution,
+    browser: summary.renderer.browser,
+    timings: {
+      extractMs,
+      renderMs,
+      encodeMs,
+      pruneMs: pruning.ms,
+      prefillMs,
+      totalMs: extractMs + performance.now() - start,
+    },
+  };
+}

@@ -1,0 +1,131 @@
+/** A file → a document: text with the id of its bytes. */
+
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { GlyphpressError } from '../errors.js';
+
+export interface SourceDocument {
+  /** `doc_` and the start of the SHA-256 of the bytes: identical bytes have an identical id. */
+  id: string;
+  /** SHA-256 of the bytes, hex. */
+  hash: string;
+  text: string;
+}
+
+/** Encodings that can be asked for; without one a byte order mark decides, else UTF-8. */
+export const TEXT_ENCODINGS = ['utf-8', 'utf-16le', 'utf-16be', 'windows-1252'] as const;
+export type TextEncoding = (typeof TEXT_ENCODINGS)[number];
+
+/** JavaScript strings end at 2^29 − 24 units; a document stays well below. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+/** @throws {GlyphpressError} GP_INPUT_NOT_FOUND, GP_INPUT_UNREADABLE, GP_INPUT_EMPTY, GP_INPUT_ENCODING */
+export function readDocument(file: string, encoding?: TextEncoding): SourceDocument {
+  return decodeDocument(readBytes(file), file, encoding);
+}
+
+export function decodeDocument(
+  bytes: Buffer,
+  name: string,
+  encoding?: TextEncoding,
+): SourceDocument {
+  if (bytes.length === 0) {
+    throw new GlyphpressError('GP_INPUT_EMPTY', {
+      message: `${name} is empty`,
+      hint: 'Give a file with text.',
+      details: { file: name },
+    });
+  }
+  const hash = sha256Hex(bytes);
+  return {
+    id: `doc_${hash.slice(0, 24)}`,
+    hash,
+    text: decode(bytes, name, encoding ?? encodingOf(bytes)),
+  };
+}
+
+export function sha256Hex(data: Buffer | string): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+function encodingOf(bytes: Buffer): TextEncoding {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  return 'utf-8';
+}
+
+function decode(bytes: Buffer, name: string, encoding: TextEncoding): string {
+  if (encoding === 'utf-8' && !isUtf8(bytes)) {
+    const offset = firstInvalidByte(bytes);
+    throw new GlyphpressError('GP_INPUT_ENCODING', {
+      message: `${name} is not UTF-8: byte ${offset} is 0x${bytes[offset]!.toString(16).padStart(2, '0')}`,
+      hint: 'Convert it, or name its encoding: --encoding windows-1252.',
+      details: { file: name, offset },
+    });
+  }
+  try {
+    return new TextDecoder(encoding, { fatal: encoding.startsWith('utf-16') }).decode(bytes);
+  } catch (cause) {
+    throw new GlyphpressError('GP_INPUT_ENCODING', {
+      message: `${name} is not ${encoding}`,
+      hint: `Name its encoding with --encoding: ${TEXT_ENCODINGS.join(', ')}.`,
+      details: { file: name, encoding },
+      cause,
+    });
+  }
+}
+
+/** Where a strict decoder stops: it is fed byte by byte through the last kibibyte only. */
+function firstInvalidByte(bytes: Buffer): number {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const step = 1024;
+  for (let start = 0; ; start += step) {
+    try {
+      decoder.decode(bytes.subarray(start, start + step), { stream: start + step < bytes.length });
+    } catch {
+      return firstInvalidByteIn(
+        bytes,
+        Math.max(0, start - 4),
+        Math.min(bytes.length, start + step),
+      );
+    }
+  }
+}
+
+/** The first position from which no well-formed character starts. */
+function firstInvalidByteIn(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && (bytes[at]! & 0xc0) === 0x80 && at - start < 3) at++;
+  while (at < end) {
+    const length = [1, 2, 3, 4].find(
+      (n) => at + n <= bytes.length && isUtf8(bytes.subarray(at, at + n)),
+    );
+    if (length === undefined) return at;
+    at += length;
+  }
+  return at;
+}
+
+function readBytes(file: string): Buffer {
+  try {
+    const { size } = statSync(file);
+    if (size > MAX_BYTES) {
+      throw new GlyphpressError('GP_INPUT_UNREADABLE', {
+        message: `${file} has ${size} bytes; at most ${MAX_BYTES} are taken`,
+        hint: 'Split the document.',
+        details: { file, size },
+      });
+    }
+    return readFileSync(file);
+  } catch (cause) {
+    if (cause instanceof GlyphpressError) throw cause;
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new GlyphpressError(missing ? 'GP_INPUT_NOT_FOUND' : 'GP_INPUT_UNREADABLE', {
+      message: missing ? `No file ${file}` : `${file} cannot be read: ${(cause as Error).message}`,
+      hint: missing ? 'Check the path.' : 'Give a regular file that this user may read.',
+      details: { file },
+      cause,
+    });
+  }
+}

@@ -1,0 +1,112 @@
+/** Document → pages on disk, with the figures that rendering alone can tell. */
+
+import {
+  DocumentRendering,
+  type RenderConfig,
+  type RenderedPage,
+  type RenderOptions,
+  type RenderSummary,
+} from '../render/index.js';
+import { type PageSize, visualTokensOf } from './cells.js';
+import { PageFolderWriter } from './page-folder.js';
+import type { SourceDocument } from './read-document.js';
+import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
+
+export interface RenderProgress {
+  pagesDone: number;
+  /** Share of the document that is drawn, 0 to 1. */
+  share: number;
+}
+
+export interface RenderToFolderOptions extends Omit<RenderOptions, 'onPlanned'> {
+  onPage?: (progress: RenderProgress) => void;
+}
+
+export interface RenderResult {
+  documentId: string;
+  renderConfigId: string;
+  pages: number;
+  characters: number;
+  textTokens: number;
+  tokenizer: string;
+  visualTokens: number;
+  /** Of the pages that were drawn; of the whole document unless a page range was given. */
+  renderRatio: number;
+  missingGlyphs: number;
+  controlCharacters: number;
+  invisibleCharacters: number;
+  missingSample: string[];
+  fontSubstitution: RenderSummary['fontSubstitution'];
+  renderer: RenderSummary['renderer'];
+  browserRestarts: number;
+  renderMs: number;
+  pagesPerSecond: number;
+}
+
+/** @param take gets each page as it is written; the next page waits for it */
+export async function writePages(
+  document: SourceDocument,
+  config: RenderConfig,
+  folder: string,
+  options: RenderToFolderOptions,
+  take: (page: RenderedPage) => Promise<void> = async () => {},
+): Promise<RenderSummary> {
+  const rendering = new DocumentRendering(document.text, config, options);
+  try {
+    const writer = await PageFolderWriter.open(folder, document);
+    try {
+      let pagesDone = 0;
+      for await (const page of rendering.pages()) {
+        const { end } = await writer.add(page);
+        await take(page);
+        options.onPage?.({ pagesDone: ++pagesDone, share: end / document.text.length });
+      }
+      const summary = await rendering.summary();
+      await writer.finish(summary);
+      return summary;
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  } finally {
+    await rendering.close();
+  }
+}
+
+/** `glyphpress render`: pages, `pages.json`, and the ratio that they reach. */
+export async function renderToFolder(
+  document: SourceDocument,
+  config: RenderConfig,
+  folder: string,
+  options: RenderToFolderOptions,
+): Promise<RenderResult> {
+  const start = performance.now();
+  const sizes: PageSize[] = [];
+  let [from, to] = [Number.POSITIVE_INFINITY, 0];
+  const summary = await writePages(document, config, folder, options, async (page) => {
+    sizes.push({ widthPx: page.widthPx, heightPx: page.heightPx });
+    from = Math.min(from, page.lines[0]!.start);
+    to = page.lines.at(-1)!.end;
+  });
+  const renderMs = performance.now() - start;
+  const isWhole = options.pageRange === undefined;
+  const textTokens = countTextTokens(isWhole ? document.text : document.text.slice(from, to));
+  const visualTokens = visualTokensOf(sizes);
+  return {
+    documentId: document.id,
+    renderConfigId: summary.renderConfigId,
+    pages: sizes.length,
+    characters: summary.characters,
+    textTokens,
+    tokenizer: DEFAULT_TEXT_TOKENIZER,
+    visualTokens,
+    renderRatio: visualTokens === 0 ? 0 : textTokens / visualTokens,
+    ...summary.counts,
+    missingSample: summary.missingSample,
+    fontSubstitution: summary.fontSubstitution,
+    renderer: summary.renderer,
+    browserRestarts: summary.browserRestarts,
+    renderMs,
+    pagesPerSecond: (sizes.length / renderMs) * 1000,
+  };
+}

@@ -1,0 +1,82 @@
+/** The compression report: one set of words for the command line, the API and the benchmarks. */
+
+import type { RenderSummary } from '../render/index.js';
+
+export interface ReportTimings {
+  /** Wall time spent waiting for each step; rendering goes on while pages are encoded. */
+  extractMs: number;
+  renderMs: number;
+  encodeMs: number;
+  pruneMs: number;
+  prefillMs: number;
+  totalMs: number;
+}
+
+export interface TextAccount {
+  characters: number;
+  /** T: tokens of the source text in `tokenizer`. */
+  textTokens: number;
+  tokenizer: string;
+}
+
+export interface CompressionReport extends TextAccount {
+  documentId: string;
+  model: string;
+  renderConfigId: string;
+  prunePlanId: string;
+  pages: number;
+  /** V: cells of all pages. */
+  visualTokens: number;
+  /** E: after the drop behind the vision encoder. */
+  encodedTokens: number;
+  /** Visual tokens present in each decoder layer. */
+  layerTokens: number[];
+  /** C: mean over the layers, the papers' "retained tokens". */
+  contextTokens: number;
+  finalTokens: number;
+  /** T / V */
+  renderRatio: number;
+  /** V / C */
+  pruneRatio: number;
+  /** T / C */
+  stackedRatio: number;
+  /** Stored keys and values (float16), text rows of the prompt included; null where a server holds them. */
+  kvBytes: number | null;
+  /** What the keys and values of the plain text would take in the same model and type. */
+  textKvBytes: number | null;
+  missingGlyphs: number;
+  controlCharacters: number;
+  invisibleCharacters: number;
+  /** Some of the characters without a glyph. */
+  missingSample: string[];
+  fontSubstitution: RenderSummary['fontSubstitution'];
+  /** Chromium that drew the pages. */
+  browser: string;
+  timings: ReportTimings;
+}
+
+export interface TokenCounts {
+  visualTokens: number;
+  encodedTokens: number;
+  layerTokens: number[];
+}
+
+/** @param counts a model behind a server has no `layerTokens` that we know: every token stays */
+export function tokenAccount(textTokens: number, counts: TokenCounts) {
+  const { visualTokens, encodedTokens, layerTokens } = counts;
+  const contextTokens =
+    layerTokens.length > 0
+      ? layerTokens.reduce((sum, n) => sum + n, 0) / layerTokens.length
+      : encodedTokens;
+  return {
+    textTokens,
+    visualTokens,
+    encodedTokens,
+    layerTokens,
+    contextTokens,
+    finalTokens: layerTokens.at(-1) ?? encodedTokens,
+    renderRatio: textTokens / visualTokens,
+    pruneRatio: visualTokens / contextTokens,
+    stackedRatio: textTokens / contextTokens,
+  };
+}

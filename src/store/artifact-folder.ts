@@ -1,0 +1,161 @@
+/**
+ * A result on disk: a folder of files and a manifest with their checksums. It appears whole or not
+ * at all (written under a temporary name, then renamed), and damage is found when it is read.
+ */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
+
+export const MANIFEST_FILE = 'manifest.json';
+
+export interface Manifest<Body> {
+  /** What kind of artifact, and in which version of its form. */
+  kind: string;
+  version: number;
+  /** What it was made from and with; equal keys, equal artifacts. */
+  key: Record<string, string>;
+  body: Body;
+  files: Record<string, { bytes: number; sha256: string }>;
+}
+
+export interface ArtifactForm {
+  kind: string;
+  version: number;
+}
+
+/**
+ * @param fill writes the files into the folder that it is given, and returns the manifest's body
+ * @throws {GlyphpressError} GP_OUTPUT_EXISTS if `folder` holds something that is no artifact
+ */
+export async function writeArtifact<Body>(
+  folder: string,
+  form: ArtifactForm,
+  key: Record<string, string>,
+  fill: (folder: string) => Promise<Body>,
+): Promise<Manifest<Body>> {
+  await assertReplaceable(folder);
+  const target = path.resolve(folder);
+  const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.partial`;
+  await mkdir(temporary, { recursive: true });
+  try {
+    const body = await fill(temporary);
+    const manifest: Manifest<Body> = { ...form, key, body, files: await checksums(temporary) };
+    const text = JSON.stringify(manifest);
+    await writeFile(path.join(temporary, MANIFEST_FILE), `${text}\n${sha256(text)}\n`);
+    await replaceFolder(temporary, target);
+    return manifest;
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/**
+ * @returns the manifest, or null if there is no artifact in the folder
+ * @throws {GlyphpressError} GP_ARTIFACT_DAMAGED, GP_ARTIFACT_MISMATCH (another kind or version)
+ */
+export async function readManifest<Body>(
+  folder: string,
+  form: ArtifactForm,
+): Promise<Manifest<Body> | null> {
+  const file = path.join(folder, MANIFEST_FILE);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
+  const [json, checksum] = text.split('\n');
+  if (!json || sha256(json) !== checksum) throw damaged(file, 'does not match its own checksum');
+  const manifest = JSON.parse(json) as Manifest<Body>;
+  if (manifest.kind !== form.kind || manifest.version !== form.version) {
+    throw new GlyphpressError('GP_ARTIFACT_MISMATCH', {
+      message: `${folder} holds ${manifest.kind} version ${manifest.version}, expected ${form.kind} version ${form.version}`,
+      hint: 'Make it again with this version of glyphpress.',
+      details: { folder, kind: manifest.kind, version: manifest.version },
+    });
+  }
+  return manifest;
+}
+
+/** The bytes of one file, checked. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED */
+export async function readArtifactFile(
+  folder: string,
+  manifest: Manifest<unknown>,
+  name: string,
+): Promise<Buffer> {
+  const file = path.join(folder, name);
+  const expected = manifest.files[name];
+  if (!expected) throw damaged(file, 'is not in the manifest');
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (cause) {
+    throw damaged(file, `cannot be read: ${(cause as Error).message}`, cause);
+  }
+  if (bytes.length !== expected.bytes || sha256(bytes) !== expected.sha256) {
+    throw damaged(file, 'does not match its checksum');
+  }
+  return bytes;
+}
+
+async function assertReplaceable(folder: string): Promise<void> {
+  let entries: string[];
+  try {
+    entries = await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new GlyphpressError('GP_OUTPUT_EXISTS', {
+      message: `${folder} cannot be used as a folder: ${(error as Error).message}`,
+      hint: 'Give another output folder.',
+      details: { folder },
+      cause: error,
+    });
+  }
+  if (entries.length === 0 || entries.includes(MANIFEST_FILE)) return;
+  throw new GlyphpressError('GP_OUTPUT_EXISTS', {
+    message: `${folder} is not empty and holds no glyphpress result`,
+    hint: 'Give a new folder, or empty this one.',
+    details: { folder },
+  });
+}
+
+/** Swaps folders; a reader sees the old or the new one, for an instant none, never a mixture. */
+async function replaceFolder(from: string, to: string): Promise<void> {
+  const old = `${from}.old`;
+  const replaced = await rename(to, old).then(
+    () => true,
+    () => false,
+  );
+  await mkdir(path.dirname(to), { recursive: true });
+  await rename(from, to);
+  if (replaced) await rm(old, { recursive: true, force: true });
+}
+
+async function checksums(folder: string): Promise<Manifest<unknown>['files']> {
+  const files: Manifest<unknown>['files'] = {};
+  for (const name of (await readdir(folder)).sort()) {
+    const file = path.join(folder, name);
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    files[name] = { bytes: (await stat(file)).size, sha256: hash.digest('hex') };
+  }
+  return files;
+}
+
+function sha256(data: string | Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+function damaged(file: string, problem: string, cause?: unknown): GlyphpressError {
+  return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+    message: `${file} ${problem}`,
+    hint: 'It can be made again from its source: run the command that made it.',
+    details: { file },
+    cause,
+  });
+}

@@ -1,0 +1,331 @@
+/**
+ * A Hugging Face checkpoint folder, opened and checked: every config read, every weight found with
+ * the shape that the config promises. No tensor data is read here.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { GlyphpressError } from '../errors.js';
+import { ConfigReader } from './config-reader.js';
+import type { ModelConfig, ModelFamily } from './families/family.js';
+import { familyOf } from './families/registry.js';
+import { type ImageProcessorConfig, parseImageProcessorConfig } from './image-processor.js';
+import { SafetensorsFile, type TensorEntry } from './safetensors.js';
+
+const INDEX_FILE = 'model.safetensors.index.json';
+const SINGLE_FILE = 'model.safetensors';
+const FULL_HASH_BYTES = 256 * 1024 * 1024;
+const SAMPLE_BYTES = 64 * 1024;
+const SAMPLES_PER_SHARD = 64;
+
+export interface StoredTensor extends TensorEntry {
+  /** Name in the file, which may differ from the canonical name. */
+  name: string;
+  shard: SafetensorsFile;
+}
+
+export interface Checkpoint {
+  dir: string;
+  family: ModelFamily;
+  config: ModelConfig;
+  imageProcessor: ImageProcessorConfig;
+  /** Canonical name → where it lies, in file order of the family. */
+  weights: Map<string, StoredTensor>;
+  shards: readonly SafetensorsFile[];
+  /** The type of the weights, or "mixed". */
+  dtype: string;
+  parameters: number;
+  /** Generation ends at any of these. */
+  eosTokenIds: readonly number[];
+  tokenizerJson: Record<string, unknown>;
+  tokenizerConfig: Record<string, unknown>;
+  chatTemplate: string;
+  /** Names the content of the folder: equal bytes, equal hash. Computed on first use, before close. */
+  readonly hash: string;
+  /** False only for a checkpoint that says so itself. */
+  trained: boolean;
+  close(): void;
+}
+
+export function openCheckpoint(path: string): Checkpoint {
+  const dir = resolve(path);
+  if (!existsSync(dir) || !statSync(dir).isDirectory()) {
+    throw new GlyphpressError('GP_CHECKPOINT', {
+      message: `The model folder ${dir} does not exist.`,
+      hint: 'Give the path of a Hugging Face checkpoint folder, the one that holds config.json.',
+      details: { file: dir },
+    });
+  }
+  const raw = requiredJson(dir, 'config.json', 'It says what model this is.');
+  const configFile = join(dir, 'config.json');
+  const family = familyOf(raw.model_type, configFile);
+  const config = family.parseConfig(raw, configFile);
+  const preprocessor = requiredJson(
+    dir,
+    'preprocessor_config.json',
+    'It says how large page images may be.',
+  );
+  const imageProcessor = parseImageProcessorConfig(
+    preprocessor,
+    join(dir, 'preprocessor_config.json'),
+  );
+  checkPatches(config, imageProcessor, join(dir, 'preprocessor_config.json'));
+  const generation = optionalJson(dir, 'generation_config.json') ?? {};
+  const tokenizerJson = requiredJson(
+    dir,
+    'tokenizer.json',
+    'Slow-tokenizer files alone are not enough.',
+  );
+  const tokenizerConfig = optionalJson(dir, 'tokenizer_config.json') ?? {};
+  const chatTemplate = readChatTemplate(dir, tokenizerConfig);
+
+  const shards = openShards(dir);
+  try {
+    const weights = findWeights(family, config, shards, dir);
+    const dtypes = new Set([...weights.values()].map((weight) => weight.dtype));
+    let hash: string | undefined;
+    const glyphpress = new ConfigReader(raw, configFile).child('glyphpress');
+    return {
+      dir,
+      family,
+      config,
+      imageProcessor,
+      weights,
+      shards,
+      dtype: dtypes.size === 1 ? [...dtypes][0]! : 'mixed',
+      parameters: [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0),
+      eosTokenIds: eosTokens(generation, raw),
+      tokenizerJson,
+      tokenizerConfig,
+      chatTemplate,
+      get hash() {
+        hash ??= hashCheckpoint(dir, shards, chatTemplate);
+        return hash;
+      },
+      trained: glyphpress?.boolean('trained', true) ?? true,
+      close: () => {
+        for (const shard of shards) shard.close();
+      },
+    };
+  } catch (error) {
+    for (const shard of shards) shard.close();
+    throw error;
+  }
+}
+
+function checkPatches(
+  { vision }: ModelConfig,
+  processor: ImageProcessorConfig,
+  file: string,
+): void {
+  for (const key of ['patchSize', 'mergeSize', 'temporalPatchSize'] as const) {
+    if (processor[key] === vision[key]) continue;
+    throw new GlyphpressError('GP_CHECKPOINT', {
+      message: `${file}: ${key} is ${processor[key]}, config.json says ${vision[key]}.`,
+      hint: 'Use the preprocessor_config.json that belongs to this checkpoint.',
+      details: { file, key, expected: vision[key], actual: processor[key] },
+    });
+  }
+}
+
+function openShards(dir: string): SafetensorsFile[] {
+  const index = optionalJson(dir, INDEX_FILE);
+  let names = [SINGLE_FILE];
+  if (index) {
+    const map = index.weight_map;
+    if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+      throw missing(join(dir, INDEX_FILE), 'has no weight_map', 'Get the file again.');
+    }
+    names = [...new Set(Object.values(map).map(String))].sort();
+    const outside = names.find((name) => /[\\/]/.test(name) || name === '..');
+    if (outside !== undefined) {
+      throw missing(
+        join(dir, INDEX_FILE),
+        `names ${outside}, outside the folder`,
+        'Get the file again.',
+      );
+    }
+  } else if (!existsSync(join(dir, SINGLE_FILE))) {
+    throw missing(
+      join(dir, SINGLE_FILE),
+      'does not exist',
+      `Weights must be in ${SINGLE_FILE} or in shards listed by ${INDEX_FILE}; .bin and .gguf files are not read.`,
+    );
+  }
+  const open: SafetensorsFile[] = [];
+  try {
+    for (const name of names) {
+      const path = join(dir, name);
+      if (!existsSync(path))
+        throw missing(path, 'does not exist', `${INDEX_FILE} lists it; download every shard.`);
+      // Hub caches hold links; ONNX Runtime refuses to follow them out of the folder, so resolve here.
+      open.push(SafetensorsFile.open(realpathSync(path)));
+    }
+  } catch (error) {
+    for (const shard of open) shard.close();
+    throw error;
+  }
+  return open;
+}
+
+function findWeights(
+  family: ModelFamily,
+  config: ModelConfig,
+  shards: readonly SafetensorsFile[],
+  dir: string,
+): Map<string, StoredTensor> {
+  const weights = new Map<string, StoredTensor>();
+  for (const [name, shape] of family.weightShapes(config)) {
+    const found = findTensor(family.storedNames(name), shards);
+    if (!found) {
+      const file = shards.length === 1 ? shards[0]!.path : join(dir, INDEX_FILE);
+      throw new GlyphpressError('GP_CHECKPOINT', {
+        message: `${file}: tensor ${name} is missing.`,
+        hint: 'Get the checkpoint again; if config.json was edited, undo it.',
+        details: { file, tensor: name, alsoLookedFor: family.storedNames(name).slice(1) },
+      });
+    }
+    if (
+      found.shape.length !== shape.length ||
+      found.shape.some((size, axis) => size !== shape[axis])
+    ) {
+      throw new GlyphpressError('GP_CHECKPOINT', {
+        message: `${found.shard.path}: tensor ${found.name} has shape [${found.shape.join(', ')}], config.json asks for [${shape.join(', ')}].`,
+        hint: 'config.json and weights belong to different models; get both from one place.',
+        details: {
+          file: found.shard.path,
+          tensor: found.name,
+          expected: shape,
+          actual: found.shape,
+        },
+      });
+    }
+    if (!['F32', 'F16', 'BF16'].includes(found.dtype)) {
+      throw new GlyphpressError('GP_MODEL_DTYPE', {
+        message: `${found.shard.path}: tensor ${found.name} is ${found.dtype}; F32, F16 and BF16 are supported.`,
+        hint: 'Use the original upload rather than a quantised one.',
+        details: { file: found.shard.path, tensor: found.name, dtype: found.dtype },
+      });
+    }
+    weights.set(name, found);
+  }
+  return weights;
+}
+
+function findTensor(
+  names: readonly string[],
+  shards: readonly SafetensorsFile[],
+): StoredTensor | undefined {
+  for (const name of names) {
+    for (const shard of shards) {
+      const entry = shard.tensors.get(name);
+      if (entry) return { ...entry, shard };
+    }
+  }
+  return undefined;
+}
+
+function eosTokens(generation: Record<string, unknown>, raw: Record<string, unknown>): number[] {
+  const text = raw.text_config as Record<string, unknown> | undefined;
+  const value = generation.eos_token_id ?? raw.eos_token_id ?? text?.eos_token_id ?? [];
+  return [value].flat().filter((id): id is number => Number.isSafeInteger(id));
+}
+
+/** A template of its own file wins over the one in tokenizer_config.json, as in transformers. */
+function readChatTemplate(dir: string, tokenizerConfig: Record<string, unknown>): string {
+  const plain = join(dir, 'chat_template.jinja');
+  if (existsSync(plain)) return readFileSync(plain, 'utf8');
+  const template =
+    optionalJson(dir, 'chat_template.json')?.chat_template ?? tokenizerConfig.chat_template;
+  if (typeof template === 'string') return template;
+  if (Array.isArray(template)) {
+    const named = template.find((entry) => entry?.name === 'default') ?? template[0];
+    if (typeof named?.template === 'string') return named.template;
+  }
+  throw missing(
+    plain,
+    'does not exist, and neither chat_template.json nor tokenizer_config.json holds a template',
+    'Use an instruction-tuned checkpoint with its chat template.',
+  );
+}
+
+function requiredJson(dir: string, name: string, why: string): Record<string, unknown> {
+  const value = optionalJson(dir, name);
+  if (!value)
+    throw missing(join(dir, name), 'does not exist', `A checkpoint folder needs ${name}. ${why}`);
+  return value;
+}
+
+function optionalJson(dir: string, name: string): Record<string, unknown> | undefined {
+  const file = join(dir, name);
+  if (!existsSync(file)) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw missing(file, `is not JSON: ${(cause as Error).message}`, 'Get the file again.', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw missing(file, 'is not a JSON object', 'Get the file again.');
+  }
+  return value as Record<string, unknown>;
+}
+
+function missing(file: string, problem: string, hint: string, cause?: unknown): GlyphpressError {
+  return new GlyphpressError('GP_CHECKPOINT', {
+    message: `${file} ${problem}.`,
+    hint,
+    details: { file },
+    cause,
+  });
+}
+
+/**
+ * SHA-256 over the small files and the weights. Up to 256 MiB of weights are hashed whole; of larger
+ * checkpoints the tensor directory and 64 evenly spread samples of 64 KiB a shard, because reading
+ * 20 GB at every start would cost more than it protects from.
+ */
+function hashCheckpoint(
+  dir: string,
+  shards: readonly SafetensorsFile[],
+  chatTemplate: string,
+): string {
+  const hash = createHash('sha256');
+  for (const name of [
+    'config.json',
+    'preprocessor_config.json',
+    'generation_config.json',
+    'tokenizer.json',
+  ]) {
+    const file = join(dir, name);
+    hash
+      .update(`${name}\0`)
+      .update(existsSync(file) ? readFileSync(file) : '')
+      .update('\0');
+  }
+  hash.update(chatTemplate);
+  const total = shards.reduce((sum, shard) => sum + dataBytes(shard), 0);
+  for (const shard of shards) {
+    hash.update(JSON.stringify([...shard.tensors.values()]));
+    const tensors = [...shard.tensors.values()];
+    if (total <= FULL_HASH_BYTES) {
+      for (const { name } of tensors) hash.update(shard.readBytes(name));
+      continue;
+    }
+    const step = Math.max(1, Math.floor(tensors.length / SAMPLES_PER_SHARD));
+    for (let n = 0; n < tensors.length; n += step) {
+      const { name, byteLength } = tensors[n]!;
+      const length = Math.min(SAMPLE_BYTES, byteLength);
+      hash.update(shard.readBytes(name, Math.floor((byteLength - length) / 2), length));
+    }
+  }
+  return hash.digest('hex');
+}
+
+function dataBytes(shard: SafetensorsFile): number {
+  return [...shard.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,57 @@
+/**
+ * One pass of some rows through one decoder stage, with its cache.
+ */
+import type { TextConfig } from './families/family.js';
+import type { LayerCache } from './kv-cache.js';
+import { type RowPositions, rotaryTables } from './positions.js';
+import type { Feed } from './runtime.js';
+import type { Stage } from './stage-pool.js';
+
+export interface StageOutput {
+  /** float32 [rows, D] */
+  output?: Float32Array;
+  /** float32 [rows] */
+  variation?: Float32Array;
+}
+
+/**
+ * Runs `rows` rows [from, to) of `positions` through the stage and appends their keys and values.
+ *
+ * @param hidden float32 [to − from, D], input of the stage
+ * @param wants outputs to bring back; each one is a copy, so ask for no more than needed
+ */
+export async function runStage(
+  stage: Stage,
+  text: TextConfig,
+  caches: readonly LayerCache[],
+  hidden: Float32Array,
+  positions: RowPositions,
+  [from, to]: readonly [number, number],
+  wants: readonly (keyof StageOutput)[],
+): Promise<StageOutput> {
+  const rows = to - from;
+  const { cos, sin } = rotaryTables(positions, text.rope, from, to);
+  const half = text.rope.dim / 2;
+  // Every layer of a stage holds the same rows.
+  const total = caches[stage.from]!.length + rows;
+  const feeds: Record<string, Feed> = {
+    hidden: { data: hidden, dims: [rows, text.hiddenSize] },
+    cos: { data: cos, dims: [rows, half] },
+    sin: { data: sin, dims: [rows, half] },
+    seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
+    total_sequence_length: { data: Int32Array.of(total), dims: [] },
+  };
+  const outputs: string[] = [...wants];
+  for (let layer = stage.from; layer < stage.to; layer += 1) {
+    const cache = caches[layer]!;
+    const dims = [1, text.kvHeads, cache.capacity, text.headDim];
+    feeds[`past_key.${layer}`] = { data: cache.keys, dims };
+    feeds[`past_value.${layer}`] = { data: cache.values, dims };
+    outputs.push(`key.${layer}`, `value.${layer}`);
+  }
+  const results = await stage.session.run(feeds, outputs);
+  for (let layer = stage.from; layer < stage.to; layer += 1) {
+    caches[layer]!.append(results[`key.${layer}`]!, results[`value.${layer}`]!, rows);
+  }
+  return Object.fromEntries(wants.map((name) => [name, results[name]!]));
+}

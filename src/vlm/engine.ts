@@ -1,0 +1,304 @@
+/**
+ * Everything that runs graphs, free of threads and text: images to tokens, rows to a cache, tokens to
+ * tokens. The worker owns one; tests may use it directly.
+ */
+import { availableParallelism } from 'node:os';
+import { GlyphpressError } from '../errors.js';
+import { type Checkpoint, openCheckpoint } from './checkpoint.js';
+import { type CompiledModel, compile } from './compile.js';
+import { ContextCache, type ContextLease } from './context-cache.js';
+import { runStage } from './decoder.js';
+import { type PageImage, processImage } from './image-processor.js';
+import { type ContextLayer, LayerCache } from './kv-cache.js';
+import { textPositions } from './positions.js';
+import { type DropPoint, type PrefillHooks, type PrefillResult, runPrefill } from './prefill.js';
+import type { PromptRows } from './prompt.js';
+import { Session } from './runtime.js';
+import { Sampler, type SamplingOptions } from './sampler.js';
+import { type StageLease, StagePool } from './stage-pool.js';
+import { visionPositions } from './vision-positions.js';
+import { EmbeddingTable } from './weight-files.js';
+
+export interface EngineOptions {
+  /** Threads of each session. @defaultValue all cores */
+  threads?: number;
+  cacheDir?: string;
+  /** Rows that go through a stage at once. @defaultValue 512 */
+  prefillChunk?: number;
+  /** Layers before which a drop is expected; others can still be asked for. */
+  cuts?: readonly number[];
+  /** Memory for contexts kept ready. @defaultValue 1 GiB */
+  contextCacheBytes?: number;
+}
+
+export interface EncodedImage {
+  gridThw: [number, number, number];
+  tokenGrid: { rows: number; cols: number };
+  /** float32 [rows · cols, hidden] */
+  tokens: Float32Array;
+}
+
+export interface GenerateRequest {
+  tokenIds: readonly number[];
+  /** Position of the first of them. */
+  position: number;
+  maxNewTokens: number;
+  sampling: SamplingOptions;
+}
+
+export type FinishReason = 'stop' | 'length' | 'aborted';
+
+export interface Forward {
+  /** Output of each stage: float32 [rows, D], by the layer after it. */
+  hidden: { layer: number; data: Float32Array; variation?: Float32Array }[];
+  /** float32 [rows, vocabulary] */
+  logits: Float32Array;
+}
+
+const DEFAULT_CHUNK = 512;
+const DEFAULT_CONTEXT_BYTES = 1024 ** 3;
+
+export class Engine {
+  readonly #chunk: number;
+  readonly #pool: StagePool;
+  readonly #embedding: EmbeddingTable;
+  readonly #contexts: ContextCache;
+  #vision: Promise<Session> | undefined;
+  #head: Promise<Session> | undefined;
+
+  private constructor(
+    readonly checkpoint: Checkpoint,
+    private readonly model: CompiledModel,
+    private readonly threads: number,
+    options: EngineOptions,
+  ) {
+    this.#chunk = checkChunk(options.prefillChunk ?? DEFAULT_CHUNK);
+    this.#pool = new StagePool(model, threads, options.cuts ?? []);
+    this.#contexts = new ContextCache(options.contextCacheBytes ?? DEFAULT_CONTEXT_BYTES);
+    const { family, config, weights } = checkpoint;
+    this.#embedding = new EmbeddingTable(
+      weights.get(family.embeddingName)!,
+      config.text.hiddenSize,
+    );
+  }
+
+  static async open(dir: string, options: EngineOptions = {}): Promise<Engine> {
+    const checkpoint = openCheckpoint(dir);
+    try {
+      const model = await compile(checkpoint, options.cacheDir);
+      return new Engine(checkpoint, model, options.threads ?? availableParallelism(), options);
+    } catch (error) {
+      checkpoint.close();
+      throw error;
+    }
+  }
+
+  get #text() {
+    return this.checkpoint.config.text;
+  }
+
+  async encodeImage(page: PageImage): Promise<EncodedImage> {
+    const { vision } = this.checkpoint.config;
+    const { pixelValues, gridThw } = processImage(page, this.checkpoint.imageProcessor);
+    const [, gridH, gridW] = gridThw;
+    const patches = gridH * gridW;
+    const positions = visionPositions(gridH, gridW, vision);
+    const half = vision.headDim / 2;
+    // Attention between patches takes scratch memory that is not worth keeping from page to page.
+    this.#vision ??= this.#open('vision', this.model.visionGraph(), false);
+    const session = await this.#vision;
+    const { image_features: tokens } = await session.run(
+      {
+        pixel_values: { data: pixelValues, dims: [patches, pixelValues.length / patches] },
+        cos: { data: positions.cos, dims: [patches, half] },
+        sin: { data: positions.sin, dims: [patches, half] },
+        row_weights: { data: positions.rowWeights, dims: [gridH, vision.positionTableSide] },
+        column_weights: { data: positions.columnWeights, dims: [gridW, vision.positionTableSide] },
+        patch_order: { data: positions.patchOrder, dims: [patches] },
+      },
+      ['image_features'],
+    );
+    const tokenGrid = { rows: gridH / vision.mergeSize, cols: gridW / vision.mergeSize };
+    return { gridThw, tokenGrid, tokens };
+  }
+
+  /** Runs a prompt through the decoder and keeps its cache under the returned handle. */
+  async prefill(
+    rows: PromptRows,
+    drops: readonly DropPoint[],
+    hooks: PrefillHooks,
+  ): Promise<PrefillResult & { handle: number }> {
+    const lease = await this.#pool.acquire(drops.map(({ layer }) => layer));
+    try {
+      const input = { ...rows, hidden: this.#embed(rows) };
+      const result = await runPrefill(lease.stages, this.#text, input, drops, this.#chunk, hooks);
+      return { ...result, handle: this.#contexts.add(result.caches) };
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** Takes in a context that was made before, perhaps by another process. */
+  loadContext(layers: readonly ContextLayer[]): number {
+    const { kvHeads, headDim } = this.#text;
+    return this.#contexts.add(
+      layers.map((layer) => LayerCache.fromContext(layer, kvHeads, headDim, 256)),
+    );
+  }
+
+  dropContext(handle: number): void {
+    this.#contexts.delete(handle);
+  }
+
+  /**
+   * Answers over a context: `onToken` gets each token but the stop token.
+   *
+   * @returns undefined when the context is no longer here and must be loaded again
+   */
+  async generate(
+    handle: number,
+    request: GenerateRequest,
+    onToken: (id: number) => void,
+    signal?: AbortSignal,
+  ): Promise<{ finishReason: FinishReason; completionTokens: number } | undefined> {
+    const context = this.#contexts.lease(handle, request.tokenIds.length + request.maxNewTokens);
+    if (!context) return undefined;
+    let lease: StageLease | undefined;
+    try {
+      lease = await this.#pool.acquire(lengthChanges(context.caches));
+      return await this.#decode(lease, context, request, onToken, signal);
+    } finally {
+      context.release();
+      await lease?.release();
+    }
+  }
+
+  /** The whole prompt at once, without drops or a kept cache: for tests and recomputation. */
+  async forward(rows: PromptRows, cuts: readonly number[]): Promise<Forward> {
+    const lease = await this.#pool.acquire(cuts);
+    try {
+      const { kvHeads, headDim, layers } = this.#text;
+      const caches = Array.from({ length: layers }, () => new LayerCache(kvHeads, headDim));
+      for (const cache of caches) cache.reserve(rows.image.length);
+      const hidden: Forward['hidden'] = [];
+      let data = this.#embed(rows);
+      for (const stage of lease.stages) {
+        const wants = stage.variation ? (['output', 'variation'] as const) : (['output'] as const);
+        const span = [0, rows.image.length] as const;
+        const result = await runStage(stage, this.#text, caches, data, rows.positions, span, wants);
+        data = result.output!;
+        hidden.push({
+          layer: stage.to,
+          data,
+          ...(result.variation ? { variation: result.variation } : {}),
+        });
+      }
+      return { hidden, logits: await this.#logits(data) };
+    } finally {
+      await lease.release();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+    await (await this.#vision)?.release();
+    await (await this.#head)?.release();
+    this.checkpoint.close();
+  }
+
+  async #decode(
+    { stages }: StageLease,
+    { caches }: ContextLease,
+    { tokenIds, position, maxNewTokens, sampling }: GenerateRequest,
+    onToken: (id: number) => void,
+    signal?: AbortSignal,
+  ): Promise<{ finishReason: FinishReason; completionTokens: number }> {
+    const sampler = new Sampler(sampling, tokenIds);
+    const stops = new Set(this.checkpoint.eosTokenIds);
+    const step = async (ids: readonly number[], at: number) => {
+      let data = this.#embedTokens(ids);
+      const positions = textPositions(at, ids.length);
+      for (const stage of stages) {
+        const span = [0, ids.length] as const;
+        data = (await runStage(stage, this.#text, caches, data, positions, span, ['output']))
+          .output!;
+      }
+      return data.subarray(-this.#text.hiddenSize);
+    };
+    let last: Float32Array | undefined;
+    let next = position;
+    for (let from = 0; from < tokenIds.length; from += this.#chunk) {
+      if (signal?.aborted) return { finishReason: 'aborted', completionTokens: 0 };
+      const ids = tokenIds.slice(from, from + this.#chunk);
+      last = await step(ids, next);
+      next += ids.length;
+    }
+    if (!last) throw new Error('a question needs at least one token');
+    for (let count = 0; ; count += 1) {
+      if (signal?.aborted) return { finishReason: 'aborted', completionTokens: count };
+      if (count === maxNewTokens) return { finishReason: 'length', completionTokens: count };
+      const id = sampler.next(await this.#logits(last));
+      if (stops.has(id)) return { finishReason: 'stop', completionTokens: count };
+      onToken(id);
+      // The last token's own row would never be read.
+      if (count + 1 < maxNewTokens) last = await step([id], next);
+      next += 1;
+    }
+  }
+
+  async #logits(hidden: Float32Array): Promise<Float32Array> {
+    this.#head ??= this.#open('head', this.model.headGraph(), true);
+    const session = await this.#head;
+    const width = this.#text.hiddenSize;
+    const feeds = { hidden: { data: hidden, dims: [hidden.length / width, width] } };
+    return (await session.run(feeds, ['logits'])).logits;
+  }
+
+  #open(name: string, graph: Uint8Array, arena: boolean): Promise<Session> {
+    const { weightsFolder } = this.model;
+    return Session.create(name, graph, { weightsFolder, threads: this.threads, arena });
+  }
+
+  #embedTokens(ids: readonly number[]): Float32Array {
+    const width = this.#text.hiddenSize;
+    const hidden = new Float32Array(ids.length * width);
+    for (const [row, id] of ids.entries()) this.#embedding.read(id, hidden, row * width);
+    return hidden;
+  }
+
+  #embed({ tokenIds, features }: PromptRows): Float32Array {
+    const width = this.#text.hiddenSize;
+    const hidden = new Float32Array(tokenIds.length * width);
+    let image = 0;
+    let taken = 0;
+    for (const [row, id] of tokenIds.entries()) {
+      if (id >= 0) {
+        this.#embedding.read(id, hidden, row * width);
+        continue;
+      }
+      while (taken === features[image]!.length) {
+        image += 1;
+        taken = 0;
+      }
+      hidden.set(features[image]!.subarray(taken, taken + width), row * width);
+      taken += width;
+    }
+    return hidden;
+  }
+}
+
+/** Layers whose context is of another length than the layer's before: stages must end there. */
+function lengthChanges(caches: readonly LayerCache[]): number[] {
+  return [...caches.keys()].filter(
+    (layer) => layer > 0 && caches[layer]!.length !== caches[layer - 1]!.length,
+  );
+}
+
+function checkChunk(rows: number): number {
+  if (Number.isSafeInteger(rows) && rows >= 1) return rows;
+  throw new GlyphpressError('GP_CONFIG_VALUE', {
+    message: `Expected prefillChunk to be a positive whole number, got ${rows}.`,
+    hint: 'Leave it out, or use 512.',
+    details: { key: 'prefillChunk', actual: rows },
+  });
+}

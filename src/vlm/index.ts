@@ -1,0 +1,26 @@
+/** Vision-language models: checkpoint folder in, page images to visual tokens to answers. */
+export { type CompileManifest, compileToFolder } from './compile.js';
+export type { EncodedImage, FinishReason, Forward } from './engine.js';
+export { float16ToFloat32, float32ToFloat16 } from './float16.js';
+export type { PageImage } from './image-processor.js';
+export { type Inspection, inspectModel, type ModelInfo } from './inspect.js';
+export type { ContextLayer } from './kv-cache.js';
+export {
+  type GenerateEvent,
+  type GenerateOptions,
+  type GenerateResult,
+  type LayerDrop,
+  type OpenOptions,
+  type PrefilledContext,
+  type PrefillOptions,
+  VisionLanguageModel,
+} from './model.js';
+export type { DropInput, KeptCells } from './prefill.js';
+export type { PromptImage } from './prompt.js';
+export { parseSafetensors, SafetensorsFile } from './safetensors.js';
+export {
+  encodeSafetensors,
+  safetensorsByteLength,
+  type WritableTensor,
+  writeSafetensors,
+} from './safetensors-writer.js';

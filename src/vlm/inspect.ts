@@ -1,0 +1,104 @@
+/**
+ * What `glyphpress model inspect DIR` tells about a checkpoint, and what the pipeline needs to know.
+ */
+import { type Checkpoint, openCheckpoint } from './checkpoint.js';
+import { visualTokenGrid } from './image-processor.js';
+import { Tokenizer } from './tokenizer.js';
+
+export interface ModelInfo {
+  dir: string;
+  family: string;
+  /** Names the content: equal checkpoints, equal hash. */
+  checkpointHash: string;
+  /** Type of the stored weights; graphs compute in float32. */
+  dtype: string;
+  parameters: number;
+  layers: number;
+  hiddenSize: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  intermediateSize: number;
+  vocabSize: number;
+  tokenizerVocabulary: number;
+  /** Rows that a prompt and its answer may have in the first layer. */
+  maxPositions: number;
+  vision: {
+    depth: number;
+    hiddenSize: number;
+    heads: number;
+    patchSize: number;
+    mergeSize: number;
+  };
+  /** Side of the square of pixels that becomes one visual token. */
+  tokensPerCellPx: number;
+  /** Pixel limits of one page, after doubling to two frames was taken out. */
+  minPagePixels: number;
+  maxPagePixels: number;
+  /** float32 keys and values of one token over all layers. */
+  kvBytesPerToken: number;
+  eosTokenIds: readonly number[];
+  /** False for a reader that has random weights. */
+  trained: boolean;
+}
+
+export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer): ModelInfo {
+  const { text, vision } = checkpoint.config;
+  const { minPixels, maxPixels, temporalPatchSize } = checkpoint.imageProcessor;
+  return {
+    dir: checkpoint.dir,
+    family: checkpoint.family.name,
+    checkpointHash: checkpoint.hash,
+    dtype: checkpoint.dtype,
+    parameters: checkpoint.parameters,
+    layers: text.layers,
+    hiddenSize: text.hiddenSize,
+    heads: text.heads,
+    kvHeads: text.kvHeads,
+    headDim: text.headDim,
+    intermediateSize: text.intermediateSize,
+    vocabSize: text.vocabSize,
+    tokenizerVocabulary: tokenizer.vocabularySize,
+    maxPositions: text.maxPositions,
+    vision: {
+      depth: vision.depth,
+      hiddenSize: vision.hiddenSize,
+      heads: vision.heads,
+      patchSize: vision.patchSize,
+      mergeSize: vision.mergeSize,
+    },
+    tokensPerCellPx: vision.patchSize * vision.mergeSize,
+    minPagePixels: Math.ceil(minPixels / temporalPatchSize),
+    maxPagePixels: Math.floor(maxPixels / temporalPatchSize),
+    kvBytesPerToken: text.layers * 2 * text.kvHeads * text.headDim * 4,
+    eosTokenIds: checkpoint.eosTokenIds,
+    trained: checkpoint.trained,
+  };
+}
+
+export interface Inspection extends ModelInfo {
+  /** Visual tokens of one page of the size asked for. */
+  page: { widthPx: number; heightPx: number; rows: number; cols: number; visualTokens: number };
+}
+
+/** @param page size in pixels @defaultValue 588 × 840 */
+export function inspectModel(
+  dir: string,
+  page: { widthPx: number; heightPx: number } = { widthPx: 588, heightPx: 840 },
+): Inspection {
+  const checkpoint = openCheckpoint(dir);
+  try {
+    const tokenizer = new Tokenizer(
+      checkpoint.tokenizerJson,
+      checkpoint.tokenizerConfig,
+      `${checkpoint.dir}/tokenizer.json`,
+    );
+    const grid = visualTokenGrid(page, checkpoint.imageProcessor);
+    return {
+      ...describeCheckpoint(checkpoint, tokenizer),
+      page: { ...page, ...grid, visualTokens: grid.rows * grid.cols },
+    };
+  } finally {
+    checkpoint.close();
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * A vision-language model, ready to read pages and answer. Text is handled here; graphs run in a worker.
+ */
+import { join } from 'node:path';
+import { GlyphpressError } from '../errors.js';
+import { ChatTemplate } from './chat-template.js';
+import { openCheckpoint } from './checkpoint.js';
+import { checkCuts } from './compile.js';
+import type { EncodedImage, EngineOptions, FinishReason, Forward } from './engine.js';
+import type { ImageProcessorConfig, PageImage } from './image-processor.js';
+import { visualTokenGrid } from './image-processor.js';
+import { describeCheckpoint, type ModelInfo } from './inspect.js';
+import type { ContextLayer } from './kv-cache.js';
+import type { DropInput, KeptCells } from './prefill.js';
+import { type PromptImage, type PromptRows, promptRows } from './prompt.js';
+import { checkSampling, type SamplingOptions } from './sampler.js';
+import { Tokenizer } from './tokenizer.js';
+import { WorkerClient } from './worker/client.js';
+
+export interface OpenOptions extends EngineOptions {}
+
+/** A drop before decoder layer `layer`, 1 ≤ layer < layers. Text rows are never dropped. */
+export interface LayerDrop {
+  layer: number;
+  /** What `select` reads; each is only computed and copied when asked for. */
+  needs: { variation: boolean; hidden: boolean };
+  /** Gets the visual rows still present; returns ascending indices into them to keep. */
+  select(input: DropInput): Int32Array;
+}
+
+export interface PrefilledContext {
+  layers: ContextLayer[];
+  /** Position of the question's first token. */
+  nextPosition: number;
+  /** Visual rows in each layer. */
+  layerVisualTokens: number[];
+  /** Rows in the first layer. */
+  promptTokens: number;
+  /** Per drop, the cells that were left. */
+  keptCells: KeptCells[][];
+}
+
+export interface PrefillOptions {
+  signal?: AbortSignal;
+  onProgress?(done: number, total: number): void;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  maxNewTokens: number;
+  signal?: AbortSignal;
+}
+
+export interface GenerateEvent {
+  tokenId: number;
+  /** Whole characters only; empty while a character is incomplete. */
+  text: string;
+}
+
+export interface GenerateResult {
+  finishReason: FinishReason;
+  promptTokens: number;
+  completionTokens: number;
+}
+
+export class VisionLanguageModel {
+  /** Contexts that the worker has ready. */
+  readonly #handles = new WeakMap<PrefilledContext, Promise<number>>();
+
+  private constructor(
+    readonly info: ModelInfo,
+    private readonly worker: WorkerClient,
+    private readonly tokenizer: Tokenizer,
+    private readonly template: ChatTemplate,
+    private readonly imageTokenId: number,
+    private readonly imageProcessor: ImageProcessorConfig,
+  ) {}
+
+  static async open(dir: string, options: OpenOptions = {}): Promise<VisionLanguageModel> {
+    const checkpoint = openCheckpoint(dir);
+    try {
+      const { tokenizerJson, tokenizerConfig, chatTemplate, config } = checkpoint;
+      const tokenizer = new Tokenizer(
+        tokenizerJson,
+        tokenizerConfig,
+        join(checkpoint.dir, 'tokenizer.json'),
+      );
+      const specials = specialTokens(tokenizerConfig);
+      const template = new ChatTemplate(
+        chatTemplate,
+        tokenizer,
+        config.imageTokenId,
+        specials,
+        checkpoint.dir,
+      );
+      checkCuts(options.cuts ?? [], config.text.layers);
+      const info = describeCheckpoint(checkpoint, tokenizer);
+      const worker = new WorkerClient(checkpoint.dir, options);
+      try {
+        await worker.call('open', undefined);
+      } catch (error) {
+        await worker.close();
+        throw error;
+      }
+      return new VisionLanguageModel(
+        info,
+        worker,
+        tokenizer,
+        template,
+        config.imageTokenId,
+        checkpoint.imageProcessor,
+      );
+    } finally {
+      checkpoint.close();
+    }
+  }
+
+  countTokens(text: string): number {
+    return this.tokenizer.encodeLiteral(text).length;
+  }
+
+  /** Grid of visual tokens that a page of this size becomes. */
+  visualTokenGrid(page: { widthPx: number; heightPx: number }): { rows: number; cols: number } {
+    return visualTokenGrid(page, this.imageProcessor);
+  }
+
+  async encodeImage({ data, ...size }: PageImage): Promise<EncodedImage> {
+    // Sending a view would copy all of the memory behind it.
+    const page = data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);
+    return this.worker.call('encodeImage', { ...size, data: page });
+  }
+
+  /** Runs the document part of the prompt, everything before the question, and returns its cache. */
+  async prefill(
+    images: readonly PromptImage[],
+    drops: readonly LayerDrop[],
+    options: PrefillOptions = {},
+  ): Promise<PrefilledContext> {
+    const rows = this.#promptRows(this.template.documentPrefix(images.length), images);
+    const promptTokens = rows.tokenIds.length;
+    this.#checkLength(promptTokens, 'The document');
+    const byLayer = checkDrops(drops, this.info.layers);
+    const { handle, ...reply } = await this.worker.call(
+      'prefill',
+      { rows, drops: [...byLayer.values()].map(({ layer, needs }) => ({ layer, needs })) },
+      { ...options, select: ({ layer }, input) => byLayer.get(layer)!.select(input) },
+    );
+    const context: PrefilledContext = { ...reply, nextPosition: rows.next, promptTokens };
+    this.#handles.set(context, Promise.resolve(handle));
+    return context;
+  }
+
+  /** Asks a question over a context, which stays as it is; tokens come as they are made. */
+  async *answer(
+    context: PrefilledContext,
+    question: string,
+    options: GenerateOptions,
+  ): AsyncGenerator<GenerateEvent, GenerateResult> {
+    const { maxNewTokens, signal, ...sampling } = options;
+    checkMaxNewTokens(maxNewTokens);
+    checkSampling(sampling);
+    const tokenIds = this.template.questionSuffix(question);
+    const promptTokens = context.promptTokens + tokenIds.length;
+    this.#checkLength(promptTokens + maxNewTokens, 'The document with question and answer');
+    const abort = new AbortController();
+    const signals = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;
+    const tokens = new TokenQueue();
+    const request = { tokenIds, position: context.nextPosition, maxNewTokens, sampling };
+    const done = this.#generate(context, request, (id) => tokens.push(id), signals).finally(() =>
+      tokens.end(),
+    );
+    // The error is thrown below; a consumer that stops early leaves it unseen.
+    done.catch(() => {});
+    const text = this.tokenizer.stream();
+    try {
+      for await (const tokenId of tokens) yield { tokenId, text: text.push(tokenId) };
+    } finally {
+      abort.abort();
+    }
+    return { promptTokens, ...(await done) };
+  }
+
+  /** Lets the worker forget a context; it can still be asked, and is then sent again. */
+  async forget(context: PrefilledContext): Promise<void> {
+    const handle = this.#handles.get(context);
+    this.#handles.delete(context);
+    if (handle) await this.worker.call('dropContext', await handle);
+  }
+
+  /** The whole prompt in one pass, without drops: hidden rows after each of `cuts` and every row's logits. */
+  forward(
+    images: readonly PromptImage[],
+    question: string,
+    cuts: readonly number[] = [],
+  ): Promise<Forward> {
+    const ids = [
+      ...this.template.documentPrefix(images.length),
+      ...this.template.questionSuffix(question),
+    ];
+    const rows = this.#promptRows(ids, images);
+    return this.worker.call('forward', { rows, cuts: checkCuts(cuts, this.info.layers) });
+  }
+
+  async close(): Promise<void> {
+    await this.worker.close();
+  }
+
+  async #generate(
+    context: PrefilledContext,
+    generate: {
+      tokenIds: number[];
+      position: number;
+      maxNewTokens: number;
+      sampling: SamplingOptions;
+    },
+    onToken: (id: number) => void,
+    signal: AbortSignal,
+  ): Promise<Omit<GenerateResult, 'promptTokens'>> {
+    if (signal.aborted) return { finishReason: 'aborted', completionTokens: 0 };
+    // The worker may have dropped the context for newer ones; then it is sent once more.
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const handle = await this.#handleOf(context);
+      if (signal.aborted) return { finishReason: 'aborted', completionTokens: 0 };
+      const result = await this.worker.call('generate', { handle, generate }, { onToken, signal });
+      if (result) return result;
+      this.#handles.delete(context);
+    }
+    throw new GlyphpressError('GP_MODEL_RUNTIME', {
+      message: 'The context was dropped from memory as soon as it was loaded.',
+      hint: 'Too many contexts are asked at once; ask fewer, or raise contextCacheBytes.',
+    });
+  }
+
+  #handleOf(context: PrefilledContext): Promise<number> {
+    const known = this.#handles.get(context);
+    if (known) return known;
+    this.#checkContext(context);
+    const handle = this.worker.call('loadContext', context.layers);
+    this.#handles.set(context, handle);
+    handle.catch(() => this.#handles.delete(context));
+    return handle;
+  }
+
+  #promptRows(tokenIds: readonly number[], images: readonly PromptImage[]): PromptRows {
+    return promptRows(tokenIds, this.imageTokenId, images, this.info.hiddenSize);
+  }
+
+  #checkLength(tokens: number, what: string): void {
+    if (tokens <= this.info.maxPositions) return;
+    throw new GlyphpressError('GP_CONTEXT_LENGTH', {
+      message: `${what} takes ${tokens} tokens; this model holds ${this.info.maxPositions}.`,
+      hint: 'Render more densely, prune more before the decoder, ask for fewer new tokens, or split the document.',
+      details: { tokens, limit: this.info.maxPositions },
+    });
+  }
+
+  #checkContext({ layers }: PrefilledContext): void {
+    const { kvHeads, headDim } = this.info;
+    const fits =
+      layers.length === this.info.layers &&
+      layers.every(({ length, keys, values }) => {
+        const size = kvHeads * length * headDim;
+        return keys.length === size && values.length === size;
+      });
+    if (fits) return;
+    throw new GlyphpressError('GP_TENSOR_SHAPE', {
+      message: `The context does not fit this model: ${layers.length} layers came, ${this.info.layers} of [${kvHeads}, length, ${headDim}] are needed.`,
+      hint: 'Use the model that the context was made with, or compress the document again.',
+      details: { layers: layers.length, expected: this.info.layers, kvHeads, headDim },
+    });
+  }
+}
+
+/** Tokens between the worker's pace and the reader's. */
+class TokenQueue implements AsyncIterable<number> {
+  readonly #tokens: number[] = [];
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  push(tokenId: number): void {
+    this.#tokens.push(tokenId);
+    this.#wake?.();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<number> {
+    for (;;) {
+      while (this.#tokens.length > 0) yield this.#tokens.shift()!;
+      if (this.#ended) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+function checkDrops(drops: readonly LayerDrop[], layers: number): Map<number, LayerDrop> {
+  checkCuts(
+    drops.map(({ layer }) => layer),
+    layers,
+  );
+  const byLayer = new Map(drops.map((drop) => [drop.layer, drop]));
+  if (byLayer.size === drops.length) return byLayer;
+  throw new GlyphpressError('GP_PRUNE_PLAN', {
+    message: `Two drops stand before one layer: ${drops.map(({ layer }) => layer).join(', ')}.`,
+    hint: 'Give each layer at most one drop.',
+    details: { layers: drops.map(({ layer }) => layer) },
+  });
+}
+
+function checkMaxNewTokens(count: number): void {
+  if (Number.isSafeInteger(count) && count >= 1) return;
+  throw new GlyphpressError('GP_CONFIG_VALUE', {
+    message: `Expected maxNewTokens to be a positive whole number, got ${count}.`,
+    hint: 'Correct the generation option.',
+    details: { key: 'maxNewTokens', actual: count },
+  });
+}
+
+/** `bos_token` and the like, which templates may print. */
+function specialTokens(config: Record<string, unknown>): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (!key.endsWith('_token')) continue;
+    const content =
+      typeof value === 'object' && value !== null
+        ? (value as { content?: unknown }).content
+        : value;
+    if (typeof content === 'string') tokens[key] = content;
+  }
+  return tokens;
+}

@@ -1,0 +1,114 @@
+/**
+ * An ONNX ModelProto in memory, and its bytes. Field numbers: onnx/onnx.proto (IR version 10).
+ */
+import { MessageWriter } from './protobuf.js';
+
+export const IR_VERSION = 10;
+export const OPSET = 21;
+
+export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7 } as const;
+export type ElementType = keyof typeof ELEMENT_TYPE;
+
+/** A number is an int attribute, `{ float }` a float one; arrays are ints. */
+export type Attribute = number | string | { float: number } | readonly number[];
+
+export interface OnnxNode {
+  opType: string;
+  domain: '' | 'com.microsoft';
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes: Readonly<Record<string, Attribute>>;
+}
+
+export interface OnnxValue {
+  name: string;
+  type: ElementType;
+  /** A string is the name of a dimension known only at run time. */
+  dims: readonly (number | string)[];
+}
+
+export interface ExternalData {
+  /** Path relative to the external data folder. */
+  location: string;
+  offset: number;
+  length: number;
+}
+
+export interface OnnxInitializer {
+  name: string;
+  type: ElementType;
+  dims: readonly number[];
+  data: Uint8Array | ExternalData;
+}
+
+export interface OnnxGraph {
+  name: string;
+  nodes: OnnxNode[];
+  inputs: OnnxValue[];
+  outputs: OnnxValue[];
+  initializers: OnnxInitializer[];
+}
+
+export function encodeModel(graph: OnnxGraph): Uint8Array {
+  return new MessageWriter()
+    .int(1, IR_VERSION)
+    .string(2, 'glyphpress')
+    .message(7, encodeGraph(graph))
+    .message(8, opset('', OPSET))
+    .message(8, opset('com.microsoft', 1))
+    .finish();
+}
+
+function opset(domain: string, version: number): MessageWriter {
+  return new MessageWriter().string(1, domain).int(2, version);
+}
+
+function encodeGraph(graph: OnnxGraph): MessageWriter {
+  const writer = new MessageWriter();
+  for (const [index, node] of graph.nodes.entries()) writer.message(1, encodeNode(node, index));
+  writer.string(2, graph.name);
+  for (const initializer of graph.initializers) writer.message(5, encodeInitializer(initializer));
+  for (const value of graph.inputs) writer.message(11, encodeValue(value));
+  for (const value of graph.outputs) writer.message(12, encodeValue(value));
+  return writer;
+}
+
+function encodeNode(node: OnnxNode, index: number): MessageWriter {
+  const writer = new MessageWriter();
+  for (const input of node.inputs) writer.string(1, input);
+  for (const output of node.outputs) writer.string(2, output);
+  writer.string(3, `${node.opType}_${index}`).string(4, node.opType);
+  for (const [name, value] of Object.entries(node.attributes))
+    writer.message(5, encodeAttribute(name, value));
+  return writer.string(7, node.domain);
+}
+
+function encodeAttribute(name: string, value: Attribute): MessageWriter {
+  const writer = new MessageWriter().string(1, name);
+  if (typeof value === 'number') return writer.int(3, value).int(20, 2);
+  if (typeof value === 'string') return writer.string(4, value).int(20, 3);
+  if ('float' in value) return writer.float(2, value.float).int(20, 1);
+  for (const entry of value) writer.int(8, entry);
+  return writer.int(20, 7);
+}
+
+function encodeInitializer({ name, type, dims, data }: OnnxInitializer): MessageWriter {
+  const writer = new MessageWriter();
+  for (const dim of dims) writer.int(1, dim);
+  writer.int(2, ELEMENT_TYPE[type]).string(8, name);
+  if (data instanceof Uint8Array) return writer.bytes(9, data);
+  for (const [key, value] of Object.entries(data)) {
+    writer.message(13, new MessageWriter().string(1, key).string(2, String(value)));
+  }
+  return writer.int(14, 1);
+}
+
+function encodeValue({ name, type, dims }: OnnxValue): MessageWriter {
+  const shape = new MessageWriter();
+  for (const dim of dims) {
+    const writer = new MessageWriter();
+    shape.message(1, typeof dim === 'number' ? writer.int(1, dim) : writer.string(2, dim));
+  }
+  const tensor = new MessageWriter().int(1, ELEMENT_TYPE[type]).message(2, shape);
+  return new MessageWriter().string(1, name).message(2, new MessageWriter().message(1, tensor));
+}

@@ -1,0 +1,93 @@
+/**
+ * Decoder sessions. The layers are always partitioned into stages; a new cut splits the stage it falls
+ * into, and cuts never go away, because any partition computes the same.
+ */
+import { type CompiledModel, checkCuts, stageName, stageRanges } from './compile.js';
+import type { StageRange } from './families/family.js';
+import { Session } from './runtime.js';
+
+export interface Stage extends StageRange {
+  session: Session;
+}
+
+interface PooledStage extends Stage {
+  users: number;
+  retired: boolean;
+}
+
+/** Stages in layer order, kept alive until released. */
+export interface StageLease {
+  stages: readonly Stage[];
+  release(): Promise<void>;
+}
+
+export class StagePool {
+  #cuts: number[];
+  #stages: PooledStage[] = [];
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly model: CompiledModel,
+    private readonly threads: number,
+    cuts: readonly number[],
+  ) {
+    this.#cuts = checkCuts(cuts, this.#layers);
+  }
+
+  get #layers(): number {
+    return this.model.checkpoint.config.text.layers;
+  }
+
+  /** Stages that end at each of `cuts`, and perhaps at others. */
+  acquire(cuts: readonly number[]): Promise<StageLease> {
+    const wanted = checkCuts(cuts, this.#layers);
+    // One change at a time: two callers must not build the same stage twice.
+    const lease = this.#lastChange.then(() => this.#acquire(wanted));
+    this.#lastChange = lease.catch(() => {});
+    return lease;
+  }
+
+  async close(): Promise<void> {
+    await this.#lastChange;
+    await Promise.all(this.#stages.splice(0).map((stage) => stage.session.release()));
+  }
+
+  async #acquire(cuts: readonly number[]): Promise<StageLease> {
+    this.#cuts = checkCuts([...this.#cuts, ...cuts], this.#layers);
+    const ranges = stageRanges(this.#cuts, this.#layers);
+    const isWanted = (stage: PooledStage) =>
+      ranges.some(({ from, to }) => from === stage.from && to === stage.to);
+    // Old stages go first: otherwise their weights would be in memory twice.
+    for (const stage of this.#stages.filter((candidate) => !isWanted(candidate))) {
+      stage.retired = true;
+      if (stage.users === 0) await stage.session.release();
+    }
+    this.#stages = this.#stages.filter(isWanted);
+    const held: PooledStage[] = [];
+    for (const range of ranges) {
+      let stage = this.#stages.find(({ from }) => from === range.from);
+      if (!stage) {
+        stage = { ...range, session: await this.#open(range), users: 0, retired: false };
+        this.#stages.push(stage);
+      }
+      held.push(stage);
+    }
+    for (const stage of held) stage.users += 1;
+    return { stages: held, release: () => this.#release(held) };
+  }
+
+  async #release(held: PooledStage[]): Promise<void> {
+    for (const stage of held.splice(0)) {
+      stage.users -= 1;
+      if (stage.retired && stage.users === 0) await stage.session.release();
+    }
+  }
+
+  #open(range: StageRange): Promise<Session> {
+    return Session.create(stageName(range), this.model.stageGraph(range), {
+      weightsFolder: this.model.weightsFolder,
+      threads: this.threads,
+      arena: true,
+    });
+  }
+}

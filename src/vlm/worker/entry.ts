@@ -1,0 +1,113 @@
+/**
+ * The thread that owns the sessions: a session's run() blocks its thread's event loop.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Engine } from '../engine.js';
+import type { DropInput, DropPoint } from '../prefill.js';
+import {
+  type FromWorker,
+  type PrefillReply,
+  serialiseError,
+  type ToWorker,
+  type WorkerData,
+} from './protocol.js';
+
+const port = parentPort!;
+const { dir, options } = workerData as WorkerData;
+const engine = Engine.open(dir, options);
+// Whoever calls first gets the error; without this line Node would end the process before that.
+engine.catch(() => {});
+
+interface Job {
+  abort: AbortController;
+  selected?: (kept: Int32Array | undefined) => void;
+}
+const jobs = new Map<number, Job>();
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'abort') jobs.get(message.id)?.abort.abort();
+  else if (message.kind === 'selected') jobs.get(message.id)?.selected?.(message.kept);
+  else void handle(message);
+});
+
+type Call = Extract<ToWorker, { kind: 'call' }>;
+
+async function handle(call: Call): Promise<void> {
+  const job: Job = { abort: new AbortController() };
+  jobs.set(call.id, job);
+  try {
+    const { reply, transfer } = await dispatch(call, job);
+    send({ kind: 'reply', id: call.id, reply }, transfer);
+  } catch (error) {
+    send({ kind: 'error', id: call.id, error: serialiseError(error) });
+  } finally {
+    jobs.delete(call.id);
+  }
+}
+
+async function dispatch(
+  call: Call,
+  job: Job,
+): Promise<{ reply: unknown; transfer?: ArrayBuffer[] }> {
+  const ready = await engine;
+  switch (call.method) {
+    case 'open':
+      return { reply: undefined };
+    case 'encodeImage': {
+      const reply = await ready.encodeImage(call.request);
+      return { reply, transfer: [reply.tokens.buffer as ArrayBuffer] };
+    }
+    case 'prefill':
+      return prefill(ready, call, job);
+    case 'loadContext':
+      return { reply: ready.loadContext(call.request) };
+    case 'dropContext':
+      return { reply: ready.dropContext(call.request) };
+    case 'generate': {
+      const onToken = (tokenId: number) => send({ kind: 'token', id: call.id, tokenId });
+      const { handle: context, generate } = call.request;
+      return { reply: await ready.generate(context, generate, onToken, job.abort.signal) };
+    }
+    case 'forward':
+      return { reply: await ready.forward(call.request.rows, call.request.cuts) };
+    case 'close':
+      for (const other of jobs.values()) if (other !== job) other.abort.abort();
+      await ready.close();
+      return { reply: undefined };
+  }
+}
+
+async function prefill(
+  ready: Engine,
+  { id, request }: Extract<Call, { method: 'prefill' }>,
+  job: Job,
+): Promise<{ reply: PrefillReply; transfer: ArrayBuffer[] }> {
+  const select = (drop: DropPoint, input: DropInput) => {
+    const transfer = [input.variation, input.hidden].flatMap((data) =>
+      data ? [data.buffer as ArrayBuffer] : [],
+    );
+    send({ kind: 'select', id, drop, input }, transfer);
+    return new Promise<Int32Array>((resolve, reject) => {
+      job.selected = (kept) => (kept ? resolve(kept) : reject(new Error('select() failed')));
+    });
+  };
+  const { handle, caches, layerVisualTokens, keptCells } = await ready.prefill(
+    request.rows,
+    request.drops,
+    {
+      select,
+      onProgress: (done, total) => send({ kind: 'progress', id, done, total }),
+      signal: job.abort.signal,
+    },
+  );
+  const layers = caches.map((cache) => cache.toContext());
+  const transfer = layers.flatMap(({ keys, values }) => [
+    keys.buffer as ArrayBuffer,
+    values.buffer as ArrayBuffer,
+  ]);
+  return { reply: { handle, layers, layerVisualTokens, keptCells }, transfer };
+}
+
+function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}

@@ -1,0 +1,93 @@
+/** Reads test/fixtures/vlm: see training/fixtures/make_glm4v_golden.py for what is in it. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { PageImage } from '../../src/vlm/image-processor.js';
+import { SafetensorsFile } from '../../src/vlm/safetensors.js';
+
+export const FIXTURES = fileURLToPath(new URL('../fixtures/vlm', import.meta.url));
+export const TINY = `${FIXTURES}/tiny-glm4v`;
+export const READER = fileURLToPath(new URL('../../models/reader', import.meta.url));
+export const CASES = ['one', 'three'] as const;
+export type CaseName = (typeof CASES)[number];
+
+/** Largest difference allowed between float32 here and float32 in PyTorch. */
+export const TOLERANCE = 1e-4;
+
+export class Golden {
+  readonly #file: SafetensorsFile;
+  readonly question: string;
+  readonly rendered: string;
+
+  constructor(name: CaseName) {
+    this.#file = SafetensorsFile.open(`${FIXTURES}/golden-${name}.safetensors`);
+    const prompts = JSON.parse(readFileSync(`${FIXTURES}/prompts.json`, 'utf8'));
+    ({ question: this.question, rendered: this.rendered } = prompts[name]);
+  }
+
+  floats(name: string): Float32Array {
+    return this.#file.readFloat32(name);
+  }
+
+  bytes(name: string): Uint8Array {
+    return this.#file.readBytes(name);
+  }
+
+  integers(name: string): number[] {
+    const bytes = this.#file.readBytes(name);
+    return Array.from(new BigInt64Array(bytes.buffer), Number);
+  }
+
+  shape(name: string): number[] {
+    return this.#file.entry(name).shape;
+  }
+
+  get images(): PageImage[] {
+    const count = [...this.#file.tensors.keys()].filter((name) => name.startsWith('image.')).length;
+    return Array.from({ length: count }, (_, n) => {
+      const [heightPx, widthPx, channels] = this.shape(`image.${n}`) as [number, number, 1 | 3];
+      return { data: this.bytes(`image.${n}`), widthPx, heightPx, channels };
+    });
+  }
+
+  get grids(): [number, number, number][] {
+    const values = this.integers('image_grid_thw');
+    return this.images.map((_, n) => values.slice(3 * n, 3 * n + 3) as [number, number, number]);
+  }
+
+  /** float32 [patches, 1176], put together from its byte codes. */
+  get pixelValues(): Float32Array {
+    const codes = this.bytes('pixel_codes');
+    const table = this.floats('pixel_table');
+    const patches = codes.length / 588;
+    const values = new Float32Array(patches * 1176);
+    for (let patch = 0; patch < patches; patch += 1) {
+      for (let channel = 0; channel < 3; channel += 1) {
+        for (let n = 0; n < 392; n += 1) {
+          const code = codes[patch * 588 + channel * 196 + (n % 196)]!;
+          values[patch * 1176 + channel * 392 + n] = table[channel * 256 + code]!;
+        }
+      }
+    }
+    return values;
+  }
+}
+
+export function maxAbsDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let largest = 0;
+  for (let n = 0; n < a.length; n += 1) {
+    const difference = Math.abs(a[n]! - b[n]!);
+    if (!(difference <= largest)) largest = difference;
+  }
+  return largest;
+}
+
+export function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
