@@ -86,7 +86,7 @@ export function selectByApproximationError(
   dim: number,
   options: ApetOptions,
 ): Int32Array {
-  return pruneByApproximationError(visualTokens, dim, options).keptRows;
+  return rankRows(visualTokens, dim, options).keptRows;
 }
 
 /**
@@ -101,21 +101,23 @@ export function pruneByApproximationError(
   dim: number,
   options: ApetOptions & { /** @defaultValue 'none' */ merge?: MergeRule },
 ): { keptRows: Int32Array; tokens: Float32Array } {
-  const n = matrixRows('visualTokens', visualTokens, dim);
-  const count = budgetedCount(n, options);
-  const alwaysKeep = (options.basis ?? APET_DEFAULTS.basis) === 'always-keep';
-  const { errors, basisRows } = approximationErrors(visualTokens, dim, options);
-  if (alwaysKeep) for (const row of basisRows) errors[row] = Number.POSITIVE_INFINITY;
-  const keptRows = keepHighest(errors, { ...options, count });
+  const { keptRows, sparedRows } = rankRows(visualTokens, dim, options);
   const tokens =
     options.merge === 'average'
-      ? mergeDropped(visualTokens, dim, keptRows, {
-          scope: options.scope,
-          pageOfRow: options.pageOfRow,
-          spare: alwaysKeep ? basisRows : undefined,
-        })
+      ? mergeDropped(visualTokens, dim, keptRows, { ...options, spare: sparedRows })
       : gatherRows(visualTokens, dim, keptRows);
   return { keptRows, tokens };
+}
+
+/** The kept rows, and those of them that stay whatever their error. */
+function rankRows(visualTokens: Float32Array, dim: number, options: ApetOptions) {
+  const n = matrixRows('visualTokens', visualTokens, dim);
+  const count = budgetedCount(n, options);
+  const { errors, basisRows } = approximationErrors(visualTokens, dim, options);
+  const sparedRows =
+    (options.basis ?? APET_DEFAULTS.basis) === 'always-keep' ? basisRows : new Int32Array(0);
+  for (const row of sparedRows) errors[row] = Number.POSITIVE_INFINITY;
+  return { keptRows: keepHighest(errors, { ...options, count }), sparedRows };
 }
 
 /**

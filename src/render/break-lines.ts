@@ -132,7 +132,7 @@ function linesOf(flow: Flow, rows: LaidRow[], count: number): LaidLine[] {
     const isLast = flow.end !== null && i === rows.length - 1;
     const end = isLast ? endOf(flow) : sourceStartOf(flow, rows[i + 1]!);
     lines.push({
-      runs: rows[i]!.map((run) => toLineRun(flow, run)),
+      runs: toLineRuns(flow, rows[i]!),
       start,
       end,
       rtl: flow.rtl ?? false,
@@ -146,14 +146,30 @@ function linesOf(flow: Flow, rows: LaidRow[], count: number): LaidLine[] {
   return lines;
 }
 
-function toLineRun(flow: Flow, run: LaidRow[number]): LineRun {
-  const { item, text } = flow.pieces[run.piece]!;
-  return {
-    text: text.slice(run.start, run.end),
-    xPx: run.xPx,
-    widthPx: run.widthPx,
-    color: item.kind === 'mark' ? item.color : null,
-  };
+/** Runs of one colour that follow each other are one: pieces are our own cuts, not the text's. */
+function toLineRuns(flow: Flow, row: LaidRow): LineRun[] {
+  const runs: LineRun[] = [];
+  for (const { piece, start, end, xPx, widthPx } of row) {
+    const { item, text } = flow.pieces[piece]!;
+    const run: LineRun = {
+      text: text.slice(start, end),
+      xPx,
+      widthPx,
+      color: item.kind === 'mark' ? item.color : null,
+    };
+    const last = runs.at(-1);
+    if (last?.color === run.color) runs[runs.length - 1] = joinRuns(last, run);
+    else runs.push(run);
+  }
+  return runs;
+}
+
+function joinRuns(first: LineRun, second: LineRun): LineRun {
+  const text = first.text + second.text;
+  if (second.widthPx === 0) return { ...first, text }; // spaces at the end of a line show nothing
+  const xPx = Math.min(first.xPx, second.xPx);
+  const right = Math.max(first.xPx + first.widthPx, second.xPx + second.widthPx);
+  return { ...first, text, xPx, widthPx: right - xPx };
 }
 
 /** The source offset at which a row starts. */

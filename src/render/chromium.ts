@@ -68,8 +68,8 @@ export class PageSlot {
     return this.#restarts;
   }
 
-  /** Process id of the running browser, or null; for tests that kill it. */
-  async processId(): Promise<number | null> {
+  /** Process group of the running browser, or null; for tests that kill it. */
+  async processGroup(): Promise<number | null> {
     return (await this.#open()).browser.process()?.pid ?? null;
   }
 
@@ -232,9 +232,19 @@ async function closeBrowser(browser: Browser): Promise<void> {
     else child.once('exit', () => resolve());
   });
   const politely = browser.close().catch(() => {});
-  const timer = setTimeout(() => child?.kill('SIGKILL'), 3_000);
+  const timer = setTimeout(() => killGroup(child?.pid), 3_000);
   await Promise.all([politely, gone]);
   clearTimeout(timer);
+}
+
+/** The whole group: what was started may be a wrapper script around the browser. */
+function killGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(process.platform === 'win32' ? leader : -leader, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
 }
 
 function firstLine(error: unknown): string {

@@ -189,9 +189,9 @@ export class DocumentRendering {
     };
   }
 
-  /** Process ids of the browsers that are open; for tests that kill them. */
-  async browserProcesses(): Promise<number[]> {
-    const ids = await Promise.all(this.#slots.map((slot) => slot.processId()));
+  /** Process groups of the browsers that are open; for tests that kill them. */
+  async browserProcessGroups(): Promise<number[]> {
+    const ids = await Promise.all(this.#slots.map((slot) => slot.processGroup()));
     return ids.filter((id) => id !== null);
   }
 

@@ -10,7 +10,7 @@ export interface SourceLine {
   pageBreak: boolean;
 }
 
-const TERMINATOR = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/g;
+const TERMINATOR = /\r\n|[\n\r\v\f\u2028\u2029]/g;
 
 /** Every line; a terminator at the very end opens no further line. */
 export function* sourceLines(source: string): Generator<SourceLine> {

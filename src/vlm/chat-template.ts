@@ -28,7 +28,11 @@ export class ChatTemplate {
 
   /** Ids of the prompt up to the question; each image stands as one image token. */
   documentPrefix(imageCount: number): number[] {
-    const ids = this.tokenizer.encode(this.#render(imageCount).prefix);
+    const { before } = this.#render(imageCount);
+    const { between } = this.#afterImages();
+    if (!before.endsWith(between))
+      throw this.#broken('writes other text before the question when there are no images');
+    const ids = this.tokenizer.encode(before.slice(0, before.length - between.length));
     const found = ids.filter((id) => id === this.imageTokenId).length;
     if (found !== imageCount) {
       throw this.#broken(`puts ${found} image tokens before the question for ${imageCount} images`);
@@ -36,10 +40,9 @@ export class ChatTemplate {
     return ids;
   }
 
-  /** Ids of the question and of all that follows until the answer. */
+  /** Ids of the question and of all that follows until the answer, however many images there are. */
   questionSuffix(question: string): number[] {
-    // The part after the last image does not depend on how many there are.
-    const { between, after } = this.#render(1);
+    const { between, after } = this.#afterImages();
     if (this.tokenizer.containsAddedToken(question)) {
       return [
         ...this.tokenizer.encode(between),
@@ -52,11 +55,21 @@ export class ChatTemplate {
 
   /** The whole prompt as the template writes it, for people to read. */
   renderText(imageCount: number, question: string): string {
-    const { prefix, between, after } = this.#render(imageCount);
-    return prefix + between + question + after;
+    const { before, after } = this.#render(imageCount);
+    return before + question + after;
   }
 
-  #render(imageCount: number): { prefix: string; between: string; after: string } {
+  /** What stands between the last image and the question, and what follows the question. */
+  #afterImages(): { between: string; after: string } {
+    const { before, after } = this.#render(1);
+    // Cut after an added token: ordinary text on both sides of a cut could merge into one token.
+    return {
+      between: before.slice(this.tokenizer.lastAddedTokenEnd(before, before.length)),
+      after,
+    };
+  }
+
+  #render(imageCount: number): { before: string; after: string } {
     const images = Array.from({ length: imageCount }, () => ({ type: 'image' }));
     const content = [...images, { type: 'text', text: SENTINEL }];
     let text: string;
@@ -71,13 +84,7 @@ export class ChatTemplate {
     }
     const at = text.indexOf(SENTINEL);
     if (at < 0) throw this.#broken('leaves the question out');
-    // Cut after an added token: ordinary text on both sides of a cut could merge into one token.
-    const cut = this.tokenizer.lastAddedTokenEnd(text, at);
-    return {
-      prefix: text.slice(0, cut),
-      between: text.slice(cut, at),
-      after: text.slice(at + SENTINEL.length),
-    };
+    return { before: text.slice(0, at), after: text.slice(at + SENTINEL.length) };
   }
 
   #broken(problem: string, cause?: unknown): GlyphpressError {

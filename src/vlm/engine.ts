@@ -63,8 +63,8 @@ export class Engine {
   readonly #pool: StagePool;
   readonly #embedding: EmbeddingTable;
   readonly #contexts: ContextCache;
-  #vision: Promise<Session> | undefined;
-  #head: Promise<Session> | undefined;
+  /** Sessions of the vision and head graphs, opened when first needed. */
+  readonly #sessions = new Map<string, Promise<Session>>();
 
   private constructor(
     readonly checkpoint: Checkpoint,
@@ -105,8 +105,7 @@ export class Engine {
     const positions = visionPositions(gridH, gridW, vision);
     const half = vision.headDim / 2;
     // Attention between patches takes scratch memory that is not worth keeping from page to page.
-    this.#vision ??= this.#open('vision', this.model.visionGraph(), false);
-    const session = await this.#vision;
+    const session = await this.#session('vision', this.model.visionGraph, false);
     const { image_features: tokens } = await session.run(
       {
         pixel_values: { data: pixelValues, dims: [patches, pixelValues.length / patches] },
@@ -201,8 +200,7 @@ export class Engine {
 
   async close(): Promise<void> {
     await this.#pool.close();
-    await (await this.#vision)?.release();
-    await (await this.#head)?.release();
+    for (const session of this.#sessions.values()) await (await session).release();
     this.checkpoint.close();
   }
 
@@ -247,16 +245,21 @@ export class Engine {
   }
 
   async #logits(hidden: Float32Array): Promise<Float32Array> {
-    this.#head ??= this.#open('head', this.model.headGraph(), true);
-    const session = await this.#head;
+    const session = await this.#session('head', this.model.headGraph, true);
     const width = this.#text.hiddenSize;
     const feeds = { hidden: { data: hidden, dims: [hidden.length / width, width] } };
     return (await session.run(feeds, ['logits'])).logits;
   }
 
-  #open(name: string, graph: Uint8Array, arena: boolean): Promise<Session> {
+  #session(name: string, graph: () => Uint8Array, arena: boolean): Promise<Session> {
+    const known = this.#sessions.get(name);
+    if (known) return known;
     const { weightsFolder } = this.model;
-    return Session.create(name, graph, { weightsFolder, threads: this.threads, arena });
+    const session = Session.create(name, graph(), { weightsFolder, threads: this.threads, arena });
+    this.#sessions.set(name, session);
+    // A failure is not kept: memory may be there next time.
+    session.catch(() => this.#sessions.delete(name));
+    return session;
   }
 
   #embedTokens(ids: readonly number[]): Float32Array {
