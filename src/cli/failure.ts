@@ -6,7 +6,11 @@ import { GlyphpressError } from '../errors.js';
 /** Exit codes: 1 the work failed, 2 the command line is off, 130 interrupted. */
 export function reportFailure(error: unknown, json: boolean): number {
   // Commander has printed its own message by now; --help and --version end here with 0.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    if (json) process.stdout.write(`${JSON.stringify({ error: usageError(error) })}\n`);
+    return 2;
+  }
   if (error instanceof Error && error.name === 'AbortError') {
     process.stderr.write('interrupted\n');
     return 130;
@@ -21,4 +25,11 @@ export function reportFailure(error: unknown, json: boolean): number {
     process.stdout.write(`${JSON.stringify({ error: { code: 'GP_INTERNAL', message } })}\n`);
   process.stderr.write(`internal error: ${message}\n`);
   return 1;
+}
+
+function usageError({ message }: CommanderError): GlyphpressError {
+  return new GlyphpressError('GP_USAGE', {
+    message: message.replace(/^error: /, ''),
+    hint: 'glyphpress COMMAND --help shows what the command takes.',
+  });
 }

@@ -1,6 +1,6 @@
 /** Options of the commands that run a model: which one, and what to prune. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -48,14 +48,23 @@ export function prunePlanOf(flags: ModelFlags, layers: number): PrunePlan | null
   }
   if (flags.keep !== undefined) return planFromKeep(flags.keep, layers);
   if (flags.plan === undefined) return null;
-  if (!existsSync(flags.plan)) {
-    throw new GlyphpressError('GP_INPUT_NOT_FOUND', {
-      message: `No prune plan ${flags.plan}`,
+  return parsePrunePlan(readPlan(flags.plan), { layers });
+}
+
+function readPlan(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new GlyphpressError(missing ? 'GP_INPUT_NOT_FOUND' : 'GP_INPUT_UNREADABLE', {
+      message: missing
+        ? `No prune plan ${file}`
+        : `The prune plan ${file} cannot be read: ${(cause as Error).message}`,
       hint: 'Give a JSON file, for example {"decoder":[{"layer":2,"keepRatio":0.5,"method":"v2drop"}]}.',
-      details: { file: flags.plan },
+      details: { file },
+      cause,
     });
   }
-  return parsePrunePlan(readFileSync(flags.plan, 'utf8'), { layers });
 }
 
 /** Answers of random weights are noise; nobody should take them for more. */

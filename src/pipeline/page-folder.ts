@@ -2,8 +2,9 @@
 
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../render/index.js';
 import type { SourceDocument } from './read-document.js';
 
@@ -24,6 +25,10 @@ export function pageFileName(index: number): string {
   return `page-${String(index + 1).padStart(4, '0')}.png`;
 }
 
+const PARTIAL_INDEX = `.${PAGES_FILE}.partial`;
+const INDEX_START = '{"version":1,"documentId":';
+const isPageFile = (name: string) => /^page-\d{4,}\.png$/.test(name);
+
 /**
  * Writes a page as soon as it is there, so that memory does not grow with the document. `pages.json`
  * is complete only after {@link finish}; until then it has another name.
@@ -32,25 +37,39 @@ export class PageFolderWriter {
   readonly #folder: string;
   readonly #index: WriteStream;
   readonly #partialIndex: string;
-  #pages = 0;
+  readonly #written: string[] = [];
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.#partialIndex = path.join(folder, `.${PAGES_FILE}.partial`);
+    this.#partialIndex = path.join(folder, PARTIAL_INDEX);
     this.#index = createWriteStream(this.#partialIndex);
     // Errors are met where they are awaited.
     this.#index.on('error', () => {});
   }
 
-  /** Creates the folder, and removes the pages of an earlier run in it. */
+  /**
+   * Creates the folder, and removes the pages of an earlier run in it.
+   *
+   * @throws {GlyphpressError} GP_OUTPUT_EXISTS if there are pages in it that glyphpress did not draw
+   */
   static async open(folder: string, document: SourceDocument): Promise<PageFolderWriter> {
-    await mkdir(folder, { recursive: true });
-    for (const name of await readdir(folder)) {
-      if (/^page-\d{4,}\.png$/.test(name) || name === PAGES_FILE) await rm(path.join(folder, name));
+    let writer: PageFolderWriter;
+    try {
+      await mkdir(folder, { recursive: true });
+      await removeEarlierPages(folder);
+      writer = new PageFolderWriter(folder);
+      await once(writer.#index, 'open');
+    } catch (cause) {
+      if (cause instanceof GlyphpressError) throw cause;
+      throw new GlyphpressError('GP_OUTPUT_EXISTS', {
+        message: `${folder} cannot be used as a folder: ${(cause as Error).message}`,
+        hint: 'Give another output folder.',
+        details: { folder },
+        cause,
+      });
     }
-    const writer = new PageFolderWriter(folder);
     await writer.#write(
-      `{"version":1,"documentId":${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
+      `${INDEX_START}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
     );
     return writer;
   }
@@ -64,11 +83,10 @@ export class PageFolderWriter {
       end: page.lines.at(-1)!.end,
       lines: page.lines,
     };
-    await Promise.all([
-      writeFile(path.join(this.#folder, record.file), page.png),
-      this.#write(`${this.#pages === 0 ? '' : ','}\n${JSON.stringify(record)}`),
-    ]);
-    this.#pages++;
+    const separator = this.#written.length === 0 ? '' : ',';
+    this.#written.push(record.file);
+    await writeFile(path.join(this.#folder, record.file), page.png);
+    await this.#write(`${separator}\n${JSON.stringify(record)}`);
     return record;
   }
 
@@ -80,9 +98,15 @@ export class PageFolderWriter {
     await rename(this.#partialIndex, path.join(this.#folder, PAGES_FILE));
   }
 
-  /** Leaves no half-written index behind. */
+  /** Leaves nothing behind: pages without an index are of no use. */
   async abort(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      if (this.#index.closed) resolve();
+      else this.#index.once('close', () => resolve());
+    });
     this.#index.destroy();
+    await closed;
+    for (const file of this.#written) await rm(path.join(this.#folder, file), { force: true });
     await rm(this.#partialIndex, { force: true });
   }
 
@@ -90,4 +114,23 @@ export class PageFolderWriter {
     if (this.#index.errored) throw this.#index.errored;
     if (!this.#index.write(text)) await once(this.#index, 'drain');
   }
+}
+
+async function removeEarlierPages(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  const earlier = names.filter((name) => isPageFile(name) || name === PAGES_FILE);
+  if (earlier.length === 0) return;
+  if (!names.includes(PARTIAL_INDEX) && !(await holdsIndex(folder))) {
+    throw new GlyphpressError('GP_OUTPUT_EXISTS', {
+      message: `${folder} holds pages that glyphpress did not draw: ${earlier.slice(0, 3).join(', ')}`,
+      hint: 'Give another output folder, or move those files away.',
+      details: { folder, foreign: earlier.slice(0, 20) },
+    });
+  }
+  for (const name of earlier) await rm(path.join(folder, name));
+}
+
+async function holdsIndex(folder: string): Promise<boolean> {
+  const index = await readFile(path.join(folder, PAGES_FILE), 'utf8').catch(() => '');
+  return index.startsWith(INDEX_START);
 }

@@ -64,8 +64,9 @@ function decode(bytes: Buffer, name: string, encoding: TextEncoding): string {
       details: { file: name, offset },
     });
   }
+  if (encoding === 'windows-1252') return decodeWindows1252(bytes);
   try {
-    return new TextDecoder(encoding, { fatal: encoding.startsWith('utf-16') }).decode(bytes);
+    return new TextDecoder(encoding, { fatal: encoding !== 'utf-8' }).decode(bytes);
   } catch (cause) {
     throw new GlyphpressError('GP_INPUT_ENCODING', {
       message: `${name} is not ${encoding}`,
@@ -74,6 +75,17 @@ function decode(bytes: Buffer, name: string, encoding: TextEncoding): string {
       cause,
     });
   }
+}
+
+/** What bytes 0x80 to 0x9f mean; all others are the code point of the same number. */
+const WINDOWS_1252_HIGH =
+  '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ';
+
+/** By hand: the decoder of some Node versions reads those bytes as control characters. */
+function decodeWindows1252(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replace(/[\u0080-\u009f]/g, (high) => WINDOWS_1252_HIGH[high.charCodeAt(0) - 0x80]!);
 }
 
 /** Where a strict decoder stops: it is fed byte by byte through the last kibibyte only. */
@@ -93,10 +105,13 @@ function firstInvalidByte(bytes: Buffer): number {
   }
 }
 
-/** The first position from which no well-formed character starts. */
+/**
+ * The first position from which no well-formed character starts. What lies before the window is
+ * well-formed, so continuation bytes at its start end a character that began there.
+ */
 function firstInvalidByteIn(bytes: Buffer, start: number, end: number): number {
   let at = start;
-  while (at < end && (bytes[at]! & 0xc0) === 0x80 && at - start < 3) at++;
+  while (start > 0 && at < end && (bytes[at]! & 0xc0) === 0x80 && at - start < 3) at++;
   while (at < end) {
     const length = [1, 2, 3, 4].find(
       (n) => at + n <= bytes.length && isUtf8(bytes.subarray(at, at + n)),

@@ -73,6 +73,11 @@ export class PageSlot {
     return (await this.#open()).browser.process()?.pid ?? null;
   }
 
+  /** Starts the browser ahead of its first task; a failure shows when the task comes. */
+  warmUp(): void {
+    this.#open().catch(() => {});
+  }
+
   async browserVersion(): Promise<string> {
     return (await this.#open()).browser.version();
   }

@@ -26,7 +26,10 @@ export function cssFont(style: Pick<PageStyle, 'families' | 'fontSizePx'>): stri
   return `400 ${style.fontSizePx}px ${style.families.map((family) => `"${family}"`).join(', ')}`;
 }
 
-/** Everything in here comes from checked numbers, fixed names and font bytes. */
+/**
+ * Everything in here comes from checked numbers, fixed names and font bytes. Flows are laid out, but
+ * hidden: pages are drawn on a canvas, so Chromium need not paint them.
+ */
 export function pageHtml(style: PageStyle): string {
   const wrap =
     style.lineBreaking === 'anywhere'
@@ -38,7 +41,7 @@ export function pageHtml(style: PageStyle): string {
 ${style.faces.map(fontFaceRule).join('\n')}
 html, body { margin: 0; padding: 0; }
 #flows { width: ${style.lineWidthPx}px; font: ${cssFont(style)}; line-height: ${layoutRowPx(style.fontSizePx)}px;
-  white-space: pre-wrap; ${wrap} text-rendering: optimizeSpeed; font-kerning: none; text-align: start; }
+  white-space: pre-wrap; visibility: hidden; ${wrap} text-rendering: optimizeSpeed; font-kerning: none; text-align: start; }
 #flows > .indent { text-indent: ${style.firstLineIndentPx}px; }
 </style></head><body><div id="flows"></div></body></html>`;
 }

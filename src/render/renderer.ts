@@ -15,6 +15,7 @@ import { pageGeometry } from './page-geometry.js';
 import { cssFont, type PageStyle, preparePage } from './page-html.js';
 import { type PagePlan, paginate } from './paginate.js';
 import { newlineMark, renderConfigId } from './render-config.js';
+import { SlotQueue } from './slot-queue.js';
 
 /** Raised whenever the same text and config would give other bytes. */
 const RENDERER_VERSION = 1;
@@ -80,8 +81,8 @@ export interface RenderOptions {
   signal?: AbortSignal;
 }
 
-/** Pages a browser draws at the same time: while one deflates, the next is painted. */
-const PAGES_IN_FLIGHT_PER_BROWSER = 2;
+/** Pages drawn ahead of the one that is taken next, for each that can be under way. */
+const PAGES_AHEAD = 3;
 
 /** A further browser starts in the time that one takes for about this much text. */
 const CHARACTERS_WORTH_A_BROWSER = 60_000;
@@ -146,17 +147,17 @@ export class DocumentRendering {
   /** Pages in order, each as soon as it and those before it are drawn. */
   async *pages(): AsyncGenerator<RenderedPage> {
     const { pageRange, signal, onPlanned } = this.#options;
+    const queue = new SlotQueue(this.#slots);
     const inFlight: Promise<RenderedPage>[] = [];
-    const capacity = this.#slots.length * PAGES_IN_FLIGHT_PER_BROWSER;
-    let drawn = 0;
+    for (const slot of this.#slots) slot.warmUp();
     try {
-      for await (const plan of this.#plans()) {
+      for await (const plan of this.#plans(queue)) {
         signal?.throwIfAborted();
         onPlanned?.({ pages: plan.index + 1, sourceOffset: plan.lines.at(-1)!.end });
         if (pageRange && plan.index >= pageRange.end) break;
         if (pageRange && plan.index < pageRange.start) continue;
-        if (inFlight.length === capacity) yield await inFlight.shift()!;
-        const page = this.#draw(plan, this.#slots[drawn++ % this.#slots.length]!);
+        if (inFlight.length === PAGES_AHEAD * queue.capacity) yield await inFlight.shift()!;
+        const page = queue.run((slot) => this.#draw(plan, slot));
         page.catch(() => {}); // reported when its turn comes
         inFlight.push(page);
       }
@@ -199,8 +200,10 @@ export class DocumentRendering {
     await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
-  #plans(): AsyncGenerator<PagePlan> {
-    const lines = breakLines(this.#display.items(), (flows) => layoutFlows(this.#slots[0]!, flows));
+  #plans(queue: SlotQueue): AsyncGenerator<PagePlan> {
+    const lines = breakLines(this.#display.items(), (flows) =>
+      queue.runFirst((slot) => layoutFlows(slot, flows)),
+    );
     return paginate(lines, this.#geometry, this.#config);
   }
 

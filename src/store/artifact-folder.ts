@@ -39,7 +39,11 @@ export async function writeArtifact<Body>(
   await assertReplaceable(folder);
   const target = path.resolve(folder);
   const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.partial`;
-  await mkdir(temporary, { recursive: true });
+  try {
+    await mkdir(temporary, { recursive: true });
+  } catch (error) {
+    throw unusable(folder, error);
+  }
   try {
     const body = await fill(temporary);
     const manifest: Manifest<Body> = { ...form, key, body, files: await checksums(temporary) };
@@ -66,7 +70,7 @@ export async function readManifest<Body>(
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return null;
     throw error;
   }
   const [json, checksum] = text.split('\n');
@@ -108,32 +112,79 @@ async function assertReplaceable(folder: string): Promise<void> {
   try {
     entries = await readdir(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-      message: `${folder} cannot be used as a folder: ${(error as Error).message}`,
-      hint: 'Give another output folder.',
-      details: { folder },
-      cause: error,
-    });
+    if (errorCode(error) === 'ENOENT') return;
+    throw unusable(folder, error);
   }
-  if (entries.length === 0 || entries.includes(MANIFEST_FILE)) return;
+  const foreign = await foreignEntries(folder, entries);
+  if (foreign.length === 0) return;
   throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-    message: `${folder} is not empty and holds no glyphpress result`,
-    hint: 'Give a new folder, or empty this one.',
-    details: { folder },
+    message: `${folder} holds something that is no glyphpress result: ${foreign.slice(0, 3).join(', ')}`,
+    hint: 'Give a new folder, or move those files away.',
+    details: { folder, foreign: foreign.slice(0, 20) },
   });
 }
+
+/** What would be lost with the folder although glyphpress did not write it. */
+async function foreignEntries(folder: string, entries: string[]): Promise<string[]> {
+  if (!entries.includes(MANIFEST_FILE)) return entries;
+  const text = await readFile(path.join(folder, MANIFEST_FILE), 'utf8').catch(() => null);
+  if (text === null) return entries;
+  const [json, checksum] = text.split('\n');
+  if (json && sha256(json) === checksum) {
+    const { files } = JSON.parse(json) as Manifest<unknown>;
+    return entries.filter((name) => name !== MANIFEST_FILE && !Object.hasOwn(files, name));
+  }
+  return isDamagedManifest(text) ? [] : entries;
+}
+
+/** Other programs call files manifest.json too; even a damaged one of ours shows its form. */
+function isDamagedManifest(text: string): boolean {
+  return /^[\0\s]*$|^\{"kind":"glyphpress-|\n[0-9a-f]{64}\n$/.test(text);
+}
+
+/** Writers that finish at the same time replace each other; more than this many in a row is a fault. */
+const REPLACE_ATTEMPTS = 20;
 
 /** Swaps folders; a reader sees the old or the new one, for an instant none, never a mixture. */
 async function replaceFolder(from: string, to: string): Promise<void> {
   const old = `${from}.old`;
-  const replaced = await rename(to, old).then(
-    () => true,
-    () => false,
-  );
-  await mkdir(path.dirname(to), { recursive: true });
-  await rename(from, to);
-  if (replaced) await rm(old, { recursive: true, force: true });
+  for (let attempt = 1; ; attempt++) {
+    const replaced = await renameIfPresent(to, old);
+    try {
+      await rename(from, to);
+    } catch (error) {
+      const overtaken = ['ENOTEMPTY', 'EEXIST'].includes(errorCode(error));
+      if (overtaken) await rm(old, { recursive: true, force: true });
+      else if (replaced) await rename(old, to);
+      if (overtaken && attempt < REPLACE_ATTEMPTS) continue;
+      throw error;
+    }
+    if (replaced) await rm(old, { recursive: true, force: true });
+    return;
+  }
+}
+
+async function renameIfPresent(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function unusable(folder: string, cause: unknown): GlyphpressError {
+  return new GlyphpressError('GP_OUTPUT_EXISTS', {
+    message: `${folder} cannot be used as a folder: ${(cause as Error).message}`,
+    hint: 'Give another output folder.',
+    details: { folder },
+    cause,
+  });
+}
+
+function errorCode(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
 }
 
 async function checksums(folder: string): Promise<Manifest<unknown>['files']> {

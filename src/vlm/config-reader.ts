@@ -31,11 +31,12 @@ export class ConfigReader {
     return value;
   }
 
-  /** A positive whole number. */
-  count(key: string, fallback?: number): number {
+  /** A positive whole number, up to `limit` so that no loop over it runs away. */
+  count(key: string, fallback?: number, limit = 2 ** 31): number {
     const value = this.number(key, fallback);
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw this.#wrong(key, 'a positive whole number', value);
+    if (!Number.isSafeInteger(value) || value < 1 || value > limit) {
+      throw this.#wrong(key, `a whole number from 1 to ${limit}`, value);
+    }
     return value;
   }
 

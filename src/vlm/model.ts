@@ -168,13 +168,15 @@ export class VisionLanguageModel {
     const done = this.#generate(context, request, (id) => tokens.push(id), signals).finally(() =>
       tokens.end(),
     );
-    // The error is thrown below; a consumer that stops early leaves it unseen.
+    // It may fail while the consumer is elsewhere; the error is thrown below, when it comes back.
     done.catch(() => {});
     const text = this.tokenizer.stream();
     try {
       for await (const tokenId of tokens) yield { tokenId, text: text.push(tokenId) };
     } finally {
+      // A consumer that stops early stops the worker too, and leaves the context free for the next question.
       abort.abort();
+      await done.catch(() => {});
     }
     return { promptTokens, ...(await done) };
   }

@@ -6,9 +6,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import type { Checkpoint, StoredTensor } from './checkpoint.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './float16.js';
@@ -18,7 +18,7 @@ import { elementBytes } from './safetensors.js';
 /** Part of the file name: raise it when the layout changes. */
 const LAYOUT_VERSION = 1;
 const ALIGNMENT = 4096;
-const CHUNK_ELEMENTS = 4 * 1024 * 1024;
+const PIECE_ELEMENTS = 4 * 1024 * 1024;
 
 export function defaultCacheDir(): string {
   const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
@@ -27,7 +27,7 @@ export function defaultCacheDir(): string {
 
 /** Everything compiled from one checkpoint lies in one folder. */
 export function modelCacheDir(checkpoint: Checkpoint, cacheDir = defaultCacheDir()): string {
-  return join(cacheDir, 'models', checkpoint.hash.slice(0, 32));
+  return join(resolve(cacheDir), 'models', checkpoint.hash.slice(0, 32));
 }
 
 export interface PlacedWeights extends WeightPlacement {
@@ -35,9 +35,11 @@ export interface PlacedWeights extends WeightPlacement {
   readonly widenedFile: string | undefined;
 }
 
+/** @param pieceElements how much is widened at a time */
 export async function placeWeights(
   checkpoint: Checkpoint,
   cacheDir?: string,
+  pieceElements = PIECE_ELEMENTS,
 ): Promise<PlacedWeights> {
   if (checkpoint.dtype === 'F32') return placeInCheckpoint(checkpoint);
   const folder = modelCacheDir(checkpoint, cacheDir);
@@ -48,8 +50,9 @@ export async function placeWeights(
     size = align(size + floatBytes(weight));
   }
   const file = join(folder, `weights-fp32-v${LAYOUT_VERSION}.bin`);
-  if (!existsSync(file) || statSync(file).size !== size)
-    await widen(checkpoint, file, offsets, size);
+  if (!existsSync(file) || statSync(file).size !== size) {
+    await widen(checkpoint, file, offsets, size, pieceElements);
+  }
   return {
     folder,
     widenedFile: file,
@@ -93,6 +96,7 @@ async function widen(
   file: string,
   offsets: ReadonlyMap<string, number>,
   size: number,
+  pieceElements: number,
 ): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
@@ -102,13 +106,8 @@ async function widen(
       await handle.truncate(size);
       for (const [name, weight] of checkpoint.weights) {
         let position = offsets.get(name)!;
-        for (const floats of floatPieces(weight)) {
-          await handle.write(
-            new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength),
-            0,
-            floats.byteLength,
-            position,
-          );
+        for (const floats of floatPieces(weight, pieceElements)) {
+          await writeAll(handle, floats, position);
           position += floats.byteLength;
         }
       }
@@ -128,10 +127,23 @@ async function widen(
   }
 }
 
-function* floatPieces({ shard, name, byteLength, dtype }: StoredTensor): Generator<Float32Array> {
+/** A single write may stop short, on a full disk for one; then the next one says why. */
+async function writeAll(handle: FileHandle, floats: Float32Array, position: number): Promise<void> {
+  const bytes = new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
+  let done = 0;
+  while (done < bytes.byteLength) {
+    const rest = bytes.byteLength - done;
+    done += (await handle.write(bytes, done, rest, position + done)).bytesWritten;
+  }
+}
+
+function* floatPieces(
+  { shard, name, byteLength, dtype }: StoredTensor,
+  pieceElements: number,
+): Generator<Float32Array> {
   const total = byteLength / elementBytes(dtype);
-  for (let first = 0; first < total; first += CHUNK_ELEMENTS) {
-    const count = Math.min(CHUNK_ELEMENTS, total - first);
+  for (let first = 0; first < total; first += pieceElements) {
+    const count = Math.min(pieceElements, total - first);
     yield shard.readFloat32(name, first, count);
   }
 }

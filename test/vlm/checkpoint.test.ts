@@ -20,6 +20,7 @@ import { Engine } from '../../src/vlm/engine.js';
 import { inspectModel } from '../../src/vlm/inspect.js';
 import { checkVersion } from '../../src/vlm/runtime.js';
 import { writeSafetensors } from '../../src/vlm/safetensors-writer.js';
+import { placeWeights } from '../../src/vlm/weight-files.js';
 import { Golden, maxAbsDifference, READER, TINY } from './golden.js';
 import { goldenPrompt, tokenizerOf } from './prompts.js';
 import {
@@ -107,6 +108,15 @@ describe('a broken checkpoint', () => {
         }),
       'GP_CHECKPOINT',
       /config\.json: expected text_config\.num_hidden_layers .* got nothing/,
+    ],
+    [
+      'more layers than any model',
+      (dir) =>
+        editJson(dir, 'config.json', (c) => {
+          c.text_config.num_hidden_layers = 1e9;
+        }),
+      'GP_CHECKPOINT',
+      /num_hidden_layers to be a whole number from 1 to 1000, got 1000000000/,
     ],
     [
       'rotary sections that do not fit',
@@ -319,6 +329,21 @@ describe('a checkpoint in another form', () => {
     const [model] = readdirSync(join(cache, 'models'));
     expect(readdirSync(join(cache, 'models', model!))).toEqual(['weights-fp32-v1.bin']);
     expect(maxAbsDifference(await logitsOf(half.dir, cache), reference)).toBe(0);
+  });
+
+  it('is widened exactly in pieces of any size', async () => {
+    const { dir } = variant();
+    await replaceWeights(dir, tinyWeights().map(asF16));
+    const checkpoint = openCheckpoint(dir);
+    const { folder, locate } = await placeWeights(checkpoint, cacheFolder(), 1000);
+    for (const [name, weight] of checkpoint.weights) {
+      const { location, offset, length } = locate(name);
+      expect(offset % 4096).toBe(0);
+      const bytes = readFileSync(join(folder, location)).subarray(offset, offset + length);
+      const expected = weight.shard.readFloat32(weight.name);
+      expect(Buffer.compare(bytes, Buffer.from(expected.buffer))).toBe(0);
+    }
+    checkpoint.close();
   });
 
   it('ties its head to the embedding', async () => {

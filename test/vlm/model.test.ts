@@ -18,6 +18,8 @@ import { WorkerClient } from '../../src/vlm/worker/client.js';
 import { Golden, maxAbsDifference, READER, TINY, TOLERANCE } from './golden.js';
 
 const golden = new Golden('three');
+const cacheDir = mkdtempSync(join(tmpdir(), 'glyphpress-cache-'));
+afterAll(() => rmSync(cacheDir, { recursive: true, force: true }));
 const { question } = golden;
 let model: VisionLanguageModel;
 let images: PromptImage[];
@@ -33,7 +35,7 @@ afterEach(async () => {
   for (const other of others.splice(0)) await other.close();
 });
 async function open(options: Parameters<typeof VisionLanguageModel.open>[1], dir = TINY) {
-  const other = await VisionLanguageModel.open(dir, { threads: 1, ...options });
+  const other = await VisionLanguageModel.open(dir, { threads: 1, cacheDir, ...options });
   others.push(other);
   return other;
 }
@@ -347,6 +349,21 @@ describe('prefill', () => {
 });
 
 describe('the worker', () => {
+  it('fails an answer in progress when it dies, however slowly the answer is read', async () => {
+    const context = await model.prefill(images, []);
+    const other = await open({});
+    const answer = other.answer(context, question, { maxNewTokens: 1500 });
+    await answer.next();
+    const { worker } = other as unknown as { worker: WorkerClient };
+    await worker.terminate();
+    // The failure comes while nobody waits for a token; it must neither get lost nor end the process.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const rest = (async () => {
+      for await (const _ of answer);
+    })();
+    await expect(rest).rejects.toMatchObject({ code: 'GP_MODEL_RUNTIME' });
+  });
+
   it('turns its end into an error, for calls in progress and later ones', async () => {
     const client = new WorkerClient(TINY, { threads: 1 });
     const page = {

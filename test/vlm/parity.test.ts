@@ -65,17 +65,23 @@ describe.each(CASES)('glm4v against transformers 5.18.0, case %s', (name) => {
     const { hidden } = await engine.forward(prompt.whole, [1, 2, 3]);
     const width = engine.checkpoint.config.text.hiddenSize;
     for (const layer of [2, 3]) {
-      const after = golden.floats(`hidden.${layer - 1}`);
-      const before = golden.floats(`hidden.${layer - 2}`);
-      const expected = Float32Array.from({ length: after.length / width }, (_, row) => {
-        let sum = 0;
-        for (let d = 0; d < width; d += 1)
-          sum += (after[row * width + d]! - before[row * width + d]!) ** 2;
-        return Math.sqrt(sum);
-      });
+      const expected = movement(
+        golden.floats(`hidden.${layer - 2}`),
+        golden.floats(`hidden.${layer - 1}`),
+        width,
+      );
       const stage = hidden.find((entry) => entry.layer === layer)!;
       expect(maxAbsDifference(stage.variation!, expected)).toBeLessThanOrEqual(TOLERANCE);
     }
+  });
+
+  it('scores the last layer of a stage of several', async () => {
+    const other = await Engine.open(TINY, { threads: 1, cuts: [3] });
+    const { hidden } = await other.forward(prompt.whole, []);
+    await other.close();
+    expect(hidden.map(({ layer }) => layer)).toEqual([3, 4]);
+    const expected = movement(golden.floats('hidden.1'), golden.floats('hidden.2'), 64);
+    expect(maxAbsDifference(hidden[0]!.variation!, expected)).toBeLessThanOrEqual(TOLERANCE);
   });
 
   it('continues with the same 32 greedy tokens', async () => {
@@ -118,6 +124,15 @@ describe.each(CASES)('glm4v against transformers 5.18.0, case %s', (name) => {
     expect(tokens).toEqual([argmax(logits.subarray(-engine.checkpoint.config.text.vocabSize))]);
   });
 });
+
+/** Norm of each row's change. */
+function movement(before: Float32Array, after: Float32Array, width: number): Float32Array {
+  return Float32Array.from({ length: after.length / width }, (_, row) => {
+    let sum = 0;
+    for (let d = row * width; d < (row + 1) * width; d += 1) sum += (after[d]! - before[d]!) ** 2;
+    return Math.sqrt(sum);
+  });
+}
 
 async function neverAsked(): Promise<Int32Array> {
   throw new Error('no drop was asked for');

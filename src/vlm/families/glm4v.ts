@@ -23,6 +23,7 @@ const HEAD = 'lm_head.weight';
 const EMBEDDING = `${TEXT}.embed_tokens.weight`;
 /** PyTorch's LayerNorm default, which the merger uses whatever the config says. */
 const MERGER_NORM_EPS = 1e-5;
+const MAX_LAYERS = 1000;
 
 export const glm4v: ModelFamily = {
   name: 'glm4v',
@@ -81,7 +82,7 @@ function parseConfig(raw: Record<string, unknown>, file: string): ModelConfig {
       vocabSize: text.count('vocab_size'),
       hiddenSize,
       intermediateSize: text.count('intermediate_size'),
-      layers: text.count('num_hidden_layers'),
+      layers: text.count('num_hidden_layers', undefined, MAX_LAYERS),
       heads,
       kvHeads: text.count('num_key_value_heads', heads),
       headDim,
@@ -95,7 +96,7 @@ function parseConfig(raw: Record<string, unknown>, file: string): ModelConfig {
       },
     },
     vision: {
-      depth: vision.count('depth'),
+      depth: vision.count('depth', undefined, MAX_LAYERS),
       hiddenSize: visionHidden,
       heads: visionHeads,
       headDim: visionHidden / visionHeads,

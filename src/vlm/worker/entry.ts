@@ -20,6 +20,7 @@ engine.catch(() => {});
 
 interface Job {
   abort: AbortController;
+  ended: Promise<void>;
   selected?: (kept: Int32Array | undefined) => void;
 }
 const jobs = new Map<number, Job>();
@@ -33,7 +34,11 @@ port.on('message', (message: ToWorker) => {
 type Call = Extract<ToWorker, { kind: 'call' }>;
 
 async function handle(call: Call): Promise<void> {
-  const job: Job = { abort: new AbortController() };
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const job: Job = { abort: new AbortController(), ended };
   jobs.set(call.id, job);
   try {
     const { reply, transfer } = await dispatch(call, job);
@@ -42,6 +47,7 @@ async function handle(call: Call): Promise<void> {
     send({ kind: 'error', id: call.id, error: serialiseError(error) });
   } finally {
     jobs.delete(call.id);
+    end();
   }
 }
 
@@ -70,10 +76,14 @@ async function dispatch(
     }
     case 'forward':
       return { reply: await ready.forward(call.request.rows, call.request.cuts) };
-    case 'close':
-      for (const other of jobs.values()) if (other !== job) other.abort.abort();
+    case 'close': {
+      // A session must not be released while it runs.
+      const others = [...jobs.values()].filter((other) => other !== job);
+      for (const other of others) other.abort.abort();
+      await Promise.all(others.map((other) => other.ended));
       await ready.close();
       return { reply: undefined };
+    }
   }
 }
 

@@ -1,0 +1,72 @@
+"""Render generated texts with glyphpress itself and keep pixels and characters for training.
+
+    python training/render_pages.py --out training/runs/pages/train --pages 600
+    python training/render_pages.py --out training/runs/pages/heldout --pages 40 --held-out
+
+A folder holds `pages.npy` (uint8, pages × height × width) and `rows.json` (the text of each text row
+of each page, from the renderer's span map; null where no line stands on the grid).
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from corpus import ROOT, TextSource, find_texts  # noqa: E402
+
+READER_CONFIG = ROOT / "training" / "reader-render.json"
+PITCH = 28 / 3
+PAGES_PER_RUN = 60
+
+
+def render(text: str, folder: Path, config: Path) -> list[dict]:
+    source = folder / "text.txt"
+    source.write_text(text, encoding="utf-8")
+    command = ["node", str(ROOT / "bin" / "glyphpress.js"), "render", str(source), "-o", str(folder), "--json"]
+    command += ["--config", str(config), "--set", "auto-crop-width=false", "--set", "auto-crop-last-page=false"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads((folder / "pages.json").read_text())["pages"]
+
+
+def rows_of(page: dict, text: str, pitch: float, count: int) -> list[str]:
+    rows = [""] * count
+    for line in page["lines"]:
+        rows[round(line["y"] / pitch)] = text[line["start"] : line["end"]].rstrip()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pages", type=int, default=600)
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    source = TextSource(find_texts(held_out=args.held_out))
+    rng = random.Random(f"{'heldout' if args.held_out else 'train'}-{args.seed}")
+    pixels, rows = [], []
+    while len(pixels) < args.pages:
+        wanted = min(PAGES_PER_RUN, args.pages - len(pixels))
+        text = "\f".join(source.page(rng, rng.randint(5500, 8000))[0] for _ in range(wanted))
+        with tempfile.TemporaryDirectory() as temporary:
+            for page in render(text, Path(temporary), READER_CONFIG):
+                image = np.asarray(Image.open(Path(temporary) / page["file"]).convert("L"))
+                pixels.append(image)
+                rows.append(rows_of(page, text, PITCH, round(image.shape[0] / PITCH)))
+        print(f"{len(pixels)} pages", flush=True)
+        np.save(args.out / "pages.npy.tmp.npy", np.stack(pixels[: args.pages]))
+        (args.out / "pages.npy.tmp.npy").rename(args.out / "pages.npy")
+        (args.out / "rows.json").write_text(json.dumps(rows[: args.pages]))
+
+
+if __name__ == "__main__":
+    main()
