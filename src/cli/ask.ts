@@ -8,13 +8,14 @@ import { askServer, type ServerAnswer } from '../pipeline/ask-server.js';
 import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import {
-  type CompressedBody,
   type CompressSettings,
   contextKey,
+  differingParts,
   ensureCompressed,
 } from '../pipeline/compress.js';
-import { readCompressedSource } from '../pipeline/compressed-folder.js';
+import { type CompressedSource, readCompressedSource } from '../pipeline/compressed-folder.js';
 import { readDocument, type SourceDocument, sha256Hex } from '../pipeline/read-document.js';
+import type { RenderConfig } from '../render/index.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -88,7 +89,7 @@ Examples:
       }
       const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
       return flags.backend === 'openai'
-        ? askRemote(target, question, flags)
+        ? askRemote(target, question, flags, isGiven)
         : askHere(target, question, flags, isGiven);
     });
 }
@@ -100,19 +101,26 @@ async function askHere(
   isGiven: (name: string) => boolean,
 ) {
   const start = performance.now();
-  const { document, body } = await openTarget(target, flags);
+  const { document, compressed } = await openTarget(target, flags);
   const extractMs = performance.now() - start;
+  const body = compressed?.body;
   const model = await openModel(flags.model ?? body?.modelDir ?? READER_FOLDER, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);
-    const givesConfig = !body || isGiven('config') || isGiven('reflow') || flags.set.length > 0;
+    const plan = prunePlanOf(flags, model.info.layers);
     const settings: CompressSettings = {
       model,
-      renderConfig: givesConfig ? renderConfigOf(flags) : body.renderConfig,
-      plan: prunePlanOf(flags, model.info.layers) ?? body?.plan ?? { decoder: [] },
+      renderConfig: configFor(compressed, flags, isGiven),
+      plan: plan ?? body?.plan ?? { decoder: [] },
     };
-    const folder = body ? target : contextFolder(document, settings);
+    const key = contextKey(document, settings);
+    const asksForOther = givesConfig(flags, isGiven) || plan !== null || flags.model !== undefined;
+    // A question with other settings leaves the folder as it was made.
+    const folder =
+      compressed && !(asksForOther && differingParts(compressed.key, key).length > 0)
+        ? target
+        : contextFolder(key);
     await interruptible(async (signal) => {
       const { report, context, cached, rebuiltBecause } = await ensureCompressed(
         document,
@@ -151,7 +159,12 @@ async function askHere(
   }
 }
 
-async function askRemote(target: string, question: string, flags: Flags) {
+async function askRemote(
+  target: string,
+  question: string,
+  flags: Flags,
+  isGiven: (name: string) => boolean,
+) {
   const start = performance.now();
   if (!flags.baseUrl || !flags.model) {
     throw new GlyphpressError('GP_USAGE', {
@@ -165,7 +178,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
       hint: 'Leave out --plan and --keep, or use --backend onnx.',
     });
   }
-  const { document, body } = await openTarget(target, flags);
+  const { document, compressed } = await openTarget(target, flags);
   const apiKey = process.env.GLYPHPRESS_API_KEY ?? process.env.OPENAI_API_KEY;
   const backend = new OpenAiBackend({
     baseUrl: flags.baseUrl,
@@ -178,7 +191,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
     await interruptible(async (signal) => {
       const result = await askServer(
         document,
-        body?.renderConfig ?? renderConfigOf(flags),
+        configFor(compressed, flags, isGiven),
         question,
         backend,
         {
@@ -209,19 +222,44 @@ async function askRemote(target: string, question: string, flags: Flags) {
 
 interface Target {
   document: SourceDocument;
-  /** What a compressed folder was made with; null for a text file. */
-  body: CompressedBody | null;
+  /** Null for a text file. */
+  compressed: CompressedSource | null;
 }
 
 async function openTarget(target: string, flags: Flags): Promise<Target> {
-  if (statSync(target, { throwIfNoEntry: false })?.isDirectory())
-    return readCompressedSource(target);
-  return { document: readDocument(target, flags.encoding), body: null };
+  if (isFolder(target)) {
+    const compressed = await readCompressedSource(target);
+    return { document: compressed.document, compressed };
+  }
+  return { document: readDocument(target, flags.encoding), compressed: null };
+}
+
+/** What cannot be looked at is no folder; reading it tells why. */
+function isFolder(target: string): boolean {
+  try {
+    return statSync(target).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function givesConfig(flags: Flags, isGiven: (name: string) => boolean): boolean {
+  return isGiven('config') || isGiven('reflow') || flags.set.length > 0;
+}
+
+/** A compressed folder keeps its own config unless another is asked for. */
+function configFor(
+  compressed: CompressedSource | null,
+  flags: Flags,
+  isGiven: (name: string) => boolean,
+): RenderConfig {
+  if (!compressed || givesConfig(flags, isGiven)) return renderConfigOf(flags);
+  return compressed.body.renderConfig;
 }
 
 /** Where the context of a text file is kept between questions. */
-function contextFolder(document: SourceDocument, settings: CompressSettings): string {
-  const name = sha256Hex(JSON.stringify(contextKey(document, settings))).slice(0, 32);
+function contextFolder(key: Record<string, string>): string {
+  const name = sha256Hex(JSON.stringify(key)).slice(0, 32);
   return path.join(cacheFolder(), 'contexts', name);
 }
 
@@ -233,8 +271,9 @@ function streamer(flags: Flags): (text: string) => void {
 }
 
 function printAnswer(flags: Flags, result: ServerAnswer): void {
-  if (flags.json) process.stdout.write(`${flags.stream ? '\n' : ''}${JSON.stringify(result)}\n`);
-  else process.stdout.write(flags.stream ? '\n' : `${result.answer}\n`);
+  if (flags.stream) (flags.json ? process.stderr : process.stdout).write('\n');
+  else if (!flags.json) process.stdout.write(`${result.answer}\n`);
+  if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
 function temperature(text: string): number {

@@ -80,6 +80,14 @@ export function contextKey(
   };
 }
 
+/** The settings in which a stored context differs from what is wanted, by name. */
+export function differingParts(
+  stored: Record<string, string>,
+  wanted: Record<string, string>,
+): string[] {
+  return Object.keys(wanted).filter((part) => stored[part] !== wanted[part]);
+}
+
 /** The context in `folder` if it is whole and made with these settings; else it is made there anew. */
 export async function ensureCompressed(
   document: SourceDocument,
@@ -109,7 +117,7 @@ async function loadStored(folder: string, key: Record<string, string>): Promise<
   try {
     const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
     if (!manifest) return { problem: null };
-    const differing = Object.keys(key).filter((part) => manifest.key[part] !== key[part]);
+    const differing = differingParts(manifest.key, key);
     if (differing.length > 0)
       return { problem: `it was made with another ${differing.join(', ')}` };
     const bytes = await readArtifactFile(folder, manifest, CONTEXT_FILE);

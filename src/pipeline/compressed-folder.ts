@@ -8,6 +8,8 @@ import type { SourceDocument } from './read-document.js';
 export interface CompressedSource {
   document: SourceDocument;
   body: CompressedBody;
+  /** What the context was made from and with. */
+  key: Record<string, string>;
 }
 
 /** @throws {GlyphpressError} GP_INPUT_NOT_FOUND, GP_ARTIFACT_DAMAGED, GP_ARTIFACT_MISMATCH */
@@ -20,7 +22,7 @@ export async function readCompressedSource(folder: string): Promise<CompressedSo
       details: { folder },
     });
   }
-  const { body } = manifest;
+  const { body, key } = manifest;
   const text = (await readArtifactFile(folder, manifest, SOURCE_FILE)).toString('utf8');
-  return { document: { id: body.documentId, hash: body.documentHash, text }, body };
+  return { document: { id: body.documentId, hash: body.documentHash, text }, body, key };
 }

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../render/index.js';
@@ -131,6 +131,13 @@ async function removeEarlierPages(folder: string): Promise<void> {
 }
 
 async function holdsIndex(folder: string): Promise<boolean> {
-  const index = await readFile(path.join(folder, PAGES_FILE), 'utf8').catch(() => '');
-  return index.startsWith(INDEX_START);
+  const file = await open(path.join(folder, PAGES_FILE)).catch(() => null);
+  if (!file) return false;
+  try {
+    const start = Buffer.alloc(INDEX_START.length);
+    await file.read(start);
+    return start.toString() === INDEX_START;
+  } finally {
+    await file.close();
+  }
 }

@@ -78,8 +78,7 @@ function decode(bytes: Buffer, name: string, encoding: TextEncoding): string {
 }
 
 /** What bytes 0x80 to 0x9f mean; all others are the code point of the same number. */
-const WINDOWS_1252_HIGH =
-  '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ';
+const WINDOWS_1252_HIGH = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ';
 
 /** By hand: the decoder of some Node versions reads those bytes as control characters. */
 function decodeWindows1252(bytes: Buffer): string {

@@ -2,9 +2,9 @@
  * One pass of some rows through one decoder stage, with its cache.
  */
 import type { TextConfig } from './families/family.js';
+import type { Feeds } from './feed.js';
 import type { LayerCache } from './kv-cache.js';
 import { type RowPositions, rotaryTables } from './positions.js';
-import type { Feed } from './runtime.js';
 import type { Stage } from './stage-pool.js';
 
 export interface StageOutput {
@@ -34,7 +34,7 @@ export async function runStage(
   const half = text.rope.dim / 2;
   // Every layer of a stage holds the same rows.
   const total = caches[stage.from]!.length + rows;
-  const feeds: Record<string, Feed> = {
+  const feeds: Feeds = {
     hidden: { data: hidden, dims: [rows, text.hiddenSize] },
     cos: { data: cos, dims: [rows, half] },
     sin: { data: sin, dims: [rows, half] },

@@ -16,7 +16,6 @@ import type { PromptRows } from './prompt.js';
 import { Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { type StageLease, StagePool } from './stage-pool.js';
-import { visionPositions } from './vision-positions.js';
 import { EmbeddingTable } from './weight-files.js';
 
 export interface EngineOptions {
@@ -98,27 +97,19 @@ export class Engine {
   }
 
   async encodeImage(page: PageImage): Promise<EncodedImage> {
-    const { vision } = this.checkpoint.config;
-    const { pixelValues, gridThw } = processImage(page, this.checkpoint.imageProcessor);
+    const { family, config, imageProcessor } = this.checkpoint;
+    const { pixelValues, gridThw } = processImage(page, imageProcessor);
     const [, gridH, gridW] = gridThw;
     const patches = gridH * gridW;
-    const positions = visionPositions(gridH, gridW, vision);
-    const half = vision.headDim / 2;
+    const feeds = {
+      pixel_values: { data: pixelValues, dims: [patches, pixelValues.length / patches] },
+      ...family.visionFeeds(gridH, gridW, config),
+    };
     // Attention between patches takes scratch memory that is not worth keeping from page to page.
     const session = await this.#session('vision', this.model.visionGraph, false);
-    const { image_features: tokens } = await session.run(
-      {
-        pixel_values: { data: pixelValues, dims: [patches, pixelValues.length / patches] },
-        cos: { data: positions.cos, dims: [patches, half] },
-        sin: { data: positions.sin, dims: [patches, half] },
-        row_weights: { data: positions.rowWeights, dims: [gridH, vision.positionTableSide] },
-        column_weights: { data: positions.columnWeights, dims: [gridW, vision.positionTableSide] },
-        patch_order: { data: positions.patchOrder, dims: [patches] },
-      },
-      ['image_features'],
-    );
-    const tokenGrid = { rows: gridH / vision.mergeSize, cols: gridW / vision.mergeSize };
-    return { gridThw, tokenGrid, tokens };
+    const { image_features: tokens } = await session.run(feeds, ['image_features']);
+    const { mergeSize } = config.vision;
+    return { gridThw, tokenGrid: { rows: gridH / mergeSize, cols: gridW / mergeSize }, tokens };
   }
 
   /** Runs a prompt through the decoder and keeps its cache under the returned handle. */

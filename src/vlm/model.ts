@@ -146,6 +146,11 @@ export class VisionLanguageModel {
     );
     const context: PrefilledContext = { ...reply, nextPosition: rows.next, promptTokens };
     this.#handles.set(context, Promise.resolve(handle));
+    if (options.signal?.aborted) {
+      // The worker was done before it heard of it; the caller still gets what was asked for.
+      await this.forget(context);
+      options.signal.throwIfAborted();
+    }
     return context;
   }
 
@@ -172,7 +177,12 @@ export class VisionLanguageModel {
     done.catch(() => {});
     const text = this.tokenizer.stream();
     try {
-      for await (const tokenId of tokens) yield { tokenId, text: text.push(tokenId) };
+      let completionTokens = 0;
+      for await (const tokenId of tokens) {
+        if (signal?.aborted) return { promptTokens, finishReason: 'aborted', completionTokens };
+        completionTokens += 1;
+        yield { tokenId, text: text.push(tokenId) };
+      }
     } finally {
       // A consumer that stops early stops the worker too, and leaves the context free for the next question.
       abort.abort();

@@ -3,16 +3,10 @@
  */
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
+import type { Feeds, TensorData } from './feed.js';
 
 /** Before 1.29 the CPU provider's grouped attention takes memory quadratic in the prompt length. */
 const MINIMUM_VERSION = [1, 29] as const;
-
-export type TensorData = Float32Array | Int32Array | BigInt64Array;
-
-export interface Feed {
-  data: TensorData;
-  dims: readonly number[];
-}
 
 export interface SessionSettings {
   /** Folder that external weights are relative to. */
@@ -59,7 +53,7 @@ export class Session {
 
   /** Runs the graph for the named float32 outputs. */
   async run<Name extends string>(
-    feeds: Readonly<Record<string, Feed>>,
+    feeds: Readonly<Feeds>,
     outputs: readonly Name[],
   ): Promise<Record<Name, Float32Array>> {
     try {

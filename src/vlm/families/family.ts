@@ -2,6 +2,7 @@
  * What a model family is: how its config reads, which weights it has, and its three graphs.
  * A family states only what differs; shared pieces are in `../blocks.ts`.
  */
+import type { Feeds } from '../feed.js';
 import type { GraphBuilder } from '../graph-builder.js';
 
 export interface TextConfig {
@@ -71,7 +72,10 @@ export interface ModelFamily {
   /** Names a weight may be stored under, most usual first. */
   storedNames(name: string): readonly string[];
   readonly embeddingName: string;
+  /** `pixel_values` [patches, width] and what `visionFeeds` names → `image_features` [cells, D] */
   buildVision(g: GraphBuilder, config: ModelConfig): void;
+  /** Host-made inputs of the vision graph for an image of gridH × gridW patches. */
+  visionFeeds(gridH: number, gridW: number, config: ModelConfig): Feeds;
   buildStage(g: GraphBuilder, config: ModelConfig, range: StageRange): void;
   buildHead(g: GraphBuilder, config: ModelConfig): void;
 }

@@ -14,7 +14,9 @@ import {
   rotaryInputs,
 } from '../blocks.js';
 import { ConfigReader } from '../config-reader.js';
+import type { Feeds } from '../feed.js';
 import type { GraphBuilder, Value } from '../graph-builder.js';
+import { visionPositions } from '../vision-positions.js';
 import type { ModelConfig, ModelFamily, StageRange } from './family.js';
 
 const TEXT = 'model.language_model';
@@ -33,6 +35,7 @@ export const glm4v: ModelFamily = {
   weightShapes,
   storedNames,
   buildVision,
+  visionFeeds,
   buildStage,
   buildHead,
 };
@@ -228,6 +231,20 @@ function buildVision(g: GraphBuilder, { vision }: ModelConfig): void {
     view: { shape: [vision.outHiddenSize, cell * C] },
   });
   g.output('image_features', 'float32', ['cells', vision.outHiddenSize], merger(g, merged));
+}
+
+function visionFeeds(gridH: number, gridW: number, { vision }: ModelConfig): Feeds {
+  const positions = visionPositions(gridH, gridW, vision);
+  const patches = gridH * gridW;
+  const half = vision.headDim / 2;
+  const side = vision.positionTableSide;
+  return {
+    cos: { data: positions.cos, dims: [patches, half] },
+    sin: { data: positions.sin, dims: [patches, half] },
+    row_weights: { data: positions.rowWeights, dims: [gridH, side] },
+    column_weights: { data: positions.columnWeights, dims: [gridW, side] },
+    patch_order: { data: positions.patchOrder, dims: [patches] },
+  };
 }
 
 function visionBlock(

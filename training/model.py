@@ -1,0 +1,324 @@
+"""A compact GLM-4V in plain PyTorch, batched, with Hugging Face's parameter names.
+
+`state_dict()` loads strictly into `transformers.Glm4vForConditionalGeneration`; check_parity.py shows
+that both give the same logits. Pages are batched (all of one size), a page is one grey image.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PATCH, MERGE, CHANNELS, FRAMES = 14, 2, 3, 2
+CELL = PATCH * MERGE
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass
+class ReaderConfig:
+    vocab_size: int = 272
+    hidden_size: int = 384
+    intermediate_size: int = 512
+    num_hidden_layers: int = 3
+    num_attention_heads: int = 16
+    max_position_embeddings: int = 32768
+    rope_theta: float = 100.0
+    # int(24 * 0.34) = 8 rotated dimensions of a head of 24
+    partial_rotary_factor: float = 0.34
+    mrope_section: list[int] = field(default_factory=lambda: [2, 1, 1])
+    rms_norm_eps: float = 1e-5
+    vision_depth: int = 3
+    vision_hidden_size: int = 128
+    vision_heads: int = 4
+    vision_intermediate_size: int = 512
+    image_size: int = 336
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def rotary_dim(self) -> int:
+        return int(self.head_dim * self.partial_rotary_factor)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.eps)
+
+
+# ---------------------------------------------------------------- vision
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.proj = nn.Conv3d(CHANNELS, width, (FRAMES, PATCH, PATCH), (FRAMES, PATCH, PATCH))
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """grey [..., 196] in 0..1. The colours and frames of a still grey page fold into one kernel."""
+        weight, bias = self.proj.weight, self.proj.bias
+        mean = torch.tensor(CLIP_MEAN, device=weight.device)
+        std = torch.tensor(CLIP_STD, device=weight.device)
+        kernel = weight.sum(2)  # [C, 3, 14, 14]
+        folded = (kernel / std[:, None, None]).sum(1).flatten(1)
+        shift = bias - (kernel.sum((2, 3)) * (mean / std)).sum(1)
+        # Ink instead of light: most of a page is white, and zeros train better.
+        return F.linear(1 - grey, -folded, shift + folded.sum(1))
+
+
+class VisionMlp(nn.Module):
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.gate_proj = nn.Linear(width, inner, bias=False)
+        self.up_proj = nn.Linear(width, inner, bias=False)
+        self.down_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class VisionAttention(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        batch, rows, width = x.shape
+        q, k, v = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(rotate_halves(q, cos, sin), rotate_halves(k, cos, sin), v)
+        return self.proj(attended.transpose(1, 2).reshape(batch, rows, width))
+
+
+class VisionBlock(nn.Module):
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        width = config.vision_hidden_size
+        self.norm1 = RMSNorm(width, config.rms_norm_eps)
+        self.norm2 = RMSNorm(width, config.rms_norm_eps)
+        self.attn = VisionAttention(width, config.vision_heads)
+        self.mlp = VisionMlp(width, config.hidden_size)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x), cos, sin)
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchMerger(nn.Module):
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.proj = nn.Linear(width, width, bias=False)
+        self.post_projection_norm = nn.LayerNorm(width)
+        self.gate_proj = nn.Linear(width, inner, bias=False)
+        self.up_proj = nn.Linear(width, inner, bias=False)
+        self.down_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.post_projection_norm(self.proj(x)))
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Positions2d(nn.Module):
+    """The learned table. It stays zero: rotary carries the position, and pages of any size read alike."""
+
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        side = config.image_size // PATCH
+        self.position_embedding = nn.Embedding(side * side, config.vision_hidden_size)
+        nn.init.zeros_(self.position_embedding.weight)
+        self.position_embedding.weight.requires_grad_(False)
+
+
+class VisionTower(nn.Module):
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        width = config.vision_hidden_size
+        self.config = config
+        self.patch_embed = PatchEmbed(width)
+        self.embeddings = Positions2d(config)
+        self.post_conv_layernorm = RMSNorm(width, config.rms_norm_eps)
+        self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.vision_depth))
+        self.post_layernorm = RMSNorm(width, config.rms_norm_eps)
+        self.downsample = nn.Conv2d(width, config.hidden_size, MERGE, MERGE)
+        self.merger = PatchMerger(config.hidden_size, config.vision_intermediate_size)
+        self.rope_cache: dict = {}
+
+    def rotary(self, rows: int, cols: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """cos and sin [patches, head_dim] in merge order, for a page of rows × cols cells."""
+        key = (rows, cols, device)
+        if key not in self.rope_cache:
+            half = self.config.vision_hidden_size // self.config.vision_heads // 2
+            inv_freq = 1.0 / (10000.0 ** (torch.arange(0, half, 2, dtype=torch.float32) / half))
+            y = torch.arange(rows * MERGE).view(rows, 1, MERGE, 1).expand(rows, cols, MERGE, MERGE).reshape(-1)
+            x = torch.arange(cols * MERGE).view(1, cols, 1, MERGE).expand(rows, cols, MERGE, MERGE).reshape(-1)
+            angles = torch.cat([y[:, None] * inv_freq, x[:, None] * inv_freq], -1)
+            angles = torch.cat([angles, angles], -1).to(device)
+            self.rope_cache[key] = (angles.cos(), angles.sin())
+        return self.rope_cache[key]
+
+    def forward(self, pages: Tensor) -> Tensor:
+        """pages uint8 or float 0..255 [B, H, W] → visual tokens [B, cells, hidden]."""
+        batch, height, width = pages.shape
+        rows, cols = height // CELL, width // CELL
+        patches = pages.float().mul(1 / 255).view(batch, rows, MERGE, PATCH, cols, MERGE, PATCH)
+        patches = patches.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, rows * cols * MERGE * MERGE, PATCH * PATCH)
+        x = self.post_conv_layernorm(self.patch_embed(patches))
+        cos, sin = self.rotary(rows, cols, x.device)
+        for block in self.blocks:
+            x = block(x, cos.to(x.dtype), sin.to(x.dtype))
+        x = self.post_layernorm(x).view(batch, rows * cols, MERGE * MERGE, -1)
+        # The 2 × 2 convolution as one matrix: [out, in, 2, 2] → [out, (2·2) · in]
+        weight = self.downsample.weight.permute(0, 2, 3, 1).flatten(1)
+        return self.merger(F.linear(x.flatten(2), weight.to(x.dtype), self.downsample.bias.to(x.dtype)))
+
+
+def rotate_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat([-second, first], -1) * sin
+
+
+# ---------------------------------------------------------------- decoder
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        width = config.hidden_size
+        self.heads, self.head_dim, self.rotary_dim = config.num_attention_heads, config.head_dim, config.rotary_dim
+        self.q_proj = nn.Linear(width, width, bias=True)
+        self.k_proj = nn.Linear(width, width, bias=True)
+        self.v_proj = nn.Linear(width, width, bias=True)
+        self.o_proj = nn.Linear(width, width, bias=False)
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch, rows, _ = x.shape
+        shape = (batch, rows, self.heads, self.head_dim)
+        q, k, v = (p(x).view(shape).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        return rotate_pairs(q, cos, sin, self.rotary_dim), rotate_pairs(k, cos, sin, self.rotary_dim), v
+
+    def output(self, attended: Tensor) -> Tensor:
+        return self.o_proj(attended.transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        self.gate_up_proj = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up_proj(x).chunk(2, -1)
+        return self.down_proj(up * F.silu(gate))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.mlp = Mlp(config)
+        for name in ("input_layernorm", "post_attention_layernorm", "post_self_attn_layernorm", "post_mlp_layernorm"):
+            setattr(self, name, RMSNorm(config.hidden_size, config.rms_norm_eps))
+
+    def feed(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + self.post_self_attn_layernorm(self.self_attn.output(attended))
+        return x + self.post_mlp_layernorm(self.mlp(self.post_attention_layernorm(x)))
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+
+def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor, rotary_dim: int) -> Tensor:
+    """Interleaved rotary on the first dimensions of each head; cos and sin are [B, 1, rows, rotary_dim / 2]."""
+    turned, rest = x[..., :rotary_dim], x[..., rotary_dim:]
+    even, odd = turned[..., 0::2], turned[..., 1::2]
+    turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
+    return torch.cat([turned, rest], -1)
+
+
+class Glm4v(nn.Module):
+    """Names as in HF: model.visual, model.language_model, lm_head."""
+
+    def __init__(self, config: ReaderConfig):
+        super().__init__()
+        self.config = config
+        self.model = nn.Module()
+        self.model.visual = VisionTower(config)
+        self.model.language_model = Decoder(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.normal_(module.weight, std=0.7 * (module.weight[0].numel() ** -0.5))
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.normal_(self.model.language_model.embed_tokens.weight, std=1.0)
+        nn.init.normal_(self.lm_head.weight, std=0.02)
+
+    @property
+    def visual(self) -> VisionTower:
+        return self.model.visual
+
+    @property
+    def decoder(self) -> Decoder:
+        return self.model.language_model
+
+    def rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """positions [B, 3, rows] → cos and sin [B, 1, rows, rotary_dim / 2]."""
+        config = self.config
+        half = config.rotary_dim // 2
+        inv_freq = 1.0 / (config.rope_theta ** (torch.arange(half, device=positions.device).float() * 2 / config.rotary_dim))
+        axis = torch.repeat_interleave(torch.arange(3), torch.tensor(config.mrope_section)).to(positions.device)
+        angles = positions.float()[:, axis].transpose(1, 2) * inv_freq
+        return angles.cos()[:, None], angles.sin()[:, None]
+
+    def forward(self, rows: Tensor, positions: Tensor, mask: Tensor | None, watch: int | None = None):
+        """One pass over embedded rows [B, S, hidden].
+
+        mask [B, 1, S, S] is true where a row may look (None: causal). With `watch`, the second value is
+        (queries, keys) of that layer, scaled, for the loss on its attention.
+        """
+        cos, sin = self.rotary(positions)
+        cos, sin = cos.to(rows.dtype), sin.to(rows.dtype)
+        watched, x = None, rows
+        for index, layer in enumerate(self.decoder.layers):
+            q, k, v = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
+            if index == watch:
+                watched = (q, k)
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+            x = layer.feed(x, attended)
+        return self.decoder.norm(x), watched
+
+    def set_previous_character_heads(self, layer: int = 0, strength: float = 14.0) -> None:
+        """Start the heads of a layer as looks at the 0th, 1st, 2nd … token before: the biases alone do it.
+
+        score(distance) = Σ_f a · cos(f · (distance − head)), so that each head peaks at its own distance.
+        """
+        config = self.config
+        attn = self.decoder.layers[layer].self_attn
+        half = config.rotary_dim // 2
+        inv_freq = 1.0 / (config.rope_theta ** (torch.arange(half).float() * 2 / config.rotary_dim))
+        size = (strength * config.head_dim**0.5 / half) ** 0.5 * 1.6
+        with torch.no_grad():
+            q = attn.q_proj.bias.view(config.num_attention_heads, config.head_dim)
+            k = attn.k_proj.bias.view(config.num_attention_heads, config.head_dim)
+            for head in range(config.num_attention_heads):
+                for f in range(half):
+                    # q is turned by p_q, k by p_k: the key must be ahead by the head's distance.
+                    q[head, 2 * f], q[head, 2 * f + 1] = size, 0
+                    angle = inv_freq[f] * head
+                    k[head, 2 * f], k[head, 2 * f + 1] = size * torch.cos(angle), size * torch.sin(angle)
+            for p in (attn.q_proj, attn.k_proj):
+                p.weight.mul_(0.1)
