@@ -18,27 +18,51 @@ export const ERROR_CATALOGUE = {
     retryable: false,
   },
   GP_CONFIG_SYNTAX: { meaning: 'A configuration file is not valid JSON.', retryable: false },
-  GP_CONFIG_UNKNOWN_KEY: { meaning: 'A configuration has a key that means nothing.', retryable: false },
+  GP_CONFIG_UNKNOWN_KEY: {
+    meaning: 'A configuration has a key that means nothing.',
+    retryable: false,
+  },
   GP_CONFIG_VALUE: { meaning: 'A configuration value is out of its range.', retryable: false },
   GP_CONFIG_CONFLICT: { meaning: 'Two configuration values exclude each other.', retryable: false },
   GP_FONT: { meaning: 'A font cannot be found or read.', retryable: false },
   GP_BROWSER_NOT_FOUND: { meaning: 'No Chromium was found.', retryable: false },
   GP_BROWSER_LAUNCH: { meaning: 'Chromium was found but does not start.', retryable: true },
-  GP_BROWSER_CRASHED: { meaning: 'Chromium died more often than a page is tried.', retryable: true },
+  GP_BROWSER_CRASHED: {
+    meaning: 'Chromium died more often than a page is tried.',
+    retryable: true,
+  },
   GP_RENDER: { meaning: 'Chromium drew something that the page plan forbids.', retryable: false },
   GP_CHECKPOINT: { meaning: 'A model folder is incomplete or damaged.', retryable: false },
   GP_MODEL_FAMILY: { meaning: 'The model is of a family that is not supported.', retryable: false },
   GP_MODEL_DTYPE: { meaning: 'The weight type is not supported.', retryable: false },
   GP_MODEL_RUNTIME: { meaning: 'ONNX Runtime refused a graph or a run.', retryable: false },
-  GP_TENSOR_SHAPE: { meaning: 'A tensor has another shape than the contract says.', retryable: false },
-  GP_TENSOR_VALUE: { meaning: 'A tensor holds a value that is not allowed, such as NaN.', retryable: false },
+  GP_TENSOR_SHAPE: {
+    meaning: 'A tensor has another shape than the contract says.',
+    retryable: false,
+  },
+  GP_TENSOR_VALUE: {
+    meaning: 'A tensor holds a value that is not allowed, such as NaN.',
+    retryable: false,
+  },
   GP_CONTEXT_LENGTH: { meaning: 'The prompt is longer than the model can hold.', retryable: false },
   GP_PRUNE_PLAN: { meaning: 'A prune plan is not valid.', retryable: false },
-  GP_ARTIFACT_DAMAGED: { meaning: 'A stored artifact does not match its checksum.', retryable: false },
-  GP_ARTIFACT_MISMATCH: { meaning: 'A stored artifact was made with other settings.', retryable: false },
+  GP_ARTIFACT_DAMAGED: {
+    meaning: 'A stored artifact does not match its checksum.',
+    retryable: false,
+  },
+  GP_ARTIFACT_MISMATCH: {
+    meaning: 'A stored artifact was made with other settings.',
+    retryable: false,
+  },
   GP_BACKEND_REQUEST: { meaning: 'The model server refused the request.', retryable: false },
-  GP_BACKEND_UNAVAILABLE: { meaning: 'The model server cannot be reached or is overloaded.', retryable: true },
-  GP_BACKEND_RESPONSE: { meaning: 'The model server answered something that is not the protocol.', retryable: false },
+  GP_BACKEND_UNAVAILABLE: {
+    meaning: 'The model server cannot be reached or is overloaded.',
+    retryable: true,
+  },
+  GP_BACKEND_RESPONSE: {
+    meaning: 'The model server answered something that is not the protocol.',
+    retryable: false,
+  },
 } as const satisfies Record<string, { meaning: string; retryable: boolean }>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;

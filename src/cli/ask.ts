@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { cacheFolder } from '../environment/cache-folder.js';
+import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import { answerQuestion } from '../pipeline/answer.js';
 import { askServer, type ServerAnswer } from '../pipeline/ask-server.js';

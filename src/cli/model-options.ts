@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
-import { cacheFolder } from '../environment/cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import { type PrunePlan, parsePrunePlan, planFromKeep } from '../prune/index.js';
 import { type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
@@ -33,7 +32,6 @@ export function openModel(
   flags: Pick<ModelFlags, 'threads'>,
 ): Promise<VisionLanguageModel> {
   return VisionLanguageModel.open(dir, {
-    cacheDir: path.join(cacheFolder(), 'models'),
     ...(flags.threads !== undefined && { threads: flags.threads }),
   });
 }

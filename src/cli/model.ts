@@ -1,6 +1,4 @@
-import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { cacheFolder } from '../environment/cache-folder.js';
 import { compileToFolder, type Inspection, inspectModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
@@ -39,7 +37,6 @@ export function registerModel(program: Command): void {
     .action(async (dir: string, flags: { dtype: string; json?: boolean }) => {
       const manifest = await compileToFolder(dir, {
         dtype: flags.dtype,
-        cacheDir: path.join(cacheFolder(), 'models'),
       });
       process.stdout.write(`${JSON.stringify(manifest, null, flags.json ? 0 : 2)}\n`);
     });

@@ -12,7 +12,7 @@ import {
   MINIMUM_NODE,
   redisChoices,
 } from '../../scripts/setup/discovery.mjs';
-import { cacheFolder } from './cache-folder.js';
+import { cacheFolder } from '../cache-folder.js';
 import { sandboxState } from './chromium.js';
 import { pingRedis } from './redis.js';
 

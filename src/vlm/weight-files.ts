@@ -7,8 +7,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import type { Checkpoint, StoredTensor } from './checkpoint.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './float16.js';
@@ -20,13 +20,8 @@ const LAYOUT_VERSION = 1;
 const ALIGNMENT = 4096;
 const PIECE_ELEMENTS = 4 * 1024 * 1024;
 
-export function defaultCacheDir(): string {
-  const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  return process.env.GLYPHPRESS_CACHE_DIR || join(base, 'glyphpress');
-}
-
 /** Everything compiled from one checkpoint lies in one folder. */
-export function modelCacheDir(checkpoint: Checkpoint, cacheDir = defaultCacheDir()): string {
+export function modelCacheDir(checkpoint: Checkpoint, cacheDir = cacheFolder()): string {
   return join(resolve(cacheDir), 'models', checkpoint.hash.slice(0, 32));
 }
 
@@ -120,7 +115,7 @@ async function widen(
     if (cause instanceof GlyphpressError) throw cause;
     throw new GlyphpressError('GP_CHECKPOINT', {
       message: `The widened weights cannot be written to ${file}: ${(cause as Error).message}.`,
-      hint: `Free ${Math.ceil(size / 1e6)} MB there, or set GLYPHPRESS_CACHE_DIR to a folder with space.`,
+      hint: `Free ${Math.ceil(size / 1e6)} MB there, or set GLYPHPRESS_CACHE to a folder with space.`,
       details: { file, bytes: size },
       cause,
     });

@@ -1,0 +1,42 @@
+/** Remembers in which folder an artifact was written, so that its key leads back to it. */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** The same key, the same name. */
+export function keyName(key: Record<string, string>): string {
+  const canonical = JSON.stringify(Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 32);
+}
+
+export class KnownFolders {
+  readonly #index: string;
+
+  /** @param index folder of the notes, one file a key */
+  constructor(index: string) {
+    this.#index = index;
+  }
+
+  async remember(key: Record<string, string>, folder: string): Promise<void> {
+    await mkdir(this.#index, { recursive: true });
+    const note = this.#note(key);
+    const temporary = `${note}.${randomBytes(4).toString('hex')}.tmp`;
+    await writeFile(temporary, JSON.stringify({ folder: path.resolve(folder) }));
+    await rename(temporary, note);
+  }
+
+  /** @returns the folder last remembered; whether it still holds the artifact is for the caller to check */
+  async recall(key: Record<string, string>): Promise<string | null> {
+    try {
+      const note = JSON.parse(await readFile(this.#note(key), 'utf8')) as { folder?: unknown };
+      return typeof note.folder === 'string' ? note.folder : null;
+    } catch {
+      return null; // no note, or one that cannot be read: the artifact is made anew
+    }
+  }
+
+  #note(key: Record<string, string>): string {
+    return path.join(this.#index, `${keyName(key)}.json`);
+  }
+}
