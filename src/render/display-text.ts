@@ -5,8 +5,8 @@
  */
 
 import type { FontStack } from './fonts.js';
+import type { NewlineMark } from './newline-markup.js';
 import { OffsetMap } from './offset-map.js';
-import type { NewlineMark } from './render-config.js';
 import { isSoftBreak, type SourceLine, sourceLines, wrapWidth } from './source-lines.js';
 
 /** A run of text with its way back to the source. */

@@ -1,3 +1,4 @@
+/** Text → dense page images with a span map. */
 export type { ChromiumOptions } from './chromium.js';
 export { CONFIG_KEYS, type ConfigKey, type RenderConfig } from './config-schema.js';
 export type { DisplayCounts } from './display-text.js';

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { normalColor } from './color.js';
 import {
   type Alignment,
   CONFIG_KEYS,
@@ -13,6 +14,7 @@ import {
   type RenderConfig,
 } from './config-schema.js';
 import { VISUAL_TOKEN_CELL_PX } from './grid.js';
+import { isDrawableMarkup, isLineBreakMarkup } from './newline-markup.js';
 
 export type RawRenderConfig = Partial<Record<ConfigKey, unknown>>;
 
@@ -49,7 +51,7 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
     fontFamily: get('font-family', DEFAULT_FONT_FAMILY),
     fontSizePt,
     lineHeightPt: get('line-height', fontSizePt + 1),
-    fontColor: toHex(get('font-color', '#000000')),
+    fontColor: normalColor(get('font-color', '#000000')),
     alignment: get<Alignment>('alignment', 'JUSTIFY'),
     horizontalScale: get('horizontal-scale', 1),
     firstLineIndentPt: get('first-line-indent', 0),
@@ -59,9 +61,9 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
     spaceAfterPt: get('space-after', 0),
     borderWidthPt: get('border-width', 0),
     borderPaddingPt: get('border-padding', 0),
-    paraBorderColor: toHex(get('para-border-color', '#FFFFFF')),
-    pageBgColor: toHex(get('page-bg-color', '#FFFFFF')),
-    paraBgColor: toHex(get('para-bg-color', '#FFFFFF')),
+    paraBorderColor: normalColor(get('para-border-color', '#FFFFFF')),
+    pageBgColor: normalColor(get('page-bg-color', '#FFFFFF')),
+    paraBgColor: normalColor(get('para-bg-color', '#FFFFFF')),
     newlineMarkup,
     autoCropWidth: get('auto-crop-width', false),
     autoCropLastPage: get('auto-crop-last-page', false),
@@ -88,28 +90,6 @@ export function renderConfigId(config: RenderConfig): string {
     Object.fromEntries(Object.entries(portable).sort(([a], [b]) => (a < b ? -1 : 1))),
   );
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
-}
-
-/** `<br/>` in any of its spellings. */
-export function isLineBreakMarkup(markup: string): boolean {
-  return /^\s*<br\s*\/?>\s*$/i.test(markup);
-}
-
-export interface NewlineMark {
-  text: string;
-  /** `#rrggbb`, or null for the text colour. */
-  color: string | null;
-}
-
-/**
- * The visible mark that replaces a line break, or null when breaks stay breaks. Understands what
- * Glyph's configs hold: plain text, or text in one `<font color="…">` element.
- */
-export function newlineMark(markup: string): NewlineMark | null {
-  if (isLineBreakMarkup(markup)) return null;
-  const font = /^<font\s+color="(#[0-9a-f]{3}|#[0-9a-f]{6})"\s*>([^<>]*)<\/font>$/i.exec(markup);
-  if (font) return { text: font[2]!, color: toHex(font[1]!) };
-  return { text: markup, color: null };
 }
 
 function checkKey(key: string, value: unknown): void {
@@ -156,13 +136,6 @@ function fits({ form }: KeySpec, key: string, value: unknown): boolean {
   }
 }
 
-/** A markup is a line break, plain text, or one <font> element: never other tags. */
-function isDrawableMarkup(markup: string): boolean {
-  if (isLineBreakMarkup(markup)) return true;
-  const mark = newlineMark(markup)!;
-  return !/[<>\n\r\f\v]/.test(mark.text) && mark.text.length > 0;
-}
-
 export function allowedValues({ form }: KeySpec): string {
   switch (form.kind) {
     case 'number':
@@ -194,11 +167,6 @@ function readPageSize(value: unknown): readonly [number, number] | null {
 
 function toPageSize(value: unknown): readonly [number, number] {
   return readPageSize(value)!;
-}
-
-function toHex(color: string): string {
-  const digits = color.slice(1).toLowerCase();
-  return `#${digits.length === 3 ? [...digits].map((d) => d + d).join('') : digits}`;
 }
 
 /** Rules that no single key can break (the invalid mixes that Glyph's sampling also excludes). */

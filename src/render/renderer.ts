@@ -11,10 +11,11 @@ import { type DisplayCounts, DisplayText } from './display-text.js';
 import { drawPage, installDrawing } from './draw-page.js';
 import { type FontSubstitution, fontsHash, resolveFonts } from './fonts.js';
 import { layoutFlows } from './layout-page.js';
+import { newlineMark } from './newline-markup.js';
 import { pageGeometry } from './page-geometry.js';
 import { cssFont, type PageStyle, preparePage } from './page-html.js';
 import { type PagePlan, paginate } from './paginate.js';
-import { newlineMark, renderConfigId } from './render-config.js';
+import { renderConfigId } from './render-config.js';
 import { SlotQueue } from './slot-queue.js';
 
 /** Raised whenever the same text and config would give other bytes. */

@@ -13,7 +13,7 @@ import {
   parseRenderConfig,
   renderConfigId,
 } from '../../src/render/index.js';
-import { newlineMark } from '../../src/render/render-config.js';
+import { newlineMark } from '../../src/render/newline-markup.js';
 
 const fixture = (name: string) => new URL(`../fixtures/render/${name}`, import.meta.url).pathname;
 
