@@ -131,7 +131,7 @@ function fits({ form }: KeySpec, key: string, value: unknown): boolean {
       );
     case 'page-size': {
       const size = readPageSize(value);
-      return size !== null && size.every((side) => side >= form.minPt && side <= form.maxPt);
+      return size?.every((side) => side >= form.minPt && side <= form.maxPt) ?? false;
     }
   }
 }
