@@ -179,7 +179,7 @@ async function askRemote(
     });
   }
   const { document, compressed } = await openTarget(target, flags);
-  const apiKey = process.env.GLYPHPRESS_API_KEY ?? process.env.OPENAI_API_KEY;
+  const apiKey = process.env.GLYPHPRESS_API_KEY || process.env.OPENAI_API_KEY;
   const backend = new OpenAiBackend({
     baseUrl: flags.baseUrl,
     model: flags.model,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { GlyphpressError } from '../errors.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { renderToFolder } from '../pipeline/render-to-folder.js';
@@ -40,12 +41,13 @@ Examples:
 ${configKeysHelp()}`,
     )
     .action(async (file: string, flags: Flags) => {
+      const pageRange = pageRangeOf(flags);
       const progress = new Progress();
       const result = await interruptible((signal) =>
         renderToFolder(readDocument(file, flags.encoding), renderConfigOf(flags), flags.out, {
           chromium: chromiumOptions(),
           browsers: flags.browsers,
-          pageRange: { start: (flags.from ?? 1) - 1, end: flags.to ?? Number.MAX_SAFE_INTEGER },
+          ...pageRange,
           signal,
           onPage: ({ pagesDone, share }) =>
             progress.update({ stage: 'render', done: pagesDone, unit: 'pages', share }),
@@ -54,6 +56,19 @@ ${configKeysHelp()}`,
       if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
       else process.stdout.write(`${renderText(result, flags.out)}\n`);
     });
+}
+
+/** Nothing for the whole document, whose tokens are then counted to the last character. */
+function pageRangeOf({ from, to }: Flags) {
+  if (from === undefined && to === undefined) return {};
+  const [first, last] = [from ?? 1, to ?? Number.MAX_SAFE_INTEGER];
+  if (first > last) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: `--from ${first} lies behind --to ${last}`,
+      hint: 'Give the first page, then the last one.',
+    });
+  }
+  return { pageRange: { start: first - 1, end: last } };
 }
 
 function renderText(result: Awaited<ReturnType<typeof renderToFolder>>, folder: string): string {

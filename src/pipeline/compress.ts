@@ -1,6 +1,6 @@
 /** Document → compressed context: pages, visual tokens, drops, prefill, all kept in one folder. */
 
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describePlan, type PrunePlan, planId } from '../prune/index.js';
 import {
@@ -11,7 +11,6 @@ import {
 } from '../render/index.js';
 import {
   type ArtifactForm,
-  type Manifest,
   readArtifactFile,
   readManifest,
   writeArtifact,
@@ -98,17 +97,8 @@ export async function ensureCompressed(
   const key = contextKey(document, settings);
   const stored = await loadStored(folder, key);
   if ('context' in stored) return { ...stored, cached: true, rebuiltBecause: null };
-  const { body } = await compressToFolder(document, settings, folder, hooks);
-  // Read back: a fresh context answers with the same rounded values as a stored one.
-  const fresh = await loadStored(folder, key);
-  if (!('context' in fresh))
-    throw new Error(`${folder}: ${fresh.problem} right after it was written`);
-  return {
-    context: fresh.context,
-    report: body.report,
-    cached: false,
-    rebuiltBecause: stored.problem,
-  };
+  const fresh = await compressToFolder(document, settings, folder, hooks);
+  return { ...fresh, cached: false, rebuiltBecause: stored.problem };
 }
 
 type Stored = { report: CompressionReport; context: PrefilledContext } | { problem: string | null };
@@ -134,16 +124,21 @@ function isArtifactProblem(error: unknown): error is Error {
 }
 
 /** Runs every step and writes the folder; see {@link ensureCompressed} for re-use. */
-export function compressToFolder(
+async function compressToFolder(
   document: SourceDocument,
   settings: CompressSettings,
   folder: string,
   hooks: CompressHooks,
-): Promise<Manifest<CompressedBody>> {
+): Promise<{ report: CompressionReport; context: PrefilledContext }> {
   const { renderConfig, plan, model } = settings;
-  return writeArtifact(folder, CONTEXT_FORM, contextKey(document, settings), async (temporary) => {
+  let context!: PrefilledContext;
+  const key = contextKey(document, settings);
+  const { body } = await writeArtifact(folder, CONTEXT_FORM, key, async (temporary) => {
     await writeFile(path.join(temporary, SOURCE_FILE), document.text);
     const report = await compressInto(temporary, document, settings, hooks);
+    // Read back: a fresh context answers with the same rounded values as a stored one. From here,
+    // because another process may replace the finished folder at any time.
+    context = readContext(await readFile(path.join(temporary, CONTEXT_FILE)));
     await writeFile(path.join(temporary, REPORT_FILE), `${JSON.stringify(report, null, 2)}\n`);
     return {
       documentId: document.id,
@@ -154,6 +149,7 @@ export function compressToFolder(
       report,
     };
   });
+  return { report: body.report, context };
 }
 
 async function compressInto(

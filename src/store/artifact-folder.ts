@@ -48,7 +48,7 @@ export async function writeArtifact<Body>(
     const body = await fill(temporary);
     const manifest: Manifest<Body> = { ...form, key, body, files: await checksums(temporary) };
     const text = JSON.stringify(manifest);
-    await writeFile(path.join(temporary, MANIFEST_FILE), `${text}\n${sha256(text)}\n`);
+    await writeFile(path.join(temporary, MANIFEST_FILE), signed(text));
     await replaceFolder(temporary, target);
     return manifest;
   } catch (error) {
@@ -73,9 +73,8 @@ export async function readManifest<Body>(
     if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return null;
     throw error;
   }
-  const [json, checksum] = text.split('\n');
-  if (!json || sha256(json) !== checksum) throw damaged(file, 'does not match its own checksum');
-  const manifest = JSON.parse(json) as Manifest<Body>;
+  const manifest = parseManifest<Body>(text);
+  if (!manifest) throw damaged(file, 'does not match its own checksum');
   if (manifest.kind !== form.kind || manifest.version !== form.version) {
     throw new GlyphpressError('GP_ARTIFACT_MISMATCH', {
       message: `${folder} holds ${manifest.kind} version ${manifest.version}, expected ${form.kind} version ${form.version}`,
@@ -86,6 +85,17 @@ export async function readManifest<Body>(
   return manifest;
 }
 
+/** A manifest with its checksum on a line of its own. */
+function signed(json: string): string {
+  return `${json}\n${sha256(json)}\n`;
+}
+
+/** @returns null for anything but what {@link signed} wrote */
+function parseManifest<Body>(text: string): Manifest<Body> | null {
+  const json = text.slice(0, text.indexOf('\n'));
+  return json !== '' && text === signed(json) ? (JSON.parse(json) as Manifest<Body>) : null;
+}
+
 /** The bytes of one file, checked. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED */
 export async function readArtifactFile(
   folder: string,
@@ -93,7 +103,7 @@ export async function readArtifactFile(
   name: string,
 ): Promise<Buffer> {
   const file = path.join(folder, name);
-  const expected = manifest.files[name];
+  const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
   if (!expected) throw damaged(file, 'is not in the manifest');
   let bytes: Buffer;
   try {
@@ -129,12 +139,9 @@ async function foreignEntries(folder: string, entries: string[]): Promise<string
   if (!entries.includes(MANIFEST_FILE)) return entries;
   const text = await readFile(path.join(folder, MANIFEST_FILE), 'utf8').catch(() => null);
   if (text === null) return entries;
-  const [json, checksum] = text.split('\n');
-  if (json && sha256(json) === checksum) {
-    const { files } = JSON.parse(json) as Manifest<unknown>;
-    return entries.filter((name) => name !== MANIFEST_FILE && !Object.hasOwn(files, name));
-  }
-  return isDamagedManifest(text) ? [] : entries;
+  const manifest = parseManifest<unknown>(text);
+  if (!manifest) return isDamagedManifest(text) ? [] : entries;
+  return entries.filter((name) => name !== MANIFEST_FILE && !Object.hasOwn(manifest.files, name));
 }
 
 /** Other programs call files manifest.json too; even a damaged one of ours shows its form. */

@@ -1,0 +1,125 @@
+/** The import rules of the design, as a check over source texts. */
+
+import path from 'node:path';
+import type { SourceFile } from './repository.js';
+
+export interface Import {
+  /** What is written between the quotes; null where it is computed. */
+  specifier: string | null;
+  /** `import type` and `export type` leave nothing behind at run time; `import { type X }` does. */
+  typeOnly: boolean;
+}
+
+const EDGES = ['cli', 'server', 'workers'];
+const VERBS = ['pipeline', 'queue', 'search', 'eval'];
+const PARTS = ['render', 'vlm', 'prune', 'store'];
+
+/** Single files at the bottom: everybody may import them, they import nothing. */
+const GROUND = ['errors', 'cache-folder'];
+
+/** Folder → the other folders that it may import. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  ...Object.fromEntries(GROUND.map((file) => [file, []])),
+  environment: [...GROUND, 'scripts/setup/discovery.mjs'],
+  ...Object.fromEntries(PARTS.map((folder) => [folder, GROUND])),
+  ...Object.fromEntries(VERBS.map((folder) => [folder, [...VERBS, ...PARTS, ...GROUND]])),
+  ...Object.fromEntries(
+    EDGES.map((folder) => [folder, [...EDGES, ...VERBS, ...PARTS, 'environment', ...GROUND]]),
+  ),
+};
+MAY_IMPORT.pipeline = [...MAY_IMPORT.pipeline!, 'environment'];
+
+/** Packages that speak to Redis, HTTP or a terminal: not for the parts. */
+const OUTSIDE =
+  /^(bullmq|ioredis|redis|commander|fastify|@fastify\/.*|undici|(node:)?(http|https|http2|net|tls))$/;
+
+/** Static, re-exporting and dynamic imports and requires of a TypeScript source. */
+export function importsOf(source: string): Import[] {
+  const text = withoutComments(source);
+  const found: Import[] = [];
+  const statements =
+    /^[ \t]*(?:import|export)\s+(?:(type)\s+(?!from\b))?(?:[\w$*{},\s]+?\s+from\s+)?['"]([^'"]+)['"]/gm;
+  for (const [, type, specifier] of text.matchAll(statements)) {
+    found.push({ specifier: specifier!, typeOnly: type !== undefined });
+  }
+  const calls = /(typeof\s+)?(?<![.\w$])(?:import|require)\s*\(\s*(?:(['"`])([^'"`$]+)\2\s*[,)])?/g;
+  for (const [, type, , specifier] of text.matchAll(calls)) {
+    found.push({ specifier: specifier ?? null, typeOnly: type !== undefined });
+  }
+  return found;
+}
+
+/** Blanks comments, and leaves strings as they are, also those that hold `//`. */
+function withoutComments(source: string): string {
+  return source.replace(
+    /('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`)|\/\/[^\n]*|\/\*[\s\S]*?\*\//g,
+    (_, string: string | undefined) => string ?? ' ',
+  );
+}
+
+/** One sentence for each broken rule. */
+export function violations(files: readonly SourceFile[]): string[] {
+  const broken: string[] = [];
+  const edges = new Map<string, Set<string>>();
+  const importers = (name: string) =>
+    files.filter(({ text }) => importsOf(text).some(({ specifier }) => isPackage(specifier, name)));
+
+  for (const file of files) {
+    const from = folderOf(file.path);
+    if (!(from in MAY_IMPORT)) broken.push(`${file.path}: no rule for the folder ${from}`);
+    for (const { specifier, typeOnly } of importsOf(file.text)) {
+      const say = (problem: string) => broken.push(`${file.path}: ${problem}`);
+      if (specifier === null) say('imports something that is only known at run time');
+      else if (specifier.startsWith('.')) {
+        const to = folderOf(path.posix.join(path.posix.dirname(file.path), specifier));
+        if (to === from) continue;
+        edges.set(from, (edges.get(from) ?? new Set()).add(to));
+        if (!MAY_IMPORT[from]?.includes(to)) say(`${from} may not import ${to}`);
+      } else {
+        if (PARTS.includes(from) && OUTSIDE.test(specifier))
+          say(`${from} may not know ${specifier}`);
+        if (isPackage(specifier, 'bullmq') && from !== 'queue') say('bullmq belongs to src/queue');
+        if (isPackage(specifier, 'puppeteer') || isPackage(specifier, 'puppeteer-core')) {
+          if (typeOnly ? from !== 'render' : file.path !== 'src/render/chromium.ts')
+            say(`puppeteer belongs to src/render/chromium.ts`);
+        }
+      }
+    }
+  }
+  const runtimes = importers('onnxruntime-node').map((file) => file.path);
+  if (runtimes.length > 1)
+    broken.push(`onnxruntime-node has more importers: ${runtimes.join(', ')}`);
+  const cycle = findCycle(edges);
+  if (cycle) broken.push(`folders import each other: ${cycle.join(' → ')}`);
+  return broken;
+}
+
+/** `src/render/png.ts` → render, `workers/x.ts` → workers, `src/errors.ts` → errors. */
+function folderOf(file: string): string {
+  const [top, second] = file.split('/');
+  if (top === 'src') return second!.replace(/\.[jt]s$/, '');
+  return top === 'workers' ? 'workers' : file;
+}
+
+function isPackage(specifier: string | null, name: string): boolean {
+  return specifier === name || (specifier?.startsWith(`${name}/`) ?? false);
+}
+
+function findCycle(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] | null {
+  const done = new Set<string>();
+  const walk = (folder: string, trail: string[]): string[] | null => {
+    if (trail.includes(folder)) return [...trail.slice(trail.indexOf(folder)), folder];
+    if (done.has(folder)) return null;
+    for (const next of edges.get(folder) ?? []) {
+      const cycle = walk(next, [...trail, folder]);
+      if (cycle) return cycle;
+    }
+    done.add(folder);
+    return null;
+  };
+  for (const folder of edges.keys()) {
+    const cycle = walk(folder, []);
+    if (cycle) return cycle;
+  }
+  return null;
+}
