@@ -70,7 +70,7 @@ WORD = string.ascii_letters + string.digits
 def random_code(rng: random.Random) -> str:
     """A value that nobody can guess."""
     pick = lambda alphabet, n: "".join(rng.choices(alphabet, k=n))  # noqa: E731
-    kind = rng.randrange(8)
+    kind = rng.randrange(9)
     if kind == 0:
         return pick(HEX, 12)
     if kind == 1:
@@ -85,6 +85,8 @@ def random_code(rng: random.Random) -> str:
         return "-".join(pick(CODE, rng.randint(2, 4)) for _ in range(rng.randint(2, 3)))
     if kind == 6:
         return pick(WORD, rng.randint(6, 12))
+    if kind == 7:
+        return f"{rng.choice(ADJECTIVES)} {rng.choice(THINGS)}"
     return f"{pick(string.digits, rng.randint(1, 3))}.{pick(string.digits, 2)}"
 
 
@@ -116,16 +118,27 @@ def entity(rng: random.Random) -> str:
 class Fact:
     """A sentence that holds a value, the question for it and the answer."""
 
-    def __init__(self, rng: random.Random, value: str | None = None):
+    def __init__(self, rng: random.Random, words: list[str] | None = None):
         attribute, owner = rng.choice(ATTRIBUTES), entity(rng)
-        self.value = value or random_code(rng)
-        self.subject = f"{attribute} of {owner}"
-        article = "The" if rng.random() < 0.9 else "the"
-        self.text = f"{article} {self.subject} is {self.value}."
-        verb = rng.choice(["What is", "What is", "What is", "Give me", "Tell me", "State"])
-        end = "?" if verb == "What is" else "."
-        self.question = f"{verb} the {self.subject}{end}"
-        self.answer = f"The {self.subject} is {self.value}."
+        if words and rng.random() < 0.35:
+            owner = " ".join(["the", *rng.choices(words, k=rng.randint(1, 2))])
+        if words and rng.random() < 0.25:
+            attribute = " ".join(rng.choices(words, k=rng.randint(1, 2)))
+        self._set(rng, f"{attribute} of {owner}", random_code(rng))
+
+    @classmethod
+    def of(cls, subject: str, value: str) -> "Fact":
+        """A fact that stands somewhere already; its question depends on its subject alone."""
+        fact = cls.__new__(cls)
+        fact._set(random.Random(subject), subject, value)
+        return fact
+
+    def _set(self, rng: random.Random, subject: str, value: str) -> None:
+        self.subject, self.value = subject, value
+        self.text = f"The {subject} is {value}."
+        form = rng.choice(["What is {}?"] * 5 + ["What's {}?", "Tell me {}.", "Give me {}.", "State {}.", "{}?"])
+        self.question = form.format(f"the {self.subject}")
+        self.answer = self.text
 
 
 def words_of(texts: list[str], limit: int = 20000) -> list[str]:
@@ -195,7 +208,7 @@ class TextSource:
         chosen: list[Fact] = []
         subjects = set()
         while len(chosen) < facts:
-            fact = Fact(rng)
+            fact = Fact(rng, self.words)
             if fact.subject not in subjects:
                 subjects.add(fact.subject)
                 chosen.append(fact)

@@ -92,11 +92,13 @@ class VisionAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Also the queries and keys [B, heads, patches, head_dim], for a loss on where they meet."""
         batch, rows, width = x.shape
         q, k, v = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(rotate_halves(q, cos, sin), rotate_halves(k, cos, sin), v)
-        return self.proj(attended.transpose(1, 2).reshape(batch, rows, width))
+        q, k = rotate_halves(q, cos, sin), rotate_halves(k, cos, sin)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).reshape(batch, rows, width)), q, k
 
 
 class VisionBlock(nn.Module):
@@ -108,9 +110,10 @@ class VisionBlock(nn.Module):
         self.attn = VisionAttention(width, config.vision_heads)
         self.mlp = VisionMlp(width, config.hidden_size)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x), cos, sin)
-        return x + self.mlp(self.norm2(x))
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        attended, q, k = self.attn(self.norm1(x), cos, sin)
+        x = x + attended
+        return x + self.mlp(self.norm2(x)), q, k
 
 
 class PatchMerger(nn.Module):
@@ -165,20 +168,70 @@ class VisionTower(nn.Module):
             self.rope_cache[key] = (angles.cos(), angles.sin())
         return self.rope_cache[key]
 
+    def set_neighbour_heads(self, strength: float = 8.0, constant: float = 30.0) -> None:
+        """Start each head as a look at one neighbouring patch.
+
+        Attention in the tower has no bias, so one hidden dimension is made a constant: the queries and
+        keys that it gives, turned by the rotary positions, peak at the neighbour.
+        score(dx, dy) = Σ_f a · cos(f · (dx − x)) + a · cos(f · (dy − y)) over the three fastest frequencies.
+        """
+        near = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+        before = [(-1, 0), (-2, 0), (-3, 0), (-4, 0)]
+        width, heads = self.config.vision_hidden_size, self.config.vision_heads
+        dims = width // heads
+        half, quarter = dims // 2, dims // 4
+        inv_freq = 1.0 / (10000.0 ** (torch.arange(0, half, 2, dtype=torch.float32) / half))
+        ink = (self.patch_embed.proj.weight.shape[0] / (width + constant**2)) ** 0.5
+        with torch.no_grad():
+            self.patch_embed.proj.weight[0] = 0
+            self.patch_embed.proj.bias[0] = constant
+            self.post_conv_layernorm.weight.fill_(1 / ink)
+            self.post_conv_layernorm.weight[0] = 1
+            seen = width**0.5  # what the constant is after the first norm
+            level = seen / ((seen**2 + width) / width) ** 0.5
+            size = (strength * dims**0.5) ** 0.5 / level
+            for index, block in enumerate(self.blocks):
+                offsets = near if index < len(self.blocks) - 1 else before
+                weight = block.attn.qkv.weight.view(3, heads, dims, width)
+                weight[:2] *= 0.3
+                weight[:, :, :, 0] = 0
+                for linear in (block.mlp.gate_proj, block.mlp.up_proj):
+                    linear.weight[:, 0] = 0
+                for linear in (block.mlp.down_proj, block.attn.proj):
+                    linear.weight[0] = 0
+                for head in range(heads):
+                    x, y = offsets[head % 4]
+                    for axis, offset in ((0, y), (1, x)):
+                        for f in range(3):
+                            first = axis * quarter + f
+                            angle = -inv_freq[f] * offset
+                            weight[0, head, first, 0] = size
+                            # The key is turned by its own position: it must look ahead by minus the offset.
+                            weight[1, head, first, 0] = size * torch.cos(angle)
+                            weight[1, head, first + half, 0] = size * torch.sin(angle)
+            self.downsample.weight[:, 0] = 0
+
     def forward(self, pages: Tensor) -> Tensor:
         """pages uint8 or float 0..255 [B, H, W] → visual tokens [B, cells, hidden]."""
+        return self.encode(pages)[0]
+
+    def encode(self, pages: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Visual tokens; patches [B, cells, 4, vision hidden] as the last block gets them; its queries and keys."""
         batch, height, width = pages.shape
         rows, cols = height // CELL, width // CELL
         patches = pages.float().mul(1 / 255).view(batch, rows, MERGE, PATCH, cols, MERGE, PATCH)
         patches = patches.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, rows * cols * MERGE * MERGE, PATCH * PATCH)
         x = self.post_conv_layernorm(self.patch_embed(patches))
         cos, sin = self.rotary(rows, cols, x.device)
+        patches = x
         for block in self.blocks:
-            x = block(x, cos.to(x.dtype), sin.to(x.dtype))
+            patches = x
+            x, q, k = block(x, cos.to(x.dtype), sin.to(x.dtype))
         x = self.post_layernorm(x).view(batch, rows * cols, MERGE * MERGE, -1)
         # The 2 × 2 convolution as one matrix: [out, in, 2, 2] → [out, (2·2) · in]
         weight = self.downsample.weight.permute(0, 2, 3, 1).flatten(1)
-        return self.merger(F.linear(x.flatten(2), weight.to(x.dtype), self.downsample.bias.to(x.dtype)))
+        tokens = self.merger(F.linear(x.flatten(2), weight.to(x.dtype), self.downsample.bias.to(x.dtype)))
+        return tokens, patches.view(batch, rows * cols, MERGE * MERGE, -1), q, k
 
 
 def rotate_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -288,7 +341,7 @@ class Glm4v(nn.Module):
         """One pass over embedded rows [B, S, hidden].
 
         mask [B, 1, S, S] is true where a row may look (None: causal). With `watch`, the second value is
-        (queries, keys) of that layer, scaled, for the loss on its attention.
+        (queries, keys, values) of that layer, for the losses on its attention.
         """
         cos, sin = self.rotary(positions)
         cos, sin = cos.to(rows.dtype), sin.to(rows.dtype)
@@ -296,10 +349,18 @@ class Glm4v(nn.Module):
         for index, layer in enumerate(self.decoder.layers):
             q, k, v = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
             if index == watch:
-                watched = (q, k)
+                watched = (q, k, v)
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
             x = layer.feed(x, attended)
         return self.decoder.norm(x), watched
+
+    def read_through(self, layer: int, values: Tensor) -> Tensor:
+        """Logits if the output of one head alone, values [N, heads, head_dim], went straight to the lm_head."""
+        block = self.decoder.layers[layer]
+        count, heads, width = values.shape
+        weight = block.self_attn.o_proj.weight.view(-1, self.config.num_attention_heads, width)[:, :heads]
+        alone = torch.einsum("nhd,ohd->nho", values, weight.to(values.dtype))
+        return self.lm_head(self.decoder.norm(block.post_self_attn_layernorm(alone)))
 
     def set_previous_character_heads(self, layer: int = 0, strength: float = 14.0) -> None:
         """Start the heads of a layer as looks at the 0th, 1st, 2nd … token before: the biases alone do it.

@@ -47,9 +47,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pages", type=int, default=600)
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="do nothing when the folder has enough pages")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
 
+    if args.keep and (args.out / "rows.json").exists():
+        if len(json.loads((args.out / "rows.json").read_text())) >= args.pages:
+            return
     args.out.mkdir(parents=True, exist_ok=True)
     source = TextSource(find_texts(held_out=args.held_out))
     rng = random.Random(f"{'heldout' if args.held_out else 'train'}-{args.seed}")

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -29,6 +30,12 @@ class Run:
         self.saved = time.time()
         self.spent_before = 0.0
         self.started = time.time()
+        self.stopping = False
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._stop)
+
+    def _stop(self, *_) -> None:
+        self.stopping = True
 
     @property
     def spent(self) -> float:
@@ -49,8 +56,9 @@ class Run:
         self.spent_before = state["spent"]
         return state["step"]
 
-    def due(self, seconds: float) -> bool:
-        return time.time() - self.saved > seconds
+    def due(self, seconds: float = 180) -> bool:
+        """Time to save: now and then, and when the run is asked to stop."""
+        return self.stopping or time.time() - self.saved > seconds
 
     def save(self, step: int, **parts) -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
@@ -58,3 +66,5 @@ class Run:
         torch.save({"step": step, "spent": self.spent, **state}, temporary)
         os.replace(temporary, self.file)
         self.saved = time.time()
+        if self.stopping:
+            raise SystemExit(0)

@@ -19,6 +19,25 @@ def classes_of(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("ascii", "replace"), np.uint8).clip(32, 126) - 32
 
 
+def line_start_looks(row: int, last_row: int, last_col: int, cell_cols: int) -> list[tuple[int, int, int]]:
+    """Where the first patch of a text row should look: to the end of the text before, by heads of the tower's last block.
+
+    These heads look to the patches on the left elsewhere; at the margin there are none. A patch serves
+    its own row with heads 0 and 1, and the row in the middle of the cell with heads 2 and 3.
+    """
+    in_cell = row % ROWS
+    own = patch_index(row // ROWS * 2 + (in_cell == 2), 0, cell_cols)
+    first_head = 2 if in_cell == 1 else 0
+    y = last_row // ROWS * 2 + (last_row % ROWS == 2)
+    x = (2 * last_col + 1) // COLS
+    return [(own, first_head + n, patch_index(y, max(0, x - n), cell_cols)) for n in (0, 1)]
+
+
+def patch_index(y: int, x: int, cell_cols: int) -> int:
+    """Place of a patch in merge order."""
+    return ((y // 2) * cell_cols + x // 2) * 4 + (y % 2) * 2 + x % 2
+
+
 class PageText:
     """The text rows of a page (or a cut of it) as labels."""
 
@@ -28,19 +47,26 @@ class PageText:
         rows = [row[:width] for row in rows[:count]] + [""] * (count - len(rows))
         grid = np.zeros((count, BEFORE + width), np.int64)
         stream: list[str] = []
+        looks: list[tuple[int, int, int]] = []
+        last: tuple[int, int] | None = None
         places: list[int] = []  # slot of each character of the stream; -1: a line break drawn nowhere
         before = " " * BEFORE
         for r, row in enumerate(rows):
             grid[r, :BEFORE] = classes_of(before)
             grid[r, BEFORE : BEFORE + len(row)] = classes_of(row)
+            if last:
+                looks += line_start_looks(r, *last, cell_cols)
             if not row.strip():
                 continue
+            last = (r, len(row) - 1)
             cell_base, slot_base = (r // ROWS) * cell_cols, (r % ROWS) * COLS
             for c in range(len(row) + 1):
                 places.append((cell_base + c // COLS) * SLOTS + slot_base + c % COLS if c < width else -1)
             stream.append(row + " ")
             before = (before + row + " ")[-BEFORE:]
         self.text = "".join(stream)
+        # (patch, head, patch to look at), see line_start_looks
+        self.looks = np.array(looks, np.int64).reshape(-1, 3)
         self.places = np.array(places, np.int64)
         # [cell_rows, ROWS, cell_cols, WINDOW] → [cells, ROWS, WINDOW]
         windows = np.lib.stride_tricks.sliding_window_view(grid, WINDOW, axis=1)[:, ::COLS]

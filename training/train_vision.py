@@ -35,7 +35,7 @@ class PageSet:
         return pixels, PageText(rows, cell_rows, cell_cols)
 
     def sample(self, rng: np.random.Generator, cell_rows: int, cell_cols: int, count: int):
-        pixels, windows = [], []
+        pixels, windows, looks = [], [], []
         height, width = self.pixels.shape[1] // CELL, self.pixels.shape[2] // CELL
         while len(pixels) < count:
             page = rng.integers(len(self.pixels))
@@ -44,8 +44,9 @@ class PageSet:
             if len(text.text) < cell_rows * cell_cols * 3 and rng.random() < 0.9:
                 continue  # mostly empty
             pixels.append(image)
+            looks.append(np.insert(text.looks, 0, len(windows), axis=1))
             windows.append(text.windows)
-        return torch.from_numpy(np.stack(pixels)), torch.from_numpy(np.stack(windows))
+        return tuple(torch.from_numpy(a) for a in (np.stack(pixels), np.stack(windows), np.concatenate(looks)))
 
 
 class DenseHead(nn.Module):
@@ -58,6 +59,31 @@ class DenseHead(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.out(self.norm(tokens)).unflatten(-1, (ROWS, WINDOW, CLASSES))
+
+
+class PatchHead(nn.Module):
+    """Characters under a patch, before the last block: what one patch can hand on to another.
+
+    A patch covers 2.5 × 1.5 characters; it is asked for the 3 × 2 that it touches.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.RMSNorm(width)
+        self.out = nn.Linear(width, 6 * CLASSES)
+
+    def loss(self, patches: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        slots = labels[..., BEFORE:]
+        touched = [slots[..., y : y + 2, 2 * x : 2 * x + 3].flatten(-2) for y in (0, 1) for x in (0, 1)]
+        logits = self.out(self.norm(patches)).unflatten(-1, (6, CLASSES))
+        return F.cross_entropy(logits.float().flatten(0, -2), torch.stack(touched, 2).flatten())
+
+
+def look_loss(q: torch.Tensor, k: torch.Tensor, looks: torch.Tensor) -> torch.Tensor:
+    """Where the first patch of a line looks; looks [N, 4]: page, patch, head, patch to look at."""
+    page, patch, head, target = looks.unbind(1)
+    scores = torch.einsum("nd,npd->np", q[page, head, patch], k[page, head]) * q.shape[-1] ** -0.5
+    return F.cross_entropy(scores.float(), target)
 
 
 def dense_loss(logits: torch.Tensor, labels: torch.Tensor, before_weight: float) -> torch.Tensor:
@@ -89,7 +115,7 @@ def evaluate(model: Glm4v, head: DenseHead, pages: PageSet, device: torch.device
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("training/runs/vision"))
+    parser.add_argument("--out", type=Path, default=Path("training/runs/reader/vision"))
     parser.add_argument("--pages", type=Path, default=Path("training/runs/pages"))
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--lr", type=float, default=2e-3)
@@ -100,38 +126,46 @@ def main() -> None:
     run = Run(args.out)
     torch.manual_seed(1)
     model = Glm4v(ReaderConfig())
+    model.visual.set_neighbour_heads()
     head = DenseHead(model.config.hidden_size)
-    model.to(device), head.to(device)
-    parameters = [p for p in [*model.visual.parameters(), *head.parameters()] if p.requires_grad]
+    patch_head = PatchHead(model.config.vision_hidden_size)
+    model.to(device), head.to(device), patch_head.to(device)
+    learned = [*model.visual.parameters(), *head.parameters(), *patch_head.parameters()]
+    parameters = [p for p in learned if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step = run.resume(device, model=model.visual, head=head, optimizer=optimizer)
+    step = run.resume(device, model=model.visual, head=head, patch_head=patch_head, optimizer=optimizer)
     train, held_out = PageSet(args.pages / "train"), PageSet(args.pages / "heldout")
     rng = np.random.default_rng([7, step])
     shapes, weights = zip(*CUTS)
     weights = np.array(weights) / sum(weights)
     mean_loss, started = None, time.time()
     while step < args.steps:
-        cell_rows, cell_cols, count = shapes[rng.choice(len(shapes), p=weights)] if step >= 300 else (2, 4, 96)
-        pixels, labels = train.sample(rng, cell_rows, cell_cols, count)
+        cell_rows, cell_cols, count = shapes[rng.choice(len(shapes), p=weights)] if step >= 200 else (2, 5, 64)
+        pixels, labels, looks = train.sample(rng, cell_rows, cell_cols, count)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=200)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits = head(model.visual(pixels.to(device)))
-            loss = dense_loss(logits, labels.to(device), before_weight=0.0 if step < 300 else 0.5)
-        loss.backward()
+            tokens, patches, q, k = model.visual.encode(pixels.to(device))
+            logits = head(tokens)
+            loss = dense_loss(logits, labels.to(device), before_weight=1.0)
+            patch_loss = patch_head.loss(patches, labels.to(device))
+            line_loss = look_loss(q, k, looks.to(device))
+        (loss + patch_loss + 0.3 * line_loss).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
         mean_loss = loss.item() if mean_loss is None else 0.95 * mean_loss + 0.05 * loss.item()
         if step % 50 == 0:
-            run.log(stage="vision", step=step, loss=round(mean_loss, 4), seconds_a_step=round((time.time() - started) / 50, 3))
+            inside = (logits.detach().argmax(-1) == labels.to(device)).float().mean((0, 1, 2))
+            inside = {"chars": round(inside[BEFORE:].mean().item(), 4), "chars_before": [round(v, 3) for v in inside[:BEFORE].tolist()]}
+            run.log(stage="vision", step=step, loss=round(mean_loss, 4), patch_loss=round(patch_loss.item(), 4), line_loss=round(line_loss.item(), 4), **inside, seconds_a_step=round((time.time() - started) / 50, 3))
             started = time.time()
         if step % 300 == 0:
             run.log(stage="vision", step=step, **evaluate(model, head, held_out, device, 4))
             started = time.time()
-        if run.due(180) or step == args.steps:
-            run.save(step, model=model.visual, head=head, optimizer=optimizer)
+        if run.due() or step == args.steps:
+            run.save(step, model=model.visual, head=head, patch_head=patch_head, optimizer=optimizer)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,14 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
-import { answerQuestion } from '../pipeline/answer.js';
-import { askServer, type ServerAnswer } from '../pipeline/ask-server.js';
+import type { AskResult } from '../pipeline/answer.js';
+import { type AskTarget, askModel } from '../pipeline/ask-model.js';
+import { askServer } from '../pipeline/ask-server.js';
 import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import {
-  type CompressSettings,
-  contextKey,
-  differingParts,
-  ensureCompressed,
-} from '../pipeline/compress.js';
-import { type CompressedSource, readCompressedSource } from '../pipeline/compressed-folder.js';
-import { readDocument, type SourceDocument, sha256Hex } from '../pipeline/read-document.js';
+import { readCompressedSource } from '../pipeline/compressed-folder.js';
+import { ContextLibrary } from '../pipeline/context-library.js';
+import { readDocument } from '../pipeline/read-document.js';
 import type { RenderConfig } from '../render/index.js';
 import { interruptible } from './interrupt.js';
 import {
@@ -87,71 +83,46 @@ Examples:
           hint: 'Ask something.',
         });
       }
-      const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
+      const given: GivenConfig = () => (givesConfig(command, flags) ? renderConfigOf(flags) : null);
       return flags.backend === 'openai'
-        ? askRemote(target, question, flags, isGiven)
-        : askHere(target, question, flags, isGiven);
+        ? askRemote(target, question, flags, given)
+        : askHere(target, question, flags, given);
     });
 }
 
-async function askHere(
-  target: string,
-  question: string,
-  flags: Flags,
-  isGiven: (name: string) => boolean,
-) {
+async function askHere(target: string, question: string, flags: Flags, given: GivenConfig) {
   const start = performance.now();
-  const { document, compressed } = await openTarget(target, flags);
+  const asked = await openTarget(target, flags);
   const extractMs = performance.now() - start;
-  const body = compressed?.body;
-  const model = await openModel(flags.model ?? body?.modelDir ?? READER_FOLDER, flags);
+  const { compressed } = asked;
+  const model = await openModel(flags.model ?? compressed?.body.modelDir ?? READER_FOLDER, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);
-    const plan = prunePlanOf(flags, model.info.layers);
-    const settings: CompressSettings = {
-      model,
-      renderConfig: configFor(compressed, flags, isGiven),
-      plan: plan ?? body?.plan ?? { decoder: [] },
-    };
-    const key = contextKey(document, settings);
-    const asksForOther = givesConfig(flags, isGiven) || plan !== null || flags.model !== undefined;
-    // A question with other settings leaves the folder as it was made.
-    const folder =
-      compressed && !(asksForOther && differingParts(compressed.key, key).length > 0)
-        ? target
-        : contextFolder(key);
     await interruptible(async (signal) => {
-      const { report, context, cached, rebuiltBecause } = await ensureCompressed(
-        document,
-        settings,
-        folder,
-        {
-          chromium: chromiumOptions,
-          browsers: flags.browsers,
-          extractMs,
-          signal,
-          onProgress: compressProgress(progress),
+      const result = await askModel(asked, question, model, {
+        renderConfig: given(),
+        defaultConfig: () => renderConfigOf(flags),
+        plan: prunePlanOf(flags, model.info.layers),
+        modelIsGiven: flags.model !== undefined,
+        library: new ContextLibrary(cacheFolder()),
+        chromium: chromiumOptions,
+        browsers: flags.browsers,
+        extractMs,
+        signal,
+        onProgress: compressProgress(progress),
+        onReady: (rebuiltBecause) => {
+          progress.stop();
+          if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
         },
-      );
-      progress.stop();
-      if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
-      const loadMs = performance.now() - start;
-      const { answer, finishReason, usage, firstTokenMs, totalMs } = await answerQuestion(
-        model,
-        context,
-        question,
-        {
+        onText: streamer(flags),
+        generate: {
           maxNewTokens: flags.maxTokens,
-          signal,
           ...(flags.temperature !== undefined && { temperature: flags.temperature }),
           ...(flags.seed !== undefined && { seed: flags.seed }),
         },
-        streamer(flags),
-      );
-      signal.throwIfAborted();
-      const timings = { loadMs, firstTokenMs, totalMs: loadMs + totalMs };
-      printAnswer(flags, { answer, report, usage, timings, cached, finishReason });
+      });
+      printAnswer(flags, result);
     });
   } finally {
     progress.stop();
@@ -159,12 +130,7 @@ async function askHere(
   }
 }
 
-async function askRemote(
-  target: string,
-  question: string,
-  flags: Flags,
-  isGiven: (name: string) => boolean,
-) {
+async function askRemote(target: string, question: string, flags: Flags, given: GivenConfig) {
   const start = performance.now();
   if (!flags.baseUrl || !flags.model) {
     throw new GlyphpressError('GP_USAGE', {
@@ -191,7 +157,7 @@ async function askRemote(
     await interruptible(async (signal) => {
       const result = await askServer(
         document,
-        configFor(compressed, flags, isGiven),
+        given() ?? compressed?.body.renderConfig ?? renderConfigOf(flags),
         question,
         backend,
         {
@@ -220,16 +186,13 @@ async function askRemote(
   }
 }
 
-interface Target {
-  document: SourceDocument;
-  /** Null for a text file. */
-  compressed: CompressedSource | null;
-}
+/** The render config that the flags ask for, or null if they ask for none. */
+type GivenConfig = () => RenderConfig | null;
 
-async function openTarget(target: string, flags: Flags): Promise<Target> {
+async function openTarget(target: string, flags: Flags): Promise<AskTarget> {
   if (isFolder(target)) {
     const compressed = await readCompressedSource(target);
-    return { document: compressed.document, compressed };
+    return { document: compressed.document, compressed: { ...compressed, folder: target } };
   }
   return { document: readDocument(target, flags.encoding), compressed: null };
 }
@@ -243,24 +206,9 @@ function isFolder(target: string): boolean {
   }
 }
 
-function givesConfig(flags: Flags, isGiven: (name: string) => boolean): boolean {
+function givesConfig(command: Command, flags: Flags): boolean {
+  const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
   return isGiven('config') || isGiven('reflow') || flags.set.length > 0;
-}
-
-/** A compressed folder keeps its own config unless another is asked for. */
-function configFor(
-  compressed: CompressedSource | null,
-  flags: Flags,
-  isGiven: (name: string) => boolean,
-): RenderConfig {
-  if (!compressed || givesConfig(flags, isGiven)) return renderConfigOf(flags);
-  return compressed.body.renderConfig;
-}
-
-/** Where the context of a text file is kept between questions. */
-function contextFolder(key: Record<string, string>): string {
-  const name = sha256Hex(JSON.stringify(key)).slice(0, 32);
-  return path.join(cacheFolder(), 'contexts', name);
 }
 
 function streamer(flags: Flags): (text: string) => void {
@@ -270,7 +218,7 @@ function streamer(flags: Flags): (text: string) => void {
   return (text) => out.write(text);
 }
 
-function printAnswer(flags: Flags, result: ServerAnswer): void {
+function printAnswer(flags: Flags, result: AskResult): void {
   if (flags.stream) (flags.json ? process.stderr : process.stdout).write('\n');
   else if (!flags.json) process.stdout.write(`${result.answer}\n`);
   if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -1,7 +1,9 @@
 import path from 'node:path';
 import type { Command } from 'commander';
+import { cacheFolder } from '../cache-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { ensureCompressed } from '../pipeline/compress.js';
+import { contextKey, ensureCompressed } from '../pipeline/compress.js';
+import { ContextLibrary } from '../pipeline/context-library.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { interruptible } from './interrupt.js';
 import {
@@ -52,8 +54,9 @@ Examples:
       try {
         warnIfUntrained(model.info);
         const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
+        const settings = { renderConfig, plan, model };
         const { report, cached, rebuiltBecause } = await interruptible((signal) =>
-          ensureCompressed(document, { renderConfig, plan, model }, flags.out, {
+          ensureCompressed(document, settings, flags.out, {
             chromium: chromiumOptions,
             browsers: flags.browsers,
             extractMs,
@@ -62,6 +65,8 @@ Examples:
           }),
         );
         progress.stop();
+        // A question about the file itself finds this folder.
+        await new ContextLibrary(cacheFolder()).remember(contextKey(document, settings), flags.out);
         if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
         process.stdout.write(
           flags.json

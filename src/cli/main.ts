@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { registerAsk } from './ask.js';
 import { registerCompress } from './compress.js';
 import { registerDoctor } from './doctor.js';
+import { registerEval } from './eval.js';
 import { reportFailure } from './failure.js';
 import { registerModel } from './model.js';
 import { registerRender } from './render.js';
@@ -21,6 +22,7 @@ const program = new Command('glyphpress')
 
 registerAsk(program);
 registerCompress(program);
+registerEval(program);
 registerRender(program);
 registerModel(program);
 registerDoctor(program);

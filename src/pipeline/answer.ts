@@ -1,6 +1,24 @@
 /** Question → answer over a compressed context. */
 
 import type { GenerateOptions, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
+import type { CompressionReport } from './report.js';
+
+/** What `ask --json` prints, whoever answered. */
+export interface AskResult {
+  answer: string;
+  report: CompressionReport;
+  usage: { promptTokens: number | null; completionTokens: number | null };
+  timings: {
+    /** Until the document is ready to be asked. */
+    loadMs: number;
+    /** From then to the first token. */
+    firstTokenMs: number;
+    totalMs: number;
+  };
+  /** The document was ready already: nothing was rendered (and nothing prefilled, where that happens here). */
+  cached: boolean;
+  finishReason: string | null;
+}
 
 export interface Answer {
   answer: string;

@@ -9,6 +9,8 @@ import {
   readManifest,
   writeArtifact,
 } from '../store/artifact-folder.js';
+import { keyName } from '../store/known-folders.js';
+import type { AskResult } from './answer.js';
 import type { OpenAiBackend } from './backends/openai.js';
 import type { CompressStage } from './compress.js';
 import { pageFileName } from './page-folder.js';
@@ -34,24 +36,13 @@ export interface AskServerOptions {
   onText?: (text: string) => void;
 }
 
-/** The same fields as an answer of a model that runs here. */
-export interface ServerAnswer {
-  answer: string;
-  report: CompressionReport;
-  usage: { promptTokens: number | null; completionTokens: number | null };
-  timings: { loadMs: number; firstTokenMs: number; totalMs: number };
-  /** The pages were there already; the server still reads them anew. */
-  cached: boolean;
-  finishReason: string | null;
-}
-
 export async function askServer(
   document: SourceDocument,
   config: RenderConfig,
   question: string,
   backend: OpenAiBackend,
   options: AskServerOptions,
-): Promise<ServerAnswer> {
+): Promise<AskResult> {
   const start = performance.now();
   const { folder, manifest, cached } = await ensurePages(document, config, options);
   const loadMs = options.extractMs + performance.now() - start;
@@ -83,7 +74,7 @@ async function ensurePages(
     text: sha256Hex(document.text),
     rendering: renderingId(config),
   };
-  const folder = options.pagesFolder(sha256Hex(JSON.stringify(key)).slice(0, 32));
+  const folder = options.pagesFolder(keyName(key));
   const stored = await readManifest<RenderResult>(folder, PAGES_FORM).catch(() => null);
   if (stored && (await isWhole(folder, stored))) return { folder, manifest: stored, cached: true };
   const manifest = await writeArtifact(folder, PAGES_FORM, key, (temporary) =>

@@ -2,7 +2,8 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describePlan, type PrunePlan, planId } from '../prune/index.js';
+import { GlyphpressError } from '../errors.js';
+import { describePlan, type PrunePlan, planId, predictEncodedTokens } from '../prune/index.js';
 import {
   type ChromiumOptions,
   type RenderConfig,
@@ -163,6 +164,7 @@ async function compressInto(
   const start = performance.now();
 
   const encoded: EncodedImage[] = [];
+  let visualTokens = 0;
   let encodeMs = 0;
   const summary = await writePages(
     document,
@@ -176,7 +178,10 @@ async function compressInto(
     },
     async ({ png }) => {
       const from = performance.now();
-      encoded.push(await model.encodeImage(await decodePage(png)));
+      const page = await model.encodeImage(await decodePage(png));
+      encoded.push(page);
+      visualTokens += page.tokenGrid.rows * page.tokenGrid.cols;
+      assertFits(visualTokens, plan, info.maxPositions);
       encodeMs += performance.now() - from;
     },
   );
@@ -205,10 +210,7 @@ async function compressInto(
     pages: encoded.length,
     characters: document.text.length,
     ...tokenAccount(textTokens, {
-      visualTokens: encoded.reduce(
-        (sum, { tokenGrid }) => sum + tokenGrid.rows * tokenGrid.cols,
-        0,
-      ),
+      visualTokens,
       encodedTokens: images.reduce((sum, { kept }) => sum + kept.length, 0),
       layerTokens: context.layerVisualTokens,
     }),
@@ -227,4 +229,15 @@ async function compressInto(
       totalMs: extractMs + performance.now() - start,
     },
   };
+}
+
+/** Said as soon as it is known, not after hours of encoding. */
+function assertFits(visualTokens: number, plan: PrunePlan, limit: number): void {
+  const rows = predictEncodedTokens(visualTokens, plan);
+  if (rows <= limit) return;
+  throw new GlyphpressError('GP_CONTEXT_LENGTH', {
+    message: `The document takes more than ${rows} visual tokens; this model holds ${limit}`,
+    hint: 'Render more densely, prune more right after the encoder, or split the document.',
+    details: { visualTokens: rows, limit },
+  });
 }

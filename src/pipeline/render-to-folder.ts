@@ -1,5 +1,6 @@
 /** Document → pages on disk, with the figures that rendering alone can tell. */
 
+import { GlyphpressError } from '../errors.js';
 import {
   DocumentRendering,
   type RenderConfig,
@@ -61,6 +62,7 @@ export async function writePages(
         await take(page);
         options.onPage?.({ pagesDone: ++pagesDone, share: end / document.text.length });
       }
+      if (pagesDone === 0) throw behindTheEnd(options.pageRange!.start);
       const summary = await rendering.summary();
       await writer.finish(summary);
       return summary;
@@ -109,4 +111,12 @@ export async function renderToFolder(
     renderMs,
     pagesPerSecond: (sizes.length / renderMs) * 1000,
   };
+}
+
+function behindTheEnd(firstPage: number): GlyphpressError {
+  return new GlyphpressError('GP_USAGE', {
+    message: `The document ends before page ${firstPage + 1}`,
+    hint: 'Give an earlier first page.',
+    details: { firstPage: firstPage + 1 },
+  });
 }

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import puppeteer, { type Browser, type CDPSession, type Page } from 'puppeteer';
+import type { Browser, CDPSession, Page } from 'puppeteer';
 import { GlyphpressError } from '../errors.js';
 
 const require = createRequire(import.meta.url);
@@ -148,6 +148,8 @@ export class PageSlot {
 }
 
 async function launch(options: ChromiumOptions): Promise<Browser> {
+  // Loaded late: most commands start no browser.
+  const { default: puppeteer } = await import('puppeteer');
   const fontconfig = isolatedFontconfig();
   try {
     const browser = await puppeteer.launch({

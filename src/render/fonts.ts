@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import * as fontkit from 'fontkit';
+import type * as Fontkit from 'fontkit';
 import { GlyphpressError } from '../errors.js';
 import type { RenderConfig } from './config-schema.js';
 
@@ -192,6 +192,8 @@ function packageFolder(packageName: string): string {
  */
 function readCharacterSet(file: string): ReadonlySet<number> {
   try {
+    // Loaded late: a stored context needs no fonts.
+    const fontkit = require('fontkit') as typeof Fontkit;
     const font = fontkit.openSync(file);
     if (!('characterSet' in font)) throw new Error('a font collection; extract one face');
     return new Set(font.characterSet);

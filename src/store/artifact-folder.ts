@@ -38,6 +38,7 @@ export async function writeArtifact<Body>(
 ): Promise<Manifest<Body>> {
   await assertReplaceable(folder);
   const target = path.resolve(folder);
+  await sweepPartials(target);
   const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.partial`;
   try {
     await mkdir(temporary, { recursive: true });
@@ -54,6 +55,36 @@ export async function writeArtifact<Body>(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** Clears away what a killed process left of its try at the same folder; what it replaced comes back. */
+async function sweepPartials(target: string): Promise<void> {
+  const prefix = `${path.basename(target)}.`;
+  const names = await readdir(path.dirname(target)).catch(() => []);
+  for (const name of names) {
+    if (!name.startsWith(prefix)) continue;
+    const owner = /^(\d+)\.[0-9a-f]{8}\.partial(?:\.old)?$/.exec(name.slice(prefix.length))?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const leftover = path.join(path.dirname(target), name);
+    // Killed between its two renames: the target is away, and this is what it held. Renaming fails
+    // where the target is there.
+    const restored =
+      name.endsWith('.old') &&
+      (await rename(leftover, target).then(
+        () => true,
+        () => false,
+      ));
+    if (!restored) await rm(leftover, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
   }
 }
 

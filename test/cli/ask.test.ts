@@ -200,3 +200,19 @@ describe('glyphpress ask on a compressed folder', () => {
     expect(JSON.parse(stdout).error.code).toBe('GP_ARTIFACT_DAMAGED');
   });
 });
+
+describe('glyphpress ask on a text that compress took before', () => {
+  it('finds the folder that compress made', async () => {
+    const own = temporaryFolder();
+    const text = path.join(own, 'notes.txt');
+    writeFileSync(text, words(120));
+    const settings = ['--model', TINY_MODEL, '--set', 'page-size=196,112'];
+    const made = await glyphpress(
+      ['compress', text, '-o', path.join(own, 'notes.gp'), ...settings],
+      { env },
+    );
+    expect(made.code).toBe(0);
+    const reply = await askJson([text, QUESTION, '--max-tokens', '4', ...settings], noBrowser);
+    expect(reply.cached).toBe(true);
+  });
+});

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -256,5 +256,33 @@ describe('damage', () => {
     }
     expect(await readManifest(path.join(folder, 'nothing'), FORM)).toBeNull();
     expect(await readManifest(path.join(folder, 'two.txt'), FORM)).toBeNull();
+  });
+});
+
+describe('what a killed process left behind', () => {
+  const deadProcess = 2 ** 22 + 12_345; // above the largest process id of Linux
+
+  it('is cleared away by the next writer, but not what a living one works on', async () => {
+    const parent = temporaryFolder();
+    const folder = path.join(parent, 'result');
+    mkdirSync(`${folder}.${deadProcess}.0011aabb.partial`);
+    mkdirSync(`${folder}.${process.pid}.0011aabb.partial`);
+    mkdirSync(`${folder}.notes.partial`);
+    await write(folder);
+    expect(namesIn(parent).sort()).toEqual(
+      ['result', `result.${process.pid}.0011aabb.partial`, 'result.notes.partial'].sort(),
+    );
+  });
+
+  it('comes back when it was the only copy', async () => {
+    const parent = temporaryFolder();
+    const folder = path.join(parent, 'result');
+    await write(folder, 'a');
+    renameSync(folder, `${folder}.${deadProcess}.0011aabb.partial.old`);
+    const failing = writeArtifact(folder, FORM, KEY, async () => {
+      throw new Error('disk full');
+    });
+    await expect(failing).rejects.toThrow('disk full');
+    expect(await readWhole(folder)).toEqual(whole('a'));
   });
 });

@@ -38,6 +38,9 @@ export class WorkerClient {
   #dead: GlyphpressError | undefined;
 
   constructor(dir: string, options: EngineOptions) {
+    // ONNX Runtime reports its use to its makers unless this is set before it is loaded. Set here: the
+    // worker's own process.env is a copy that native code does not see.
+    process.env.ORT_DISABLE_TELEMETRY ??= '1';
     const workerData: WorkerData = { dir, options };
     this.#worker = new Worker(workerEntry(), { workerData, name: 'glyphpress-vlm' });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));

@@ -1,0 +1,331 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { cacheFolder } from '../cache-folder.js';
+import { GlyphpressError } from '../errors.js';
+import {
+  type Asker,
+  charactersPerPage,
+  type EvalPlan,
+  haystackFrom,
+  heatMap,
+  loadTasks,
+  METRIC_NAMES,
+  type MeasurePage,
+  type MetricName,
+  ModelAsker,
+  makeReport,
+  PROMPT_STYLES,
+  type PromptStyle,
+  planReaderSuite,
+  planSuites,
+  reportTable,
+  runKey,
+  runPlan,
+  ServerAsker,
+  type SuiteSetting,
+  TASK_SUITES,
+  type TaskSuite,
+  trainedRendering,
+} from '../eval/index.js';
+import { OpenAiBackend } from '../pipeline/backends/openai.js';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { readDocument, sha256Hex } from '../pipeline/read-document.js';
+import { planId } from '../prune/index.js';
+import { parseOverrides, parseRenderConfig, type RenderConfig } from '../render/index.js';
+import { interruptible } from './interrupt.js';
+import {
+  type ModelFlags,
+  openModel,
+  prunePlanOf,
+  READER_FOLDER,
+  warnIfUntrained,
+  withModelOptions,
+} from './model-options.js';
+import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
+import { Progress } from './progress.js';
+
+const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcribe'];
+const SUITES = ['reader', 'quick', 'all', ...TASK_SUITES] as const;
+type SuiteName = (typeof SUITES)[number];
+
+interface Flags extends RenderFlags, ModelFlags {
+  suite?: SuiteName;
+  tasks?: string;
+  pages?: number[];
+  depths: number[];
+  samples?: number;
+  seed: number;
+  haystack: string[];
+  prompt?: PromptStyle;
+  metric?: MetricName;
+  limit?: number;
+  backend: 'onnx' | 'openai';
+  baseUrl?: string;
+  timeout: number;
+  maxTokens?: number;
+  concurrency: number;
+  out?: string;
+  json?: boolean;
+}
+
+export function registerEval(program: Command): void {
+  withModelOptions(
+    withRenderOptions(
+      program
+        .command('eval')
+        .description('measure how well a model reads and finds, by length and depth')
+        .addOption(
+          new Option('--suite <name>', 'tasks made here (default: reader)').choices(SUITES),
+        )
+        .option('--tasks <file>', 'tasks from a JSONL file: RULER, MRCR, LongBench or own shape')
+        .option('--pages <list>', 'lengths of documents, such as 1,2,4,8,16', pageCounts)
+        .option(
+          '--depths <list>',
+          'where needles are hidden, in percent',
+          percents,
+          [0, 0.25, 0.5, 0.75, 1],
+        )
+        .option('--samples <n>', 'documents for each length', wholeNumber(1, 10_000))
+        .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
+        .option(
+          '--haystack <file>',
+          'hide needles in this text (repeatable; default: made-up prose)',
+          collect,
+          [],
+        )
+        .addOption(
+          new Option(
+            '--prompt <style>',
+            'bare: the question alone (readers); full: with instructions',
+          ).choices(PROMPT_STYLES),
+        )
+        .addOption(new Option('--metric <name>', 'score --tasks with this').choices(METRIC_NAMES))
+        .option('--limit <n>', 'only the first lines of --tasks', wholeNumber(1, 1_000_000))
+        .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
+        .option('--json', 'print the report as JSON')
+        .addOption(
+          new Option(
+            '--backend <kind>',
+            'onnx runs a model here; openai sends the pages to a server',
+          )
+            .choices(['onnx', 'openai'])
+            .default('onnx'),
+        )
+        .option('--base-url <url>', 'server of the openai backend; --model names its model')
+        .option(
+          '--timeout <s>',
+          'patience with that server, in seconds',
+          wholeNumber(1, 86_400),
+          600,
+        )
+        .option(
+          '--concurrency <n>',
+          'documents that server gets side by side',
+          wholeNumber(1, 256),
+          4,
+        )
+        .option(
+          '--max-tokens <n>',
+          'longest answer (default: the task says; 4096 for a server)',
+          wholeNumber(1, 100_000),
+        ),
+    ),
+  )
+    .addHelpText(
+      'after',
+      `
+Suites:
+  reader       the published figures of the reader: character errors at three densities,
+               look-ups on 1 and 8 pages, 12-hex strings, absent answers
+  quick        a little of lookup, hex, absent and transcribe on one page
+  lookup       one value, asked for by name
+  needles      several values in one question
+  values       one name with several values
+  distractors  one value among names that differ in a word
+  hex, uuid, numbers   look-ups of such values
+  absent       questions that the text does not answer, beside some that it does
+  transcribe   what stands on the page, by character error rate
+  all          all of these but reader and quick
+
+A run that was broken off goes on where it was when the same command is given again, and gives the same
+report. Its folder holds results.jsonl (each question), report.json, report.txt and report.svg.
+
+Examples:
+  $ glyphpress eval --suite reader --json
+  $ glyphpress eval --suite lookup --pages 1,2,4,8,16 --depths 0,10,20,30,40,50,60,70,80,90,100
+  $ glyphpress eval --suite hex --keep 0.5 -o runs/hex-keep-50
+  $ glyphpress eval --tasks niah_single_1.jsonl --limit 50 --config glyph-96 \\
+      --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
+    )
+    .action((flags: Flags, command: Command) => {
+      checkFlags(flags);
+      const choseConfig = command.getOptionValueSource('config') === 'cli';
+      return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags, choseConfig);
+    });
+}
+
+async function evaluateModel(flags: Flags, choseConfig: boolean) {
+  const model = await openModel(flags.model ?? READER_FOLDER, flags);
+  try {
+    warnIfUntrained(model.info);
+    const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
+    const trained = trainedRendering(model.info.dir);
+    const config = choseConfig || !trained ? renderConfigOf(flags) : overridden(trained, flags);
+    const asker = new ModelAsker(model, plan, planId(plan), {
+      chromium: chromiumOptions,
+      browsers: flags.browsers,
+      maxNewTokens: flags.maxTokens,
+    });
+    await evaluate(flags, asker, config, trained ? 'bare' : 'full');
+  } finally {
+    await model.close();
+  }
+}
+
+async function evaluateServer(flags: Flags) {
+  const apiKey = process.env.GLYPHPRESS_API_KEY ?? process.env.OPENAI_API_KEY;
+  const backend = new OpenAiBackend({
+    baseUrl: flags.baseUrl!,
+    model: flags.model!,
+    timeoutMs: flags.timeout * 1000,
+    ...(apiKey && { apiKey }),
+  });
+  const asker = new ServerAsker(backend, {
+    chromium: chromiumOptions,
+    browsers: flags.browsers,
+    maxNewTokens: flags.maxTokens ?? 4096,
+    concurrency: flags.concurrency,
+  });
+  await evaluate(flags, asker, renderConfigOf(flags), 'full');
+}
+
+async function evaluate(
+  flags: Flags,
+  asker: Asker,
+  config: RenderConfig,
+  usualStyle: PromptStyle,
+): Promise<void> {
+  const style = flags.prompt ?? usualStyle;
+  const progress = new Progress();
+  try {
+    await interruptible(async (signal) => {
+      const plan = await makePlan(flags, config, style, signal);
+      const key = runKey(plan, asker);
+      const folder =
+        flags.out ?? path.join(cacheFolder(), 'evals', sha256Hex(JSON.stringify(key)).slice(0, 32));
+      const results = await runPlan(plan, asker, folder, {
+        signal,
+        onProgress: ({ done, total, before }) => {
+          if (before > 0 && done === before)
+            process.stderr.write(`${before} of ${total} questions were answered before\n`);
+          progress.update({
+            stage: 'asked',
+            done: done - before,
+            total: total - before,
+            unit: 'questions',
+          });
+        },
+      });
+      progress.stop();
+      const report = makeReport(plan, results, key, {
+        seed: flags.seed,
+        prompt: style,
+        ...(flags.tasks !== undefined
+          ? { tasks: path.basename(flags.tasks) }
+          : { depths: flags.depths, haystack: flags.haystack.map((file) => path.basename(file)) }),
+      });
+      const table = reportTable(report);
+      const json = `${JSON.stringify(report, null, 2)}\n`;
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(path.join(folder, 'report.json'), json);
+      writeFileSync(path.join(folder, 'report.txt'), `${table}\n`);
+      writeFileSync(path.join(folder, 'report.svg'), heatMap(report));
+      if (flags.json) process.stdout.write(json);
+      else process.stdout.write(`${table}\n\nwritten to ${folder}\n`);
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+async function makePlan(
+  flags: Flags,
+  config: RenderConfig,
+  style: PromptStyle,
+  signal: AbortSignal,
+): Promise<EvalPlan> {
+  if (flags.tasks !== undefined) {
+    const documents = loadTasks(flags.tasks, {
+      style,
+      ...(flags.metric && { metric: flags.metric }),
+      ...(flags.limit !== undefined && { limit: flags.limit }),
+    });
+    return { suite: 'tasks', renderings: { page: config }, documents };
+  }
+  const suite = flags.suite ?? 'reader';
+  const text = flags.haystack.map((file) => readDocument(file, flags.encoding).text).join('\n\n');
+  const setting: SuiteSetting = {
+    config,
+    seed: flags.seed,
+    style,
+    depths: flags.depths,
+    pages: flags.pages ?? (suite === 'reader' ? [1, 8] : suite === 'quick' ? [1] : [1, 2, 4]),
+    samples: flags.samples ?? (suite === 'reader' || suite === 'quick' ? 1 : 4),
+    ...(flags.haystack.length > 0 && { haystack: haystackFrom(text) }),
+  };
+  const measure: MeasurePage = (config, haystack) =>
+    charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal });
+  if (suite === 'reader') return planReaderSuite(setting, measure);
+  const parts = suite === 'all' ? TASK_SUITES : suite === 'quick' ? QUICK_SUITES : [suite];
+  return planSuites(suite, parts, setting, measure);
+}
+
+function overridden(raw: Readonly<Record<string, unknown>>, flags: Flags): RenderConfig {
+  return parseRenderConfig({
+    ...raw,
+    ...parseOverrides(flags.set),
+    ...(flags.reflow && { reflow: true }),
+  });
+}
+
+function checkFlags(flags: Flags): void {
+  const conflict = (message: string, hint: string) => {
+    throw new GlyphpressError('GP_USAGE', { message, hint });
+  };
+  if (flags.suite && flags.tasks !== undefined)
+    conflict('--suite and --tasks both say what to ask', 'Give one of them.');
+  if (flags.tasks === undefined && (flags.metric || flags.limit !== undefined))
+    conflict(
+      '--metric and --limit go with --tasks',
+      'Leave them out: a suite knows its own metrics.',
+    );
+  if (flags.backend !== 'openai') return;
+  if (!flags.baseUrl || !flags.model)
+    conflict(
+      '--backend openai needs --base-url and --model',
+      'For example --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph.',
+    );
+  if (flags.plan !== undefined || flags.keep !== undefined)
+    conflict(
+      '--backend openai cannot prune: the server takes whole pages',
+      'Leave out --plan and --keep, or use --backend onnx.',
+    );
+}
+
+const pageCounts = (text: string) => numbers(text, 1, 1_000, true);
+const percents = (text: string) => numbers(text, 0, 100, false).map((percent) => percent / 100);
+
+function numbers(text: string, min: number, max: number, whole: boolean): number[] {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (!values.every((n) => n >= min && n <= max && (!whole || Number.isInteger(n)))) {
+    throw new InvalidArgumentError(
+      `Expected ${whole ? 'whole numbers' : 'numbers'} from ${min} to ${max}, separated by commas.`,
+    );
+  }
+  return [...new Set(values)].sort((a, b) => a - b);
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}

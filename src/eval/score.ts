@@ -1,0 +1,66 @@
+/** An answer and a question → a score. */
+
+import {
+  type CharacterErrors,
+  characterErrors,
+  continuationErrors,
+} from './metrics/character-error.js';
+import { exactMatch } from './metrics/exact-match.js';
+import { f1 } from './metrics/f1.js';
+import { saysNotFound } from './metrics/not-found.js';
+import { sequenceMatch } from './metrics/sequence-match.js';
+import { stringMatchAll, stringMatchPart } from './metrics/string-match.js';
+import { valueMatch, valuesMatch } from './metrics/value-match.js';
+
+export interface Score {
+  /** 0 (wrong) to 1 (right). */
+  value: number;
+  /** The answer says that the text does not hold what was asked for. */
+  notFound: boolean;
+  /** For transcriptions. */
+  errors?: CharacterErrors;
+}
+
+interface Reference {
+  expected: readonly string[];
+  wrong?: readonly string[];
+}
+
+type Metric = (answer: string, reference: Reference) => number | CharacterErrors;
+
+/** Each gives a share from 0 to 1, or errors, of which 1 − rate is the share. */
+const METRICS = {
+  exactMatch: (answer, { expected }) => exactMatch(answer, expected),
+  f1: (answer, { expected }) => f1(answer, expected),
+  stringMatchAll: (answer, { expected }) => stringMatchAll(answer, expected),
+  stringMatchPart: (answer, { expected }) => stringMatchPart(answer, expected),
+  /** The second expected string, if any, must start the answer and does not count. */
+  sequenceMatch: (answer, { expected: [text, prefix] }) => sequenceMatch(answer, text!, prefix),
+  characterErrorRate: (answer, { expected }) => characterErrors(answer, expected[0]!),
+  continuation: (answer, { expected }) => continuationErrors(answer, expected[0]!),
+  value: (answer, { expected, wrong }) => valueMatch(answer, expected[0]!, wrong),
+  values: (answer, { expected }) => valuesMatch(answer, expected),
+  notFound: (answer) => (saysNotFound(answer) ? 1 : 0),
+} as const satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof METRICS;
+export const METRIC_NAMES = Object.keys(METRICS) as MetricName[];
+
+export function scoreAnswer(metric: MetricName, answer: string, reference: Reference): Score {
+  const said = finalAnswer(answer);
+  const measured = (METRICS[metric] as Metric)(said, reference);
+  const notFound = saysNotFound(said);
+  if (typeof measured === 'number') return { value: measured, notFound };
+  const { edits, characters } = measured;
+  return { value: Math.max(0, 1 - edits / Math.max(1, characters)), notFound, errors: measured };
+}
+
+/** Reasoning models may think aloud first, and mark what they answer in the end. */
+export function finalAnswer(text: string): string {
+  const thought = text.lastIndexOf('</think>');
+  const rest = thought < 0 ? text : text.slice(thought + '</think>'.length);
+  const marked =
+    /<answer>([\s\S]*?)(<\/answer>|$)/.exec(rest) ??
+    /<\|begin_of_box\|>([\s\S]*?)(<\|end_of_box\|>|$)/.exec(rest);
+  return (marked ? marked[1]! : rest).trim();
+}

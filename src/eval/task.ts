@@ -1,0 +1,32 @@
+/** What an evaluation asks: documents, and questions about each. */
+
+import type { MetricName } from './score.js';
+
+export interface EvalQuestion {
+  /** Unique within a run; it names the result. */
+  id: string;
+  /** What the question tries: look-up, hex, absent, transcription, … */
+  kind: string;
+  question: string;
+  /** The right answers; what several mean is for the metric to say. */
+  expected: string[];
+  /** Values that the text gives to something else: naming one beside the right one is no answer. */
+  wrong?: string[];
+  metric: MetricName;
+  /** Where the answer stands in the text, 0 to 1; absent when it stands nowhere or that is unknown. */
+  depth?: number;
+  /** Longest answer for a model that runs here. */
+  maxNewTokens: number;
+}
+
+export interface EvalDocument {
+  id: string;
+  text: string;
+  /** Questions of one group are reported together. */
+  group: string;
+  /** Name of the rendering, see {@link EvalPlan.renderings}. */
+  rendering: string;
+  /** Pages that the length was chosen for; null if it was given. */
+  pages: number | null;
+  questions: EvalQuestion[];
+}

@@ -1,0 +1,169 @@
+"""Write a trained reader as a Hugging Face folder, in the form of models/reader.
+
+    python training/export.py --run training/runs/reader --out training/runs/export
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from byte_tokenizer import TOKEN_ID, VOCAB_SIZE, dump, write_preprocessor, write_tokenizer  # noqa: E402
+from model import Glm4v, ReaderConfig  # noqa: E402
+
+
+def config_json(config: ReaderConfig, notes: dict) -> dict:
+    assert config.vocab_size == VOCAB_SIZE
+    return {
+        "architectures": ["Glm4vForConditionalGeneration"],
+        "model_type": "glm4v",
+        "image_token_id": TOKEN_ID["<|image|>"],
+        "image_start_token_id": TOKEN_ID["<|begin_of_image|>"],
+        "image_end_token_id": TOKEN_ID["<|end_of_image|>"],
+        "video_token_id": TOKEN_ID["<|video|>"],
+        "video_start_token_id": TOKEN_ID["<|begin_of_video|>"],
+        "video_end_token_id": TOKEN_ID["<|end_of_video|>"],
+        "text_config": {
+            "model_type": "glm4v_text",
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "intermediate_size": config.intermediate_size,
+            "num_hidden_layers": config.num_hidden_layers,
+            "num_attention_heads": config.num_attention_heads,
+            "num_key_value_heads": config.num_attention_heads,
+            "max_position_embeddings": config.max_position_embeddings,
+            "rms_norm_eps": config.rms_norm_eps,
+            "hidden_act": "silu",
+            "attention_dropout": 0.0,
+            "initializer_range": 0.02,
+            "use_cache": True,
+            "pad_token_id": None,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": config.rope_theta,
+                "partial_rotary_factor": config.partial_rotary_factor,
+                "mrope_section": config.mrope_section,
+            },
+        },
+        "vision_config": {
+            "model_type": "glm4v_vision",
+            "depth": config.vision_depth,
+            "hidden_size": config.vision_hidden_size,
+            "num_heads": config.vision_heads,
+            "out_hidden_size": config.hidden_size,
+            "intermediate_size": config.vision_intermediate_size,
+            "image_size": config.image_size,
+            "patch_size": 14,
+            "temporal_patch_size": 2,
+            "spatial_merge_size": 2,
+            "in_channels": 3,
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "attention_dropout": 0.0,
+            "initializer_range": 0.02,
+            "rms_norm_eps": config.rms_norm_eps,
+            "rope_parameters": {"rope_type": "axial", "rope_theta": 10000.0},
+        },
+        "tie_word_embeddings": False,
+        "transformers_version": "5.18.0",
+        "dtype": "float16",
+        "glyphpress": notes,
+    }
+
+
+def write_folder(model: Glm4v, folder: Path, notes: dict, card: str | None = None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+    config = model.config
+    dump(folder / "config.json", config_json(config, notes))
+    write_tokenizer(folder, template_in_config=True, max_length=config.max_position_embeddings)
+    # One cell is enough: short texts make small pages, and stretched type would be unreadable.
+    write_preprocessor(folder, shortest_edge=2 * 784, longest_edge=2 * 6144 * 784)
+    dump(folder / "generation_config.json", {"eos_token_id": [TOKEN_ID["<|endoftext|>"], TOKEN_ID["<|user|>"]]})
+    if card:
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+CARD = """# The glyphpress reader
+
+A very small vision-language model (GLM-4V architecture, {millions:.1f} M parameters) trained from nothing, on a CPU, to
+read pages that glyphpress renders, and to find and copy what stands on them. It knows bytes, printable
+ASCII, and **one rendering**: DejaVu Sans Mono at a pitch of 28/3 px with 5 × 3 characters a visual token
+(`training/reader-render.json`). It is no general assistant: it repeats the sentence that a question is about
+("What is the access code of the north gate?" → "The access code of the north gate is …") and does not reason.
+It does not say when the answer is absent.
+
+| held out, real renderer | |
+|---|---|
+{rows}
+
+Trained on generated text and on licences, manuals and package documentation of a Debian machine, for {minutes:.0f}
+minutes of process time on a shared two-core machine. How: `training/README.md`; learning curves:
+`docs/results/reader.md`.
+
+`probe/model.safetensors` is the linear legibility probe: characters of a cell from its visual token
+(`norm`, then 3 rows × 15 places × 95 characters; the last five places are the cell's own).
+"""
+
+
+def last_figures(folder: Path) -> tuple[dict, float]:
+    """Last held-out figures of a stage by page height, and the seconds spent on it."""
+    figures, seconds = {}, 0.0
+    log = folder / "log.jsonl"
+    for line in log.read_text().splitlines() if log.exists() else []:
+        entry = json.loads(line)
+        seconds = entry["seconds"]
+        if "held_out" in entry:
+            figures["×".join(map(str, entry["held_out"]["grid"]))] = entry["held_out"]
+        if "cer" in entry:
+            figures["cer"] = entry["cer"]
+    return figures, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("training/runs/reader"))
+    parser.add_argument("--out", type=Path, default=Path("training/runs/export"))
+    args = parser.parse_args()
+
+    model = Glm4v(ReaderConfig())
+    load = lambda stage: torch.load(args.run / stage / "checkpoint.pt", map_location="cpu", weights_only=True)  # noqa: E731
+    align = load("align")
+    if (args.run / "tune" / "checkpoint.pt").exists():
+        tune = load("tune")
+        visual, decoder = tune["visual"], tune["parts"]
+    else:
+        visual, decoder = align["model"], load("decoder")["decoder"]
+    model.visual.load_state_dict(visual)
+    for name, part in (("decoder.", model.decoder), ("lm_head.", model.lm_head)):
+        part.load_state_dict({k.removeprefix(name): v for k, v in decoder.items() if k.startswith(name)})
+
+    stages = {stage: last_figures(args.run / stage) for stage in ("vision", "decoder", "align", "tune")}
+    figures = {stage: found for stage, (found, _) in stages.items()}
+    minutes = sum(seconds for _, seconds in stages.values()) / 60
+    rows = []
+    if "cer" in figures["align"]:
+        rows.append(f"| characters wrong, whole pages (probe) | {figures['align']['cer']:.2%} |")
+    for grid, held_out in figures["tune"].items():
+        rows.append(f"| look-up, whole answer right, page of {grid} cells | {held_out['look-up_exact']:.0%} of {held_out['look_ups']} |")
+        rows.append(f"| next characters of a snippet right, {grid} cells | {held_out['snippet_chars']:.1%} |")
+    parameters = sum(p.numel() for p in model.parameters())
+    notes = {"trained": True, "kind": "reader", "rendering": "training/reader-render.json", "figures": figures}
+    card = CARD.format(millions=parameters / 1e6, rows="\n".join(rows), minutes=minutes)
+    write_folder(model, args.out, notes, card)
+    probe = {k: v.to(torch.float16).contiguous() for k, v in align["head"].items()}
+    (args.out / "probe").mkdir(exist_ok=True)
+    save_file(probe, args.out / "probe" / "model.safetensors", metadata={"format": "pt"})
+    (args.out / "probe" / "model.safetensors").chmod(0o644)
+    size = (args.out / "model.safetensors").stat().st_size
+    print(f"{args.out}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What the decoder is asked about a page: snippets to continue and facts to look up.
+
+A question is a list of token ids after the images, the labels of the tokens that it must predict
+(-100: none), and for each of them the place on the page that it is read from (-1: none).
+"""
+
+import random
+from dataclasses import dataclass
+
+from byte_tokenizer import TOKEN_ID
+from corpus import Fact, TextSource
+from slots import COLS, ROWS, PageText
+
+USER, ASSISTANT, END = TOKEN_ID["<|user|>"], TOKEN_ID["<|assistant|>"], TOKEN_ID["<|endoftext|>"]
+BEGIN_IMAGE, END_IMAGE, IMAGE = TOKEN_ID["<|begin_of_image|>"], TOKEN_ID["<|end_of_image|>"], TOKEN_ID["<|image|>"]
+PREFIX = [TOKEN_ID["[gMASK]"], TOKEN_ID["<sop>"], USER, ord("\n"), BEGIN_IMAGE]
+TO_ANSWER = [ASSISTANT, ord("\n")]
+NOT_FOUND = "not found"
+
+
+@dataclass
+class Question:
+    ids: list[int]
+    labels: list[int]
+    places: list[int]
+    kind: str
+    # index of the first and last token whose prediction is the value itself
+    value: tuple[int, int] | None = None
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Greedy line breaks, as a browser makes them between words."""
+    rows: list[str] = []
+    for paragraph in text.split("\n"):
+        row = ""
+        for word in paragraph.split(" "):
+            joined = f"{row} {word}" if row else word
+            if len(joined) <= width:
+                row = joined
+                continue
+            if row:
+                rows.append(row)
+            while len(word) > width:
+                rows.append(word[:width])
+                word = word[width:]
+            row = word
+        rows.append(row)
+    return rows
+
+
+def make_page(source: TextSource, rng: random.Random, cell_rows: int, cell_cols: int, facts: int):
+    """Text of one page that fills its grid, and the facts whole on it."""
+    room = cell_rows * ROWS * cell_cols * COLS
+    text, chosen = source.page(rng, int(room * rng.uniform(0.75, 1.1)), facts)
+    page = PageText(wrap(text, cell_cols * COLS), cell_rows, cell_cols)
+    found = []
+    for fact in chosen:
+        at = page.text.find(fact.text)
+        if at >= 0:
+            found.append((fact, at))
+    return page, found
+
+
+def snippet(page: PageText, rng: random.Random, length: int, skip: int = 4) -> Question:
+    """Characters of the page as an answer: each one follows from those before it."""
+    start = rng.randrange(max(1, len(page.text) - length))
+    piece = page.text[start : start + length]
+    ids = TO_ANSWER + [ord(c) for c in piece]
+    labels, places = [-100] * len(ids), [-1] * len(ids)
+    for i in range(skip, len(piece)):
+        labels[1 + i] = ids[2 + i]
+        places[1 + i] = int(page.places[start + i])
+    return Question(ids[:-1], labels[:-1], places[:-1], "snippet")
+
+
+def continuation(page: PageText, rng: random.Random, length: int) -> Question:
+    """`Continue: "…"`: the answer is what follows the quotation, to the end of a few words."""
+    quoted = rng.randint(10, 20)
+    start = rng.randrange(max(1, len(page.text) - length))
+    piece = page.text[start : start + max(quoted + 2, length - 14)]
+    question, answer = piece[:quoted], piece[quoted:]
+    ids = [ord(c) for c in f'Continue: "{question}"'] + TO_ANSWER
+    first = len(ids)
+    ids += [ord(c) for c in answer] + [END]
+    labels, places = [-100] * len(ids), [-1] * len(ids)
+    for i in range(len(answer)):
+        labels[first - 1 + i] = ids[first + i]
+        places[first - 1 + i] = int(page.places[start + quoted + i])
+    labels[first - 1 + len(answer)] = END
+    return Question(ids[:-1], labels[:-1], places[:-1], "continue")
+
+
+def look_up(page: PageText, fact: Fact, at: int) -> Question:
+    ids = [ord(c) for c in fact.question] + TO_ANSWER
+    first = len(ids)
+    ids += [ord(c) for c in fact.answer] + [END]
+    labels, places = [-100] * len(ids), [-1] * len(ids)
+    for i in range(len(fact.answer) + 1):
+        labels[first - 1 + i] = ids[first + i]
+    # Which sentence is meant is clear once a few words are repeated.
+    for i in range(12, len(fact.answer)):
+        places[first - 1 + i] = int(page.places[at + i])
+    start = first - 1 + len(fact.answer) - 1 - len(fact.value)
+    return Question(ids[:-1], labels[:-1], places[:-1], "look-up", (start, start + len(fact.value)))
+
+
+def absent(rng: random.Random, subjects: set[str]) -> Question:
+    while (fact := Fact(rng)).subject in subjects:
+        pass
+    ids = [ord(c) for c in fact.question] + TO_ANSWER
+    first = len(ids)
+    ids += [ord(c) for c in NOT_FOUND] + [END]
+    labels = [-100] * (first - 1) + ids[first:]
+    return Question(ids[:-1], labels, [-1] * (len(ids) - 1), "absent")

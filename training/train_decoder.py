@@ -1,0 +1,247 @@
+"""Second stage: the decoder learns to find and copy, on visual tokens that are written, not seen.
+
+A visual token is the sum of one learned vector for each character of its window (slots.py). So no page
+is rendered and no vision tower runs, and the decoder and the code of the visual tokens shape each
+other. The vision tower then learns this code (train_align.py).
+
+Besides the language loss, one head for each slot of a cell is told where to look: to the cell that
+holds the next character if that is in its slot, else to the first token (the pointer loss). What such
+a head would carry away from a cell must already say the character in its slot (the read-out loss).
+"""
+
+import argparse
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from corpus import TextSource, find_texts
+from model import Glm4v, ReaderConfig
+from prompts import Batch, embed, layout, prefix_length
+from questions import PREFIX, absent, continuation, look_up, make_page, snippet
+from run_folder import Run, learning_rate, pick_device
+from slots import BEFORE, CLASSES, ROWS, SLOTS, WINDOW
+
+POINTER_LAYER = 1
+SNIPPET = 28
+READ_OUT_CELLS = 128
+
+# (from step, cell rows, cell columns, pages a step, questions a page, share of look-ups)
+CURRICULUM = [
+    (0, 4, 4, 16, 6, 0.0),
+    (200, 4, 8, 12, 6, 0.3),
+    (500, 6, 12, 8, 7, 0.4),
+    (900, 6, 21, 6, 8, 0.4),
+    (1400, 12, 21, 3, 10, 0.5),
+    (1900, 30, 21, 1, 14, 0.5),
+]
+# The code of the visual tokens stands from here on, so that the vision tower can learn it.
+CODE_STEPS = 1000
+# Share of the code's variance that is added as noise from then on: the tower is never exact.
+CODE_NOISE = 0.05
+
+
+class TokenCode(nn.Module):
+    """The visual token of a window: a sum of learned vectors, one for each slot and character."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.table = nn.EmbeddingBag(ROWS * WINDOW * CLASSES, width, mode="sum")
+        nn.init.normal_(self.table.weight, std=(ROWS * WINDOW) ** -0.5)
+        self.register_buffer("base", torch.arange(ROWS * WINDOW) * CLASSES, persistent=False)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """windows [..., ROWS, WINDOW] → [..., width]"""
+        index = windows.flatten(-2) + self.base
+        return self.table(index.flatten(0, -2)).view(*index.shape[:-1], -1)
+
+
+class QuestionMaker:
+    def __init__(self, source: TextSource, absent_share: float = 0.0):
+        self.source, self.absent_share = source, absent_share
+
+    def batch(self, rng: random.Random, cell_rows: int, cell_cols: int, pages: int, groups: int, look_ups: float):
+        windows, questions = [], []
+        for _ in range(pages):
+            wanted = round(groups * look_ups * (0.5 + rng.random()))
+            capacity = cell_rows * cell_cols * SLOTS // 160
+            page, facts = make_page(self.source, rng, cell_rows, cell_cols, min(wanted, max(1, capacity)))
+            asked = [look_up(page, fact, at) for fact, at in facts][:wanted]
+            subjects = {fact.subject for fact, _ in facts}
+            while len(asked) < groups:
+                kind = rng.random()
+                if kind < self.absent_share:
+                    asked.append(absent(rng, subjects))
+                elif kind < 0.25:
+                    asked.append(continuation(page, rng, SNIPPET + 8))
+                else:
+                    asked.append(snippet(page, rng, SNIPPET))
+            windows.append(page.windows)
+            questions.append(asked)
+        return np.stack(windows), Batch(questions)
+
+
+@dataclass
+class Losses:
+    language: torch.Tensor
+    pointer: torch.Tensor
+    read_out: torch.Tensor
+    # which rows of the batch are answered [B · N], and whether each one is right
+    asked: torch.Tensor
+    right: torch.Tensor
+    pointer_right: torch.Tensor
+
+    def total(self, pointer_weight: float, read_out_weight: float) -> torch.Tensor:
+        return self.language + pointer_weight * self.pointer + read_out_weight * self.read_out
+
+    def figures(self) -> dict[str, float]:
+        return {
+            "loss": self.language.item(),
+            "pointer_loss": self.pointer.item(),
+            "read_out_loss": self.read_out.item(),
+            "pointer": self.pointer_right.item(),
+            "chars": self.right.float().mean().item(),
+        }
+
+
+def answer_losses(
+    model: Glm4v, tokens: torch.Tensor, windows: torch.Tensor, batch: Batch, grid: tuple[int, int]
+) -> Losses:
+    """All losses of one batch; `windows` [B, cells, ROWS, WINDOW] is what the tokens say."""
+    device = tokens.device
+    positions, mask = layout(batch, *grid)
+    rows = embed(model, tokens, batch)
+    hidden, (q, k, v) = model(rows, positions.to(device), mask.to(device), watch=POINTER_LAYER)
+    prefix = prefix_length(grid[0] * grid[1])
+    labels = torch.from_numpy(batch.labels).to(device).flatten()
+    asked = labels != -100
+    logits = model.lm_head(hidden[:, prefix:].flatten(0, 1)[asked]).float()
+
+    places = torch.from_numpy(batch.places).to(device)
+    scores = (q[:, :SLOTS, prefix:] @ k[:, :SLOTS, :prefix].transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+    scores = scores.permute(0, 2, 1, 3)[places >= 0]  # [N, SLOTS, prefix]
+    places = places[places >= 0]
+    target = torch.zeros(scores.shape[:2], dtype=torch.long, device=device)
+    mine = F.one_hot(places % SLOTS, SLOTS).bool()
+    target[mine] = len(PREFIX) + places // SLOTS
+    losses = F.cross_entropy(scores.flatten(0, 1), target.flatten(), reduction="none").view(mine.shape)
+    pointer = losses[mine].mean() + 0.1 * losses[~mine].view(len(places), -1).sum(1).mean()
+
+    values = v[:, :SLOTS, len(PREFIX) : prefix - 1].transpose(1, 2).flatten(0, 1)  # [cells, SLOTS, head_dim]
+    characters = windows[..., BEFORE:].flatten(2).flatten(0, 1) + 32
+    filled = (characters != 32).any(1).nonzero()[:, 0]
+    filled = filled[torch.randperm(len(filled), device=device)[:READ_OUT_CELLS]]
+    read = model.read_through(POINTER_LAYER, values[filled]).float()
+    return Losses(
+        language=F.cross_entropy(logits, labels[asked]),
+        pointer=pointer,
+        read_out=F.cross_entropy(read.flatten(0, 1), characters[filled].flatten()),
+        asked=asked,
+        right=logits.argmax(-1) == labels[asked],
+        pointer_right=(scores[mine].argmax(-1) == target[mine]).float().mean(),
+    )
+
+
+def score(batch: Batch, right: np.ndarray) -> dict[str, list[float]]:
+    """Per kind of question: share of right characters, and of questions answered wholly right."""
+    found: dict[str, list[float]] = {}
+    for b, page in enumerate(batch.questions):
+        start = 0
+        for question in page:
+            labels = np.array(question.labels)
+            good = right[b, start : start + len(labels)]
+            start += len(labels)
+            asked = labels != -100
+            found.setdefault(f"{question.kind}_chars", []).append(good[asked].mean())
+            if question.kind == "snippet":
+                continue
+            found.setdefault(f"{question.kind}_exact", []).append(float(good[asked].all()))
+            if question.value:
+                first, last = question.value
+                found.setdefault("value_chars", []).append(good[first:last].mean())
+                found.setdefault("value_first", []).append(float(good[first]))
+                found.setdefault("value_exact", []).append(float(good[first:last].all()))
+    return found
+
+
+@torch.no_grad()
+def evaluate(model: Glm4v, code: TokenCode, maker: QuestionMaker, grid: tuple[int, int], pages: int, device) -> dict:
+    rng = random.Random(f"evaluate-{grid}")
+    totals: dict[str, list[float]] = {}
+    hits = []
+    for _ in range(pages):
+        windows, batch = maker.batch(rng, *grid, 1, 12, 0.5)
+        tokens = code(torch.from_numpy(windows).to(device))
+        losses = answer_losses(model, tokens, torch.from_numpy(windows).to(device), batch, grid)
+        right = np.zeros(batch.ids.size, bool)
+        right[losses.asked.cpu().numpy()] = losses.right.cpu().numpy()
+        hits.append(losses.pointer_right.item())
+        for name, values in score(batch, right.reshape(batch.ids.shape)).items():
+            totals.setdefault(name, []).extend(values)
+    result = {name: round(float(np.mean(values)), 4) for name, values in sorted(totals.items())}
+    return {"grid": list(grid), "pointer": round(float(np.mean(hits)), 4), **result}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("training/runs/reader/decoder"))
+    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--pointer-weight", type=float, default=0.5)
+    parser.add_argument("--read-out-weight", type=float, default=0.5)
+    parser.add_argument("--device")
+    parser.add_argument("--fp32", action="store_true")
+    args = parser.parse_args()
+
+    device = pick_device(args.device)
+    run = Run(args.out)
+    torch.manual_seed(2)
+    model = Glm4v(ReaderConfig())
+    model.set_previous_character_heads()
+    code = TokenCode(model.config.hidden_size)
+    model.to(device), code.to(device)
+    decoder = nn.ModuleDict({"decoder": model.decoder, "lm_head": model.lm_head, "code": code})
+    parameters = list(decoder.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    step = run.resume(device, decoder=decoder, optimizer=optimizer)
+    maker = QuestionMaker(TextSource(find_texts(held_out=False)))
+    tester = QuestionMaker(TextSource(find_texts(held_out=True)))
+    means: dict[str, float] = {}
+    started = time.time()
+    while step < args.steps:
+        code.requires_grad_(step < CODE_STEPS)
+        _, cell_rows, cell_cols, pages, groups, look_ups = [c for c in CURRICULUM if c[0] <= step][-1]
+        windows, batch = maker.batch(random.Random(f"train-{step}"), cell_rows, cell_cols, pages, groups, look_ups)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
+        with torch.autocast(device.type, torch.bfloat16, enabled=not args.fp32):
+            windows = torch.from_numpy(windows).to(device)
+            tokens = code(windows)
+            if step >= CODE_STEPS:
+                tokens = tokens + torch.randn_like(tokens) * tokens.std() * CODE_NOISE**0.5
+            losses = answer_losses(model, tokens, windows, batch, (cell_rows, cell_cols))
+        losses.total(args.pointer_weight, args.read_out_weight).backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        for name, value in losses.figures().items():
+            means[name] = 0.95 * means.get(name, value) + 0.05 * value
+        if step % 20 == 0:
+            rounded = {name: round(value, 4) for name, value in means.items()}
+            run.log(stage="decoder", step=step, grid=[cell_rows, cell_cols], **rounded, seconds_a_step=round((time.time() - started) / 20, 3))
+            started = time.time()
+        if step % 200 == 0:
+            run.log(stage="decoder", step=step, held_out=evaluate(model, code, tester, (cell_rows, cell_cols), 12, device))
+            started = time.time()
+        if run.due() or step == args.steps:
+            run.save(step, decoder=decoder, optimizer=optimizer)
+
+
+if __name__ == "__main__":
+    main()
