@@ -79,20 +79,26 @@ export function registerEval(program: Command): void {
           new Option('--suite <name>', 'tasks made here (default: reader)').choices(SUITES),
         )
         .option('--tasks <file>', 'tasks from a JSONL file: RULER, MRCR, LongBench or own shape')
-        .option('--pages <list>', 'lengths of documents, such as 1,2,4,8,16', pageCounts)
         .option(
-          '--depths <list>',
-          'where needles are hidden, in percent',
-          percents,
-          [0, 0.25, 0.5, 0.75, 1],
+          '--pages <list>',
+          'lengths of documents (default: 1,2,4; reader 1,8; quick 1)',
+          pageCounts,
         )
-        .option('--samples <n>', 'documents for each length', wholeNumber(1, 10_000))
-        .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
+        .addOption(
+          new Option('--depths <list>', 'where needles are hidden, in percent')
+            .argParser(percents)
+            .default([0, 0.25, 0.5, 0.75, 1], '0,25,50,75,100'),
+        )
         .option(
-          '--haystack <file>',
-          'hide needles in this text (repeatable; default: made-up prose)',
-          collect,
-          [],
+          '--samples <n>',
+          'documents for each length (default: 4; reader and quick 1)',
+          wholeNumber(1, 10_000),
+        )
+        .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
+        .addOption(
+          new Option('--haystack <file>', 'hide needles in this text (repeatable)')
+            .argParser(collect)
+            .default([], 'made-up prose'),
         )
         .addOption(
           new Option(

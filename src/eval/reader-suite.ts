@@ -68,7 +68,7 @@ export async function planReaderSuite(
       headlines.push({
         label: `character error rate, ${label}`,
         group,
-        kind: 'transcription',
+        kind: 'transcribe',
         measure: 'characterErrorRate',
       });
     }
@@ -81,9 +81,9 @@ export async function planReaderSuite(
     );
     const row = (label: string, kind: string, measure: Headline['measure']) =>
       headlines.push({ label, group, kind, measure });
-    row('single look-up', 'look-up', 'score');
+    row('single look-up', 'lookup', 'score');
     row('absent recognised', 'absent', 'score');
-    row('false "not found"', 'look-up', 'saidNotFound');
+    row('false "not found"', 'lookup', 'saidNotFound');
   }
   const shortest = Math.min(...setting.pages);
   await add('12-hex', 'trained', haystack, shortest, HEX_LOOK_UPS, (draft) =>

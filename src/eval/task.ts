@@ -5,7 +5,7 @@ import type { MetricName } from './score.js';
 export interface EvalQuestion {
   /** Unique within a run; it names the result. */
   id: string;
-  /** What the question tries: look-up, hex, absent, transcription, … */
+  /** What the question tries: lookup, hex, absent, transcribe, … */
   kind: string;
   question: string;
   /** The right answers; what several mean is for the metric to say. */

@@ -89,11 +89,11 @@ describe('a run', () => {
     const made = makeReport(plan, results, {});
     expect(made).toMatchObject({ questions: 24, answered: 24, failed: 0 });
     expect(made.table.map(({ label, pages, value }) => [label, pages, value])).toEqual([
-      ['absent: look-up', 1, 1],
-      ['absent: look-up, false "not found"', 1, 0],
+      ['absent: lookup', 1, 1],
+      ['absent: lookup, false "not found"', 1, 0],
       ['absent', 1, 1],
-      ['absent: look-up', 2, 1],
-      ['absent: look-up, false "not found"', 2, 0],
+      ['absent: lookup', 2, 1],
+      ['absent: lookup, false "not found"', 2, 0],
       ['absent', 2, 1],
     ]);
     expect(made.renderings[0]).toMatchObject({

@@ -8,7 +8,7 @@ import type { ValueKind } from '../values.js';
 import { askAbsent, VALUE_TOKENS } from './ask-fact.js';
 
 export interface LookUpOptions {
-  /** What the questions are called. @defaultValue look-up */
+  /** What the questions are called. @defaultValue lookup */
   kind?: string;
   /** @defaultValue code */
   value?: ValueKind;
@@ -18,7 +18,7 @@ export interface LookUpOptions {
 
 export function makeLookUp(
   setting: DraftSetting,
-  { kind = 'look-up', value = 'code', absent = 0 }: LookUpOptions = {},
+  { kind = 'lookup', value = 'code', absent = 0 }: LookUpOptions = {},
 ): EvalDocument {
   const draft = new Draft(setting);
   const facts = setting.depths.map((depth): [number, Fact] => [depth, draft.fact(value)]);

@@ -19,7 +19,7 @@ const ATTEMPTS = 100;
 export function makeTranscription(
   setting: DraftSetting,
   passagesPerDepth: number,
-  kind = 'transcription',
+  kind = 'transcribe',
 ): EvalDocument {
   const draft = new Draft(setting);
   if (setting.style === 'full') {
