@@ -154,7 +154,7 @@ def main() -> None:
         rows.append(f"| look-up, whole answer right, page of {grid} cells | {held_out['look-up_exact']:.0%} of {held_out['look_ups']} |")
         rows.append(f"| next characters of a snippet right, {grid} cells | {held_out['snippet_chars']:.1%} |")
     parameters = sum(p.numel() for p in model.parameters())
-    notes = {"trained": True, "kind": "reader", "rendering": "training/reader-render.json", "figures": figures}
+    notes = {"trained": True, "kind": "reader", "render": json.loads((Path(__file__).resolve().parent / "reader-render.json").read_text()), "figures": figures}
     card = CARD.format(millions=parameters / 1e6, rows="\n".join(rows), minutes=minutes)
     write_folder(model, args.out, notes, card)
     probe = {k: v.to(torch.float16).contiguous() for k, v in align["head"].items()}

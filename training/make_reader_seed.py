@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "training"))
 from byte_tokenizer import TOKEN_ID, VOCAB_SIZE, dump, write_preprocessor, write_tokenizer  # noqa: E402
 
+RENDER = Path(__file__).resolve().parent / "reader-render.json"
 OUT = ROOT / "models" / "reader"
 MAX_POSITIONS = 32768
 
@@ -74,7 +75,7 @@ def main() -> None:
         # HF leaves position embeddings and the head at std 0.02: enough for training, but a seed
         # should also show parts downstream something that varies.
         model.lm_head.weight.mul_(20)
-    write_reader(model, OUT, trained=False, notes={"kind": "seed", "seed": 20261120})
+    write_reader(model, OUT, trained=False, notes={"kind": "seed", "seed": 20261120, "render": json.loads(RENDER.read_text())})
 
     loaded = Glm4vForConditionalGeneration(Glm4vConfig.from_pretrained(OUT))
     loaded.load_state_dict(load_file(OUT / "model.safetensors"), strict=True)

@@ -25,9 +25,9 @@ class ReaderConfig:
     num_attention_heads: int = 16
     max_position_embeddings: int = 32768
     rope_theta: float = 100.0
-    # int(24 * 0.34) = 8 rotated dimensions of a head of 24
-    partial_rotary_factor: float = 0.34
-    mrope_section: list[int] = field(default_factory=lambda: [2, 1, 1])
+    # int(24 * 0.26) = 6 rotated dimensions of a head of 24
+    partial_rotary_factor: float = 0.26
+    mrope_section: list[int] = field(default_factory=lambda: [1, 1, 1])
     rms_norm_eps: float = 1e-5
     vision_depth: int = 3
     vision_hidden_size: int = 128
@@ -361,25 +361,3 @@ class Glm4v(nn.Module):
         weight = block.self_attn.o_proj.weight.view(-1, self.config.num_attention_heads, width)[:, :heads]
         alone = torch.einsum("nhd,ohd->nho", values, weight.to(values.dtype))
         return self.lm_head(self.decoder.norm(block.post_self_attn_layernorm(alone)))
-
-    def set_previous_character_heads(self, layer: int = 0, strength: float = 14.0) -> None:
-        """Start the heads of a layer as looks at the 0th, 1st, 2nd … token before: the biases alone do it.
-
-        score(distance) = Σ_f a · cos(f · (distance − head)), so that each head peaks at its own distance.
-        """
-        config = self.config
-        attn = self.decoder.layers[layer].self_attn
-        half = config.rotary_dim // 2
-        inv_freq = 1.0 / (config.rope_theta ** (torch.arange(half).float() * 2 / config.rotary_dim))
-        size = (strength * config.head_dim**0.5 / half) ** 0.5 * 1.6
-        with torch.no_grad():
-            q = attn.q_proj.bias.view(config.num_attention_heads, config.head_dim)
-            k = attn.k_proj.bias.view(config.num_attention_heads, config.head_dim)
-            for head in range(config.num_attention_heads):
-                for f in range(half):
-                    # q is turned by p_q, k by p_k: the key must be ahead by the head's distance.
-                    q[head, 2 * f], q[head, 2 * f + 1] = size, 0
-                    angle = inv_freq[f] * head
-                    k[head, 2 * f], k[head, 2 * f + 1] = size * torch.cos(angle), size * torch.sin(angle)
-            for p in (attn.q_proj, attn.k_proj):
-                p.weight.mul_(0.1)

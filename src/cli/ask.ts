@@ -11,7 +11,6 @@ import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readCompressedSource } from '../pipeline/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/context-library.js';
 import { readDocument } from '../pipeline/read-document.js';
-import type { RenderConfig } from '../render/index.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -21,7 +20,13 @@ import {
   warnIfUntrained,
   withModelOptions,
 } from './model-options.js';
-import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
+import {
+  givesRenderConfig,
+  type RenderFlags,
+  renderConfigOf,
+  wholeNumber,
+  withRenderOptions,
+} from './options.js';
 import { compressProgress, Progress } from './progress.js';
 
 interface Flags extends RenderFlags, ModelFlags {
@@ -76,21 +81,20 @@ Examples:
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
-    .action((target: string, question: string, flags: Flags, command: Command) => {
+    .action((target: string, question: string, flags: Flags) => {
       if (question.trim() === '') {
         throw new GlyphpressError('GP_USAGE', {
           message: 'The question is empty',
           hint: 'Ask something.',
         });
       }
-      const given: GivenConfig = () => (givesConfig(command, flags) ? renderConfigOf(flags) : null);
       return flags.backend === 'openai'
-        ? askRemote(target, question, flags, given)
-        : askHere(target, question, flags, given);
+        ? askRemote(target, question, flags)
+        : askHere(target, question, flags);
     });
 }
 
-async function askHere(target: string, question: string, flags: Flags, given: GivenConfig) {
+async function askHere(target: string, question: string, flags: Flags) {
   const start = performance.now();
   const asked = await openTarget(target, flags);
   const extractMs = performance.now() - start;
@@ -101,8 +105,8 @@ async function askHere(target: string, question: string, flags: Flags, given: Gi
     warnIfUntrained(model.info);
     await interruptible(async (signal) => {
       const result = await askModel(asked, question, model, {
-        renderConfig: given(),
-        defaultConfig: () => renderConfigOf(flags),
+        renderConfig: givesRenderConfig(flags) ? renderConfigOf(flags, model.info.rendering) : null,
+        defaultConfig: () => renderConfigOf(flags, model.info.rendering),
         plan: prunePlanOf(flags, model.info.layers),
         modelIsGiven: flags.model !== undefined,
         library: new ContextLibrary(cacheFolder()),
@@ -130,7 +134,7 @@ async function askHere(target: string, question: string, flags: Flags, given: Gi
   }
 }
 
-async function askRemote(target: string, question: string, flags: Flags, given: GivenConfig) {
+async function askRemote(target: string, question: string, flags: Flags) {
   const start = performance.now();
   if (!flags.baseUrl || !flags.model) {
     throw new GlyphpressError('GP_USAGE', {
@@ -157,7 +161,9 @@ async function askRemote(target: string, question: string, flags: Flags, given: 
     await interruptible(async (signal) => {
       const result = await askServer(
         document,
-        given() ?? compressed?.body.renderConfig ?? renderConfigOf(flags),
+        compressed && !givesRenderConfig(flags)
+          ? compressed.body.renderConfig
+          : renderConfigOf(flags),
         question,
         backend,
         {
@@ -186,9 +192,6 @@ async function askRemote(target: string, question: string, flags: Flags, given: 
   }
 }
 
-/** The render config that the flags ask for, or null if they ask for none. */
-type GivenConfig = () => RenderConfig | null;
-
 async function openTarget(target: string, flags: Flags): Promise<AskTarget> {
   if (isFolder(target)) {
     const compressed = await readCompressedSource(target);
@@ -204,11 +207,6 @@ function isFolder(target: string): boolean {
   } catch {
     return false;
   }
-}
-
-function givesConfig(command: Command, flags: Flags): boolean {
-  const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
-  return isGiven('config') || isGiven('reflow') || flags.set.length > 0;
 }
 
 function streamer(flags: Flags): (text: string) => void {

@@ -48,12 +48,12 @@ Examples:
       const start = performance.now();
       const document = readDocument(file, flags.encoding);
       const extractMs = performance.now() - start;
-      const renderConfig = renderConfigOf(flags);
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
       const progress = new Progress();
       try {
         warnIfUntrained(model.info);
         const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
+        const renderConfig = renderConfigOf(flags, model.info.rendering);
         const settings = { renderConfig, plan, model };
         const { report, cached, rebuiltBecause } = await interruptible((signal) =>
           ensureCompressed(document, settings, flags.out, {

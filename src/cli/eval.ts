@@ -26,13 +26,12 @@ import {
   type SuiteSetting,
   TASK_SUITES,
   type TaskSuite,
-  trainedRendering,
 } from '../eval/index.js';
 import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument, sha256Hex } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
-import { parseOverrides, parseRenderConfig, type RenderConfig } from '../render/index.js';
+import type { RenderConfig } from '../render/index.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -164,26 +163,25 @@ Examples:
   $ glyphpress eval --tasks niah_single_1.jsonl --limit 50 --config glyph-96 \\
       --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
-    .action((flags: Flags, command: Command) => {
+    .action((flags: Flags) => {
       checkFlags(flags);
-      const choseConfig = command.getOptionValueSource('config') === 'cli';
-      return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags, choseConfig);
+      return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags);
     });
 }
 
-async function evaluateModel(flags: Flags, choseConfig: boolean) {
+async function evaluateModel(flags: Flags) {
   const model = await openModel(flags.model ?? READER_FOLDER, flags);
   try {
     warnIfUntrained(model.info);
     const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
-    const trained = trainedRendering(model.info.dir);
-    const config = choseConfig || !trained ? renderConfigOf(flags) : overridden(trained, flags);
+    const { rendering } = model.info;
+    const config = renderConfigOf(flags, rendering);
     const asker = new ModelAsker(model, plan, planId(plan), {
       chromium: chromiumOptions,
       browsers: flags.browsers,
       maxNewTokens: flags.maxTokens,
     });
-    await evaluate(flags, asker, config, trained ? 'bare' : 'full');
+    await evaluate(flags, asker, config, rendering ? 'bare' : 'full');
   } finally {
     await model.close();
   }
@@ -285,14 +283,6 @@ async function makePlan(
   if (suite === 'reader') return planReaderSuite(setting, measure);
   const parts = suite === 'all' ? TASK_SUITES : suite === 'quick' ? QUICK_SUITES : [suite];
   return planSuites(suite, parts, setting, measure);
-}
-
-function overridden(raw: Readonly<Record<string, unknown>>, flags: Flags): RenderConfig {
-  return parseRenderConfig({
-    ...raw,
-    ...parseOverrides(flags.set),
-    ...(flags.reflow && { reflow: true }),
-  });
 }
 
 function checkFlags(flags: Flags): void {

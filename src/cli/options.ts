@@ -9,11 +9,12 @@ import {
   loadRenderConfig,
   PRESETS,
   parseOverrides,
+  type RawRenderConfig,
   type RenderConfig,
 } from '../render/index.js';
 
 export interface RenderFlags {
-  config: string;
+  config?: string;
   set: string[];
   reflow?: boolean;
   encoding?: (typeof TEXT_ENCODINGS)[number];
@@ -24,8 +25,7 @@ export function withRenderOptions(command: Command): Command {
   return command
     .option(
       '--config <name|file>',
-      `render config: ${Object.keys(PRESETS).join(', ')}, or a JSON file`,
-      DEFAULT_PRESET,
+      `render config: ${Object.keys(PRESETS).join(', ')}, or a JSON file (default: what the model was trained to read, else "${DEFAULT_PRESET}")`,
     )
     .option('--set <key=value>', 'replace one key of the config (repeatable)', collect, [])
     .option('--reflow', 'join the lines of hard-wrapped paragraphs')
@@ -33,11 +33,20 @@ export function withRenderOptions(command: Command): Command {
     .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64));
 }
 
-export function renderConfigOf(flags: RenderFlags): RenderConfig {
-  return loadRenderConfig(flags.config, {
+/** @param trained what the model was trained to read; an explicit --config goes before it */
+export function renderConfigOf(
+  flags: RenderFlags,
+  trained: RawRenderConfig | null = null,
+): RenderConfig {
+  return loadRenderConfig(flags.config ?? trained ?? DEFAULT_PRESET, {
     ...parseOverrides(flags.set),
     ...(flags.reflow && { reflow: true }),
   });
+}
+
+/** Whether the flags say anything about rendering. */
+export function givesRenderConfig(flags: RenderFlags): boolean {
+  return flags.config !== undefined || flags.reflow === true || flags.set.length > 0;
 }
 
 /** The table of render config keys for `--help`. */

@@ -6,7 +6,6 @@ export { type LoadOptions, loadTasks } from './load-tasks.js';
 export { charactersPerPage } from './page-capacity.js';
 export type { EvalPlan } from './plan.js';
 export { PROMPT_STYLES, type PromptStyle } from './questions.js';
-export { trainedRendering } from './reader-rendering.js';
 export { planReaderSuite } from './reader-suite.js';
 export { type EvalReport, makeReport } from './report.js';
 export { reportTable } from './report-table.js';

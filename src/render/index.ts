@@ -6,7 +6,12 @@ export { BUNDLED_FAMILIES } from './fonts.js';
 export { VISUAL_TOKEN_CELL_PX } from './grid.js';
 export { loadRenderConfig, parseOverrides } from './load-config.js';
 export { DEFAULT_PRESET, PRESETS } from './presets.js';
-export { allowedValues, parseRenderConfig, renderConfigId } from './render-config.js';
+export {
+  allowedValues,
+  parseRenderConfig,
+  type RawRenderConfig,
+  renderConfigId,
+} from './render-config.js';
 export {
   DocumentRendering,
   type LineBox,

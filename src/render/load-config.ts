@@ -8,19 +8,18 @@ import { DEFAULT_PRESET, PRESETS } from './presets.js';
 import { parseRenderConfig, type RawRenderConfig } from './render-config.js';
 
 /**
- * @param nameOrFile a preset name or the path of a JSON file
+ * @param base a preset name, the path of a JSON file, or the keys themselves
  * @param overrides keys that replace the config's own
  */
 export function loadRenderConfig(
-  nameOrFile = DEFAULT_PRESET,
+  base: string | RawRenderConfig = DEFAULT_PRESET,
   overrides: RawRenderConfig = {},
 ): RenderConfig {
-  if (Object.hasOwn(PRESETS, nameOrFile)) {
-    return parseRenderConfig(merge(PRESETS[nameOrFile]!, overrides));
-  }
-  const raw = readJson(nameOrFile);
+  if (typeof base !== 'string') return parseRenderConfig(merge(base, overrides));
+  if (Object.hasOwn(PRESETS, base)) return parseRenderConfig(merge(PRESETS[base]!, overrides));
+  const raw = readJson(base);
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return parseRenderConfig(raw);
-  return parseRenderConfig(merge(raw, overrides), path.dirname(path.resolve(nameOrFile)));
+  return parseRenderConfig(merge(raw, overrides), path.dirname(path.resolve(base)));
 }
 
 /**

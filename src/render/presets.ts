@@ -46,8 +46,21 @@ const gridPage: RawRenderConfig = {
   'crop-multiple': 28,
 };
 
+/**
+ * What the reader that ships with glyphpress was trained on: a visual token holds exactly three rows
+ * of five characters, so every character has its place in a cell.
+ */
+const readerPage: RawRenderConfig = {
+  ...gridPage,
+  'margin-x': 0,
+  'font-family': 'DejaVu Sans Mono',
+  // 28 / 5 px a character
+  'font-size': 9.3015,
+};
+
 export const PRESETS: Readonly<Record<string, RawRenderConfig>> = {
   default: gridPage,
+  reader: readerPage,
   'glyph-72': glyphEnglish(72),
   'glyph-96': glyphEnglish(96),
   'glyph-120': glyphEnglish(120),

@@ -44,6 +44,8 @@ export interface Checkpoint {
   readonly hash: string;
   /** False only for a checkpoint that says so itself. */
   trained: boolean;
+  /** Render config that it was trained to read, as its `glyphpress.render` says; null if it does not. */
+  rendering: Readonly<Record<string, unknown>> | null;
   close(): void;
 }
 
@@ -103,6 +105,7 @@ export function openCheckpoint(path: string): Checkpoint {
         return hash;
       },
       trained: glyphpress?.boolean('trained', true) ?? true,
+      rendering: glyphpress?.object('render') ?? null,
       close: () => {
         for (const shard of shards) shard.close();
       },

