@@ -45,7 +45,7 @@ def main() -> None:
         "decoder": [["train_decoder.py", "--out", str(out / "decoder"), *device, *rest]],
         "align": [
             ["train_align.py", "--out", str(out / "align"), "--vision", str(out / "vision")]
-            + ["--decoder", str(out / "decoder"), "--pages", str(pages), *device, *rest]
+            + ["--pages", str(pages), *device, *rest]
         ],
         "tune": [
             ["train_tune.py", "--out", str(out / "tune"), "--decoder", str(out / "decoder")]

@@ -1,7 +1,7 @@
 """Third stage: the vision tower learns the code that the decoder reads.
 
-Its tokens are pulled to the sum of vectors that train_decoder.py learned for the same characters, and
-a linear head must read the characters from them (the legibility probe). Starts from the first stage.
+Its tokens are pulled to the sum of vectors that construct.py gives for the same characters, and a linear
+head must read the characters from them (the legibility probe). Starts from the first stage.
 """
 
 import argparse
@@ -47,7 +47,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("training/runs/reader/align"))
     parser.add_argument("--vision", type=Path, default=Path("training/runs/reader/vision"))
-    parser.add_argument("--decoder", type=Path, default=Path("training/runs/reader/decoder"))
     parser.add_argument("--pages", type=Path, default=Path("training/runs/pages"))
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -60,9 +59,6 @@ def main() -> None:
     model = Glm4v(ReaderConfig()).to(device)
     head = DenseHead(model.config.hidden_size).to(device)
     code = TokenCode(model.config.hidden_size).to(device)
-    decoder = torch.load(args.decoder / "checkpoint.pt", map_location=device, weights_only=True)["decoder"]
-    code.load_state_dict({k.removeprefix("code."): v for k, v in decoder.items() if k.startswith("code.")})
-    code.requires_grad_(False)
     parameters = [p for p in [*model.visual.parameters(), *head.parameters()] if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step = run.resume(device, model=model.visual, head=head, optimizer=optimizer)

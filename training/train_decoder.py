@@ -1,8 +1,7 @@
 """Second stage: the decoder learns to find and copy, on visual tokens that are written, not seen.
 
-A visual token is the sum of one learned vector for each character of its window (slots.py). So no page
-is rendered and no vision tower runs, and the decoder and the code of the visual tokens shape each
-other. The vision tower then learns this code (train_align.py).
+A visual token is the sum of one vector for each character of its window (slots.py, construct.py). So no
+page is rendered and no vision tower runs; the tower learns the same code apart (train_align.py).
 
 Besides the language loss, one head for each slot of a cell is told where to look: to the cell that
 holds the next character if that is in its slot, else to the first token (the pointer loss). What such
@@ -20,12 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from construct import PLACES, construct, token_code_table
 from corpus import TextSource, find_texts
 from model import Glm4v, ReaderConfig
 from prompts import Batch, embed, layout, prefix_length
 from questions import PREFIX, absent, continuation, look_up, make_page, snippet
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, CLASSES, ROWS, SLOTS, WINDOW
+from slots import BEFORE, CLASSES, SLOTS
 
 POINTER_LAYER = 1
 SNIPPET = 28
@@ -33,32 +33,28 @@ READ_OUT_CELLS = 128
 
 # (from step, cell rows, cell columns, pages a step, questions a page, share of look-ups)
 CURRICULUM = [
-    (0, 4, 4, 16, 6, 0.0),
-    (200, 4, 8, 12, 6, 0.3),
-    (500, 6, 12, 8, 7, 0.4),
-    (900, 6, 21, 6, 8, 0.4),
-    (1400, 12, 21, 3, 10, 0.5),
-    (1900, 30, 21, 1, 14, 0.5),
+    (0, 4, 8, 12, 6, 0.3),
+    (80, 6, 12, 8, 7, 0.5),
+    (400, 6, 21, 6, 8, 0.5),
+    (700, 12, 21, 3, 10, 0.5),
+    (1100, 30, 21, 1, 16, 0.5),
 ]
-# The code of the visual tokens stands from here on, so that the vision tower can learn it.
-CODE_STEPS = 1000
-# Share of the code's variance that is added as noise from then on: the tower is never exact.
+# Share of the code's variance that is added as noise: the tower is never exact.
 CODE_NOISE = 0.05
 
 
 class TokenCode(nn.Module):
-    """The visual token of a window: a sum of learned vectors, one for each slot and character."""
+    """The visual token of a window as construct.py lays it out: a sum of vectors, one for each place and character."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.table = nn.EmbeddingBag(ROWS * WINDOW * CLASSES, width, mode="sum")
-        nn.init.normal_(self.table.weight, std=(ROWS * WINDOW) ** -0.5)
-        self.register_buffer("base", torch.arange(ROWS * WINDOW) * CLASSES, persistent=False)
+        self.register_buffer("table", token_code_table(width), persistent=False)
+        self.register_buffer("base", torch.arange(PLACES) * CLASSES, persistent=False)
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """windows [..., ROWS, WINDOW] → [..., width]"""
         index = windows.flatten(-2) + self.base
-        return self.table(index.flatten(0, -2)).view(*index.shape[:-1], -1)
+        return F.embedding_bag(index.flatten(0, -2), self.table, mode="sum").view(*index.shape[:-1], -1)
 
 
 class QuestionMaker:
@@ -191,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("training/runs/reader/decoder"))
     parser.add_argument("--steps", type=int, default=2600)
-    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--pointer-weight", type=float, default=0.5)
     parser.add_argument("--read-out-weight", type=float, default=0.5)
     parser.add_argument("--device")
@@ -202,10 +198,10 @@ def main() -> None:
     run = Run(args.out)
     torch.manual_seed(2)
     model = Glm4v(ReaderConfig())
-    model.set_previous_character_heads()
+    construct(model)
     code = TokenCode(model.config.hidden_size)
     model.to(device), code.to(device)
-    decoder = nn.ModuleDict({"decoder": model.decoder, "lm_head": model.lm_head, "code": code})
+    decoder = nn.ModuleDict({"decoder": model.decoder, "lm_head": model.lm_head})
     parameters = list(decoder.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step = run.resume(device, decoder=decoder, optimizer=optimizer)
@@ -214,7 +210,6 @@ def main() -> None:
     means: dict[str, float] = {}
     started = time.time()
     while step < args.steps:
-        code.requires_grad_(step < CODE_STEPS)
         _, cell_rows, cell_cols, pages, groups, look_ups = [c for c in CURRICULUM if c[0] <= step][-1]
         windows, batch = maker.batch(random.Random(f"train-{step}"), cell_rows, cell_cols, pages, groups, look_ups)
         for group in optimizer.param_groups:
@@ -222,8 +217,7 @@ def main() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=not args.fp32):
             windows = torch.from_numpy(windows).to(device)
             tokens = code(windows)
-            if step >= CODE_STEPS:
-                tokens = tokens + torch.randn_like(tokens) * tokens.std() * CODE_NOISE**0.5
+            tokens = tokens + torch.randn_like(tokens) * tokens.std() * CODE_NOISE**0.5
             losses = answer_losses(model, tokens, windows, batch, (cell_rows, cell_cols))
         losses.total(args.pointer_weight, args.read_out_weight).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
