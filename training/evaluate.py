@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from corpus import TextSource, find_texts  # noqa: E402
@@ -23,7 +22,7 @@ from prompts import Batch, embed, layout  # noqa: E402
 from questions import END, TO_ANSWER, Question  # noqa: E402
 from render_pages import PITCH, READER_CONFIG, render, rows_of  # noqa: E402
 from slots import BEFORE, COLS, ROWS, PageText  # noqa: E402
-from train_vision import DenseHead  # noqa: E402
+from train_align import CodeReader  # noqa: E402
 
 LONGEST_ANSWER = 90
 
@@ -70,8 +69,7 @@ def main() -> None:
     args = parser.parse_args()
 
     model = load_reader(args.model).eval()
-    head = DenseHead(model.config.hidden_size)
-    head.load_state_dict({k: v.float() for k, v in load_file(args.model / "probe" / "model.safetensors").items()})
+    head = CodeReader()
     source = TextSource(find_texts(held_out=True))
     for cells in args.cells or ["30x21", "10x21", "4x21"]:
         cell_rows, cell_cols = map(int, cells.split("x"))

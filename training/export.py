@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from byte_tokenizer import TOKEN_ID, VOCAB_SIZE, dump, write_preprocessor, write_tokenizer  # noqa: E402
+from construct import characters  # noqa: E402
 from model import Glm4v, ReaderConfig  # noqa: E402
 
 
@@ -107,8 +108,9 @@ Trained on generated text and on licences, manuals and package documentation of 
 minutes of process time on a shared two-core machine. How: `training/README.md`; learning curves:
 `docs/results/reader.md`.
 
-`probe/model.safetensors` is the linear legibility probe: characters of a cell from its visual token
-(`norm`, then 3 rows × 15 places × 95 characters; the last five places are the cell's own).
+`probe/model.safetensors` is the legibility probe: `codes` [95, 8], one vector for each printable character. Of a
+visual token, dimensions 8p … 8p + 7 are place p of its window (3 rows × 15 places; the last five of a row are the
+cell's own); the character there is the one whose vector has the largest product with them.
 """
 
 
@@ -157,9 +159,10 @@ def main() -> None:
     notes = {"trained": True, "kind": "reader", "render": json.loads((Path(__file__).resolve().parent / "reader-render.json").read_text()), "figures": figures}
     card = CARD.format(millions=parameters / 1e6, rows="\n".join(rows), minutes=minutes)
     write_folder(model, args.out, notes, card)
-    probe = {k: v.to(torch.float16).contiguous() for k, v in align["head"].items()}
+    # The legibility probe: the code of each character, to be compared with each block of a visual token.
+    codes = characters(torch.Generator().manual_seed(8))
     (args.out / "probe").mkdir(exist_ok=True)
-    save_file(probe, args.out / "probe" / "model.safetensors", metadata={"format": "pt"})
+    save_file({"codes": codes}, args.out / "probe" / "model.safetensors", metadata={"format": "pt"})
     (args.out / "probe" / "model.safetensors").chmod(0o644)
     size = (args.out / "model.safetensors").stat().st_size
     print(f"{args.out}: {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB")

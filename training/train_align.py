@@ -1,7 +1,7 @@
 """Third stage: the vision tower learns the code that the decoder reads.
 
-Its tokens are pulled to the sum of vectors that construct.py gives for the same characters, and a linear
-head must read the characters from them (the legibility probe). Starts from the first stage.
+Its tokens are pulled to the sum of vectors that construct.py gives for the same characters, and the
+characters must be the nearest ones of that code (the legibility probe). Starts from the first stage.
 """
 
 import argparse
@@ -13,11 +13,25 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from construct import BLOCK, PLACES, characters
 from model import CELL, Glm4v, ReaderConfig
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE
+from slots import BEFORE, ROWS, WINDOW
 from train_decoder import TokenCode
-from train_vision import CUTS, DenseHead, PageSet, dense_loss, look_loss
+from train_vision import CUTS, PageSet, dense_loss, look_loss
+
+
+class CodeReader(nn.Module):
+    """Characters of a visual token by the code itself: it has nothing to learn."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("codes", characters(torch.Generator().manual_seed(8)), persistent=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens [..., hidden] → [..., ROWS, WINDOW, CLASSES]"""
+        blocks = tokens[..., : PLACES * BLOCK].unflatten(-1, (ROWS, WINDOW, BLOCK))
+        return blocks @ self.codes.T
 
 
 def code_loss(tokens: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -57,11 +71,11 @@ def main() -> None:
     run = Run(args.out)
     torch.manual_seed(3)
     model = Glm4v(ReaderConfig()).to(device)
-    head = DenseHead(model.config.hidden_size).to(device)
+    head = CodeReader().to(device)
     code = TokenCode(model.config.hidden_size).to(device)
-    parameters = [p for p in [*model.visual.parameters(), *head.parameters()] if p.requires_grad]
+    parameters = [p for p in model.visual.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step = run.resume(device, model=model.visual, head=head, optimizer=optimizer)
+    step = run.resume(device, model=model.visual, optimizer=optimizer)
     if step == 0:
         start = torch.load(args.vision / "checkpoint.pt", map_location=device, weights_only=True)
         model.visual.load_state_dict(start["model"])
@@ -79,7 +93,7 @@ def main() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             tokens, _, q, k = model.visual.encode(pixels.to(device))
             line = look_loss(q, k, looks.to(device))
-            dense = dense_loss(head(tokens), labels, before_weight=0.2)
+            dense = dense_loss(head(tokens), labels, before_weight=0.5)
         distance = code_loss(tokens, code(labels))
         (distance + 0.5 * dense + 0.2 * line).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -96,7 +110,7 @@ def main() -> None:
             run.log(stage="align", step=step, **evaluate(model, head, code, held_out, device, 6))
             started = time.time()
         if run.due() or step == args.steps:
-            run.save(step, model=model.visual, head=head, optimizer=optimizer)
+            run.save(step, model=model.visual, optimizer=optimizer)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from run_folder import Run, learning_rate, pick_device
 from slots import BEFORE, CLASSES, COLS, ROWS, SLOTS, WINDOW, PageText
 
 # (cell rows, cell columns, pages a step) of the cuts that training sees, and how often
-CUTS = [((3, 21, 24), 60), ((6, 21, 12), 15), ((4, 8, 48), 25)]
+CUTS = [((3, 21, 24), 25), ((6, 21, 12), 20), ((4, 8, 48), 10), ((12, 21, 5), 20), ((30, 21, 2), 25)]
 
 
 class PageSet:

@@ -164,6 +164,7 @@ async function launch(options: ChromiumOptions): Promise<Browser> {
       args: [...TEXT_FLAGS, ...LOCKDOWN_FLAGS, ...(options.sandbox ? [] : ['--no-sandbox'])],
     });
     browser.once('disconnected', fontconfig.remove);
+    ignoreBrokenPipes(browser);
     return browser;
   } catch (cause) {
     fontconfig.remove();
@@ -176,6 +177,14 @@ async function launch(options: ChromiumOptions): Promise<Browser> {
       cause,
     });
   }
+}
+
+/**
+ * A browser that is killed while data is under way breaks its pipes after puppeteer has let go of
+ * them; unheard, that error would end this process. The death itself is noticed elsewhere.
+ */
+function ignoreBrokenPipes(browser: Browser): void {
+  for (const stream of browser.process()?.stdio ?? []) stream?.on('error', () => {});
 }
 
 /** Chromium sees the bundled fonts only, so that no font of the machine can slip onto a page. */

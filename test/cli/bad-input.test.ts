@@ -187,6 +187,10 @@ describe('what cannot work', () => {
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/^\s+at .*:\d+/m);
     if (code !== 'GP_USAGE') expect(stderr).toContain(`error ${code}: `);
+  });
+
+  // The cases above share the folder and run side by side, so it is looked at when all are done.
+  it('leaves nothing behind', () => {
     expect(namesIn(folder).filter((name) => /^out|partial/.test(name))).toEqual([]);
   });
 
