@@ -1,16 +1,21 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import type { AskResult } from '../pipeline/answer.js';
 import { type AskTarget, askModel } from '../pipeline/ask-model.js';
 import { askServer } from '../pipeline/ask-server.js';
-import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readCompressedSource } from '../pipeline/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/context-library.js';
 import { readDocument } from '../pipeline/read-document.js';
+import {
+  API_KEY_HELP,
+  type BackendFlags,
+  openAiBackendOf,
+  withBackendOptions,
+} from './backend-options.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -29,10 +34,7 @@ import {
 } from './options.js';
 import { compressProgress, Progress } from './progress.js';
 
-interface Flags extends RenderFlags, ModelFlags {
-  backend: 'onnx' | 'openai';
-  baseUrl?: string;
-  timeout: number;
+interface Flags extends RenderFlags, ModelFlags, BackendFlags {
   maxTokens: number;
   temperature?: number;
   seed?: number;
@@ -41,40 +43,27 @@ interface Flags extends RenderFlags, ModelFlags {
 }
 
 export function registerAsk(program: Command): void {
-  withModelOptions(
-    withRenderOptions(
-      program
-        .command('ask')
-        .description('ask a question about a text or a compressed folder')
-        .argument('<file|dir>', 'text file, or folder made by compress')
-        .argument('<question>')
-        .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1, 100_000), 128)
-        .option('--temperature <t>', 'sample instead of taking the likeliest token', temperature)
-        .option('--seed <n>', 'seed for sampling', wholeNumber(0, 2 ** 32 - 1))
-        .option('--stream', 'print the answer as it grows')
-        .option('--json', 'print answer, report, usage and timings as JSON')
-        .addOption(
-          new Option(
-            '--backend <kind>',
-            'onnx runs a model here; openai sends the pages to a server',
-          )
-            .choices(['onnx', 'openai'])
-            .default('onnx'),
-        )
-        .option('--base-url <url>', 'server of the openai backend; --model names its model')
-        .option(
-          '--timeout <s>',
-          'patience with that server, in seconds',
-          wholeNumber(1, 86_400),
-          600,
-        ),
+  withBackendOptions(
+    withModelOptions(
+      withRenderOptions(
+        program
+          .command('ask')
+          .description('ask a question about a text or a compressed folder')
+          .argument('<file|dir>', 'text file, or folder made by compress')
+          .argument('<question>')
+          .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1, 100_000), 128)
+          .option('--temperature <t>', 'sample instead of taking the likeliest token', temperature)
+          .option('--seed <n>', 'seed for sampling', wholeNumber(0, 2 ** 32 - 1))
+          .option('--stream', 'print the answer as it grows')
+          .option('--json', 'print answer, report, usage and timings as JSON'),
+      ),
     ),
   )
     .addHelpText(
       'after',
       `
 A text is compressed on its first question; later questions with the same settings re-use its context.
-The openai backend reads its key from GLYPHPRESS_API_KEY, else OPENAI_API_KEY.
+${API_KEY_HELP}
 
 Examples:
   $ glyphpress ask book.txt "Who wrote the letter?"
@@ -136,26 +125,8 @@ async function askHere(target: string, question: string, flags: Flags) {
 
 async function askRemote(target: string, question: string, flags: Flags) {
   const start = performance.now();
-  if (!flags.baseUrl || !flags.model) {
-    throw new GlyphpressError('GP_USAGE', {
-      message: '--backend openai needs --base-url and --model',
-      hint: 'For example --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph.',
-    });
-  }
-  if (flags.plan !== undefined || flags.keep !== undefined) {
-    throw new GlyphpressError('GP_USAGE', {
-      message: '--backend openai cannot prune: the server takes whole pages',
-      hint: 'Leave out --plan and --keep, or use --backend onnx.',
-    });
-  }
+  const backend = openAiBackendOf(flags);
   const { document, compressed } = await openTarget(target, flags);
-  const apiKey = process.env.GLYPHPRESS_API_KEY || process.env.OPENAI_API_KEY;
-  const backend = new OpenAiBackend({
-    baseUrl: flags.baseUrl,
-    model: flags.model,
-    timeoutMs: flags.timeout * 1000,
-    ...(apiKey && { apiKey }),
-  });
   const progress = new Progress();
   try {
     await interruptible(async (signal) => {
@@ -167,7 +138,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
         question,
         backend,
         {
-          model: flags.model!,
+          model: backend.model,
           chromium: chromiumOptions,
           browsers: flags.browsers,
           extractMs: performance.now() - start,

@@ -27,11 +27,11 @@ import {
   TASK_SUITES,
   type TaskSuite,
 } from '../eval/index.js';
-import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument, sha256Hex } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
+import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -48,7 +48,7 @@ const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcri
 const SUITES = ['reader', 'quick', 'all', ...TASK_SUITES] as const;
 type SuiteName = (typeof SUITES)[number];
 
-interface Flags extends RenderFlags, ModelFlags {
+interface Flags extends RenderFlags, ModelFlags, BackendFlags {
   suite?: SuiteName;
   tasks?: string;
   pages?: number[];
@@ -59,9 +59,6 @@ interface Flags extends RenderFlags, ModelFlags {
   prompt?: PromptStyle;
   metric?: MetricName;
   limit?: number;
-  backend: 'onnx' | 'openai';
-  baseUrl?: string;
-  timeout: number;
   maxTokens?: number;
   concurrency: number;
   out?: string;
@@ -69,72 +66,59 @@ interface Flags extends RenderFlags, ModelFlags {
 }
 
 export function registerEval(program: Command): void {
-  withModelOptions(
-    withRenderOptions(
-      program
-        .command('eval')
-        .description('measure how well a model reads and finds, by length and depth')
-        .addOption(
-          new Option('--suite <name>', 'tasks made here (default: reader)').choices(SUITES),
-        )
-        .option('--tasks <file>', 'tasks from a JSONL file: RULER, MRCR, LongBench or own shape')
-        .option(
-          '--pages <list>',
-          'lengths of documents (default: 1,2,4; reader 1,8; quick 1)',
-          pageCounts,
-        )
-        .addOption(
-          new Option('--depths <list>', 'where needles are hidden, in percent')
-            .argParser(percents)
-            .default([0, 0.25, 0.5, 0.75, 1], '0,25,50,75,100'),
-        )
-        .option(
-          '--samples <n>',
-          'documents for each length (default: 4; reader and quick 1)',
-          wholeNumber(1, 10_000),
-        )
-        .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
-        .addOption(
-          new Option('--haystack <file>', 'hide needles in this text (repeatable)')
-            .argParser(collect)
-            .default([], 'made-up prose'),
-        )
-        .addOption(
-          new Option(
-            '--prompt <style>',
-            'bare: the question alone (readers); full: with instructions',
-          ).choices(PROMPT_STYLES),
-        )
-        .addOption(new Option('--metric <name>', 'score --tasks with this').choices(METRIC_NAMES))
-        .option('--limit <n>', 'only the first lines of --tasks', wholeNumber(1, 1_000_000))
-        .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
-        .option('--json', 'print the report as JSON')
-        .addOption(
-          new Option(
-            '--backend <kind>',
-            'onnx runs a model here; openai sends the pages to a server',
+  withBackendOptions(
+    withModelOptions(
+      withRenderOptions(
+        program
+          .command('eval')
+          .description('measure how well a model reads and finds, by length and depth')
+          .addOption(
+            new Option('--suite <name>', 'tasks made here (default: reader)').choices(SUITES),
           )
-            .choices(['onnx', 'openai'])
-            .default('onnx'),
-        )
-        .option('--base-url <url>', 'server of the openai backend; --model names its model')
-        .option(
-          '--timeout <s>',
-          'patience with that server, in seconds',
-          wholeNumber(1, 86_400),
-          600,
-        )
-        .option(
-          '--concurrency <n>',
-          'documents that server gets side by side',
-          wholeNumber(1, 256),
-          4,
-        )
-        .option(
-          '--max-tokens <n>',
-          'longest answer (default: the task says; 4096 for a server)',
-          wholeNumber(1, 100_000),
-        ),
+          .option('--tasks <file>', 'tasks from a JSONL file: RULER, MRCR, LongBench or own shape')
+          .option(
+            '--pages <list>',
+            'lengths of documents (default: 1,2,4; reader 1,8; quick 1)',
+            pageCounts,
+          )
+          .addOption(
+            new Option('--depths <list>', 'where needles are hidden, in percent')
+              .argParser(percents)
+              .default([0, 0.25, 0.5, 0.75, 1], '0,25,50,75,100'),
+          )
+          .option(
+            '--samples <n>',
+            'documents for each length (default: 4; reader and quick 1)',
+            wholeNumber(1, 10_000),
+          )
+          .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
+          .addOption(
+            new Option('--haystack <file>', 'hide needles in this text (repeatable)')
+              .argParser(collect)
+              .default([], 'made-up prose'),
+          )
+          .addOption(
+            new Option(
+              '--prompt <style>',
+              'bare: the question alone (readers); full: with instructions',
+            ).choices(PROMPT_STYLES),
+          )
+          .addOption(new Option('--metric <name>', 'score --tasks with this').choices(METRIC_NAMES))
+          .option('--limit <n>', 'only the first lines of --tasks', wholeNumber(1, 1_000_000))
+          .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
+          .option('--json', 'print the report as JSON')
+          .option(
+            '--concurrency <n>',
+            'documents that server gets side by side',
+            wholeNumber(1, 256),
+            4,
+          )
+          .option(
+            '--max-tokens <n>',
+            'longest answer (default: the task says; 4096 for a server)',
+            wholeNumber(1, 100_000),
+          ),
+      ),
     ),
   )
     .addHelpText(
@@ -188,13 +172,7 @@ async function evaluateModel(flags: Flags) {
 }
 
 async function evaluateServer(flags: Flags) {
-  const apiKey = process.env.GLYPHPRESS_API_KEY ?? process.env.OPENAI_API_KEY;
-  const backend = new OpenAiBackend({
-    baseUrl: flags.baseUrl!,
-    model: flags.model!,
-    timeoutMs: flags.timeout * 1000,
-    ...(apiKey && { apiKey }),
-  });
+  const backend = openAiBackendOf(flags);
   const asker = new ServerAsker(backend, {
     chromium: chromiumOptions,
     browsers: flags.browsers,
@@ -295,17 +273,6 @@ function checkFlags(flags: Flags): void {
     conflict(
       '--metric and --limit go with --tasks',
       'Leave them out: a suite knows its own metrics.',
-    );
-  if (flags.backend !== 'openai') return;
-  if (!flags.baseUrl || !flags.model)
-    conflict(
-      '--backend openai needs --base-url and --model',
-      'For example --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph.',
-    );
-  if (flags.plan !== undefined || flags.keep !== undefined)
-    conflict(
-      '--backend openai cannot prune: the server takes whole pages',
-      'Leave out --plan and --keep, or use --backend onnx.',
     );
 }
 
