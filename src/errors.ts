@@ -17,6 +17,10 @@ export const ERROR_CATALOGUE = {
     meaning: 'The output folder holds something else.',
     retryable: false,
   },
+  GP_STORAGE: {
+    meaning: 'The disk refused a file: full, read-only or forbidden.',
+    retryable: true,
+  },
   GP_CONFIG_SYNTAX: { meaning: 'A configuration file is not valid JSON.', retryable: false },
   GP_CONFIG_UNKNOWN_KEY: {
     meaning: 'A configuration has a key that means nothing.',

@@ -63,8 +63,9 @@ def write_reader(model: Glm4vForConditionalGeneration, folder: Path, *, trained:
     config["glyphpress"] = {"trained": trained, **notes}
     dump(folder / "config.json", config)
     write_tokenizer(folder, template_in_config=True, max_length=MAX_POSITIONS)
-    # 6144 visual tokens an image at most, 16 at least; the budget counts two frames.
-    write_preprocessor(folder, shortest_edge=2 * 16 * 784, longest_edge=2 * 6144 * 784)
+    # 1 to 6144 visual tokens an image: short texts make small pages, and stretched type would be
+    # unreadable. The budget counts two frames.
+    write_preprocessor(folder, shortest_edge=2 * 784, longest_edge=2 * 6144 * 784)
     dump(folder / "generation_config.json", {"eos_token_id": [TOKEN_ID["<|endoftext|>"], TOKEN_ID["<|user|>"]]})
 
 

@@ -20,8 +20,8 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class ReaderConfig:
     vocab_size: int = 272
     hidden_size: int = 384
-    intermediate_size: int = 512
-    num_hidden_layers: int = 3
+    intermediate_size: int = 544
+    num_hidden_layers: int = 4
     num_attention_heads: int = 16
     max_position_embeddings: int = 32768
     rope_theta: float = 100.0
@@ -32,7 +32,7 @@ class ReaderConfig:
     vision_depth: int = 3
     vision_hidden_size: int = 128
     vision_heads: int = 4
-    vision_intermediate_size: int = 512
+    vision_intermediate_size: int = 2048
     image_size: int = 336
 
     @property
@@ -337,19 +337,19 @@ class Glm4v(nn.Module):
         angles = positions.float()[:, axis].transpose(1, 2) * inv_freq
         return angles.cos()[:, None], angles.sin()[:, None]
 
-    def forward(self, rows: Tensor, positions: Tensor, mask: Tensor | None, watch: int | None = None):
+    def forward(self, rows: Tensor, positions: Tensor, mask: Tensor | None, watch: tuple[int, ...] = ()):
         """One pass over embedded rows [B, S, hidden].
 
-        mask [B, 1, S, S] is true where a row may look (None: causal). With `watch`, the second value is
-        (queries, keys, values) of that layer, for the losses on its attention.
+        mask [B, 1, S, S] is true where a row may look (None: causal). The second value holds (queries, keys,
+        values) of each layer in `watch`, for the losses on its attention.
         """
         cos, sin = self.rotary(positions)
         cos, sin = cos.to(rows.dtype), sin.to(rows.dtype)
-        watched, x = None, rows
+        watched, x = [], rows
         for index, layer in enumerate(self.decoder.layers):
             q, k, v = layer.self_attn.project(layer.input_layernorm(x), cos, sin)
-            if index == watch:
-                watched = (q, k, v)
+            if index in watch:
+                watched.append((q, k, v))
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
             x = layer.feed(x, attended)
         return self.decoder.norm(x), watched

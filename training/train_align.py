@@ -18,7 +18,7 @@ from model import CELL, Glm4v, ReaderConfig
 from run_folder import Run, learning_rate, pick_device
 from slots import BEFORE, ROWS, WINDOW
 from train_decoder import TokenCode
-from train_vision import CUTS, PageSet, dense_loss, look_loss
+from train_vision import CUTS, PageSet, dense_loss, look_loss, touched
 
 
 class CodeReader(nn.Module):
@@ -34,9 +34,45 @@ class CodeReader(nn.Module):
         return blocks @ self.codes.T
 
 
+class PatchCode(nn.Module):
+    """The same code for the six characters that a patch touches, before the last block."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.RMSNorm(width)
+        self.out = nn.Linear(width, 6 * BLOCK)
+
+    def loss(self, patches: torch.Tensor, labels: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        written = self.out(self.norm(patches)).float().unflatten(-1, (6, BLOCK))
+        characters = touched(labels)
+        likely = F.cross_entropy((written @ codes.T).flatten(0, -2), characters.flatten())
+        return likely + 0.5 * (written - codes[characters]).square().mean()
+
+
+# What is far before a cell matters less than what is near.
+PLACE_WEIGHTS = [0.25] * 5 + [1.0] * (WINDOW - 5)
+
+
 def code_loss(tokens: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Squared distance as a share of the code's own variance."""
-    return (tokens.float() - target).square().mean() / target.var()
+    """Squared distance as a share of the code's own variance, weighted by place."""
+    squares = (tokens.float() - target).square()
+    weights = torch.tensor(PLACE_WEIGHTS, device=tokens.device).repeat(ROWS)
+    blocks = squares[..., : PLACES * BLOCK].unflatten(-1, (PLACES, BLOCK)).mean(-1)
+    return ((blocks * weights).sum(-1) / weights.sum()).mean() / target.var() + squares[..., PLACES * BLOCK :].mean()
+
+
+@torch.no_grad()
+def load_widened(visual: nn.Module, state: dict) -> None:
+    """Weights of a tower with a narrower merger: the further hidden units start without effect."""
+    for name, value in state.items():
+        mine = visual.state_dict()[name]
+        if mine.shape == value.shape:
+            mine.copy_(value)
+        elif name.endswith("down_proj.weight"):
+            mine.zero_()
+            mine[:, : value.shape[1]] = value
+        else:
+            mine[: value.shape[0]] = value
 
 
 @torch.no_grad()
@@ -73,12 +109,14 @@ def main() -> None:
     model = Glm4v(ReaderConfig()).to(device)
     head = CodeReader().to(device)
     code = TokenCode(model.config.hidden_size).to(device)
-    parameters = [p for p in model.visual.parameters() if p.requires_grad]
+    patch_code = PatchCode(model.config.vision_hidden_size).to(device)
+    learned = [*model.visual.parameters(), *patch_code.parameters()]
+    parameters = [p for p in learned if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step = run.resume(device, model=model.visual, optimizer=optimizer)
+    step = run.resume(device, model=model.visual, patch_code=patch_code, optimizer=optimizer)
     if step == 0:
         start = torch.load(args.vision / "checkpoint.pt", map_location=device, weights_only=True)
-        model.visual.load_state_dict(start["model"])
+        load_widened(model.visual, start["model"])
     train, held_out = PageSet(args.pages / "train"), PageSet(args.pages / "heldout")
     rng = np.random.default_rng([11, step])
     shapes, weights = zip(*CUTS)
@@ -91,16 +129,17 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            tokens, _, q, k = model.visual.encode(pixels.to(device))
+            tokens, patches, q, k = model.visual.encode(pixels.to(device))
             line = look_loss(q, k, looks.to(device))
-            dense = dense_loss(head(tokens), labels, before_weight=0.5)
+            patch = patch_code.loss(patches, labels, head.codes)
+            dense = dense_loss(head(tokens), labels, before_weight=1.0)
         distance = code_loss(tokens, code(labels))
-        (distance + 0.5 * dense + 0.2 * line).backward()
+        (distance + 0.5 * dense + 0.2 * line + patch).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        for name, value in (("distance", distance), ("dense", dense), ("line_loss", line)):
+        for name, value in (("distance", distance), ("dense", dense), ("line_loss", line), ("patch", patch)):
             means[name] = 0.95 * means.get(name, value.item()) + 0.05 * value.item()
         if step % 50 == 0:
             rounded = {name: round(value, 4) for name, value in means.items()}
@@ -110,7 +149,7 @@ def main() -> None:
             run.log(stage="align", step=step, **evaluate(model, head, code, held_out, device, 6))
             started = time.time()
         if run.due() or step == args.steps:
-            run.save(step, model=model.visual, optimizer=optimizer)
+            run.save(step, model=model.visual, patch_code=patch_code, optimizer=optimizer)
 
 
 if __name__ == "__main__":

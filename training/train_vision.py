@@ -19,7 +19,7 @@ from run_folder import Run, learning_rate, pick_device
 from slots import BEFORE, CLASSES, COLS, ROWS, SLOTS, WINDOW, PageText
 
 # (cell rows, cell columns, pages a step) of the cuts that training sees, and how often
-CUTS = [((3, 21, 24), 25), ((6, 21, 12), 20), ((4, 8, 48), 10), ((12, 21, 5), 20), ((30, 21, 2), 25)]
+CUTS = [((3, 21, 20), 45), ((6, 21, 10), 25), ((12, 21, 5), 20), ((30, 21, 2), 10)]
 
 
 class PageSet:
@@ -73,10 +73,14 @@ class PatchHead(nn.Module):
         self.out = nn.Linear(width, 6 * CLASSES)
 
     def loss(self, patches: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        slots = labels[..., BEFORE:]
-        touched = [slots[..., y : y + 2, 2 * x : 2 * x + 3].flatten(-2) for y in (0, 1) for x in (0, 1)]
         logits = self.out(self.norm(patches)).unflatten(-1, (6, CLASSES))
-        return F.cross_entropy(logits.float().flatten(0, -2), torch.stack(touched, 2).flatten())
+        return F.cross_entropy(logits.float().flatten(0, -2), touched(labels).flatten())
+
+
+def touched(labels: torch.Tensor) -> torch.Tensor:
+    """Windows [B, cells, ROWS, WINDOW] → the characters of each patch [B, cells, 4, 6]."""
+    slots = labels[..., BEFORE:]
+    return torch.stack([slots[..., y : y + 2, 2 * x : 2 * x + 3].flatten(-2) for y in (0, 1) for x in (0, 1)], 2)
 
 
 def look_loss(q: torch.Tensor, k: torch.Tensor, looks: torch.Tensor) -> torch.Tensor:
@@ -89,7 +93,8 @@ def look_loss(q: torch.Tensor, k: torch.Tensor, looks: torch.Tensor) -> torch.Te
 def dense_loss(logits: torch.Tensor, labels: torch.Tensor, before_weight: float) -> torch.Tensor:
     losses = F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
     inside = losses[..., BEFORE:].mean()
-    return inside + before_weight * losses[..., :BEFORE].mean() if before_weight else inside
+    near, far = losses[..., BEFORE // 2 : BEFORE].mean(), losses[..., : BEFORE // 2].mean()
+    return inside + before_weight * (0.7 * near + 0.3 * far)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
@@ -10,6 +10,7 @@ import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readCompressedSource } from '../pipeline/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/context-library.js';
 import { readDocument } from '../pipeline/read-document.js';
+import { inspectModel } from '../vlm/index.js';
 import {
   API_KEY_HELP,
   type BackendFlags,
@@ -88,7 +89,7 @@ async function askHere(target: string, question: string, flags: Flags) {
   const asked = await openTarget(target, flags);
   const extractMs = performance.now() - start;
   const { compressed } = asked;
-  const model = await openModel(flags.model ?? compressed?.body.modelDir ?? READER_FOLDER, flags);
+  const model = await openModel(flags.model ?? modelOf(compressed) ?? READER_FOLDER, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);
@@ -139,6 +140,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
         backend,
         {
           model: backend.model,
+          compressed,
           chromium: chromiumOptions,
           browsers: flags.browsers,
           extractMs: performance.now() - start,
@@ -169,6 +171,21 @@ async function openTarget(target: string, flags: Flags): Promise<AskTarget> {
     return { document: compressed.document, compressed: { ...compressed, folder: target } };
   }
   return { document: readDocument(target, flags.encoding), compressed: null };
+}
+
+/**
+ * The model that a compressed folder was made with. Where it is no longer in its place, the reader
+ * that ships here may be the same one.
+ */
+function modelOf(compressed: AskTarget['compressed']): string | null {
+  if (!compressed || existsSync(compressed.body.modelDir)) return compressed?.body.modelDir ?? null;
+  if (inspectModel(READER_FOLDER).checkpointHash === compressed.key.checkpoint)
+    return READER_FOLDER;
+  throw new GlyphpressError('GP_CHECKPOINT', {
+    message: `The model that ${compressed.folder} was made with is gone: ${compressed.body.modelDir}`,
+    hint: 'Name where it is now with --model, or another model to compress the document for.',
+    details: { folder: compressed.folder, modelDir: compressed.body.modelDir },
+  });
 }
 
 /** What cannot be looked at is no folder; reading it tells why. */

@@ -66,7 +66,13 @@ Examples:
         );
         progress.stop();
         // A question about the file itself finds this folder.
-        await new ContextLibrary(cacheFolder()).remember(contextKey(document, settings), flags.out);
+        await new ContextLibrary(cacheFolder())
+          .remember(contextKey(document, settings), flags.out)
+          .catch((error: Error) =>
+            process.stderr.write(
+              `warning: not noted for later questions about the file: ${error.message}\n`,
+            ),
+          );
         if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
         process.stdout.write(
           flags.json

@@ -15,6 +15,9 @@ export function reportFailure(error: unknown, json: boolean): number {
     process.stderr.write('interrupted\n');
     return 130;
   }
+  if (isStorageFailure(error)) {
+    return reportFailure(storageError(error), json);
+  }
   if (error instanceof GlyphpressError) {
     if (json) process.stdout.write(`${JSON.stringify({ error })}\n`);
     process.stderr.write(`error ${error.code}: ${error.message}\n  ${error.hint}\n`);
@@ -31,5 +34,23 @@ function usageError({ message }: CommanderError): GlyphpressError {
   return new GlyphpressError('GP_USAGE', {
     message: message.replace(/^error: /, ''),
     hint: 'glyphpress COMMAND --help shows what the command takes.',
+  });
+}
+
+const STORAGE_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'EIO']);
+
+function isStorageFailure(error: unknown): error is NodeJS.ErrnoException {
+  return (
+    !(error instanceof GlyphpressError) &&
+    STORAGE_CODES.has((error as NodeJS.ErrnoException)?.code ?? '')
+  );
+}
+
+function storageError(error: NodeJS.ErrnoException): GlyphpressError {
+  return new GlyphpressError('GP_STORAGE', {
+    message: error.message,
+    hint: 'Free space or choose another folder (-o, GLYPHPRESS_CACHE) that this user may write.',
+    details: { path: error.path, systemCode: error.code },
+    cause: error,
   });
 }

@@ -27,6 +27,14 @@ registerRender(program);
 registerModel(program);
 registerDoctor(program);
 
+// A reader that has seen enough (`| head`) is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
 try {
   await program.parseAsync();
 } catch (error) {

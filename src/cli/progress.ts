@@ -15,7 +15,8 @@ const LOG_EVERY_MS = 5_000;
 
 export class Progress {
   readonly #out: NodeJS.WriteStream;
-  readonly #start = performance.now();
+  #start = performance.now();
+  #stage: string | null = null;
   #shownAt = -Infinity;
   #open = false;
 
@@ -26,6 +27,11 @@ export class Progress {
 
   update(state: ProgressState): void {
     const now = performance.now();
+    if (state.stage !== this.#stage) {
+      // Rates and remaining time are those of the stage.
+      this.#stage = state.stage;
+      this.#start = now;
+    }
     if (now - this.#shownAt < (this.#out.isTTY ? TERMINAL_EVERY_MS : LOG_EVERY_MS)) return;
     this.#shownAt = now;
     const line = progressLine(state, (now - this.#start) / 1000);

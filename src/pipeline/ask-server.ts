@@ -11,8 +11,9 @@ import {
 } from '../store/artifact-folder.js';
 import { keyName } from '../store/known-folders.js';
 import type { AskResult } from './answer.js';
+import type { AskTarget } from './ask-model.js';
 import type { OpenAiBackend } from './backends/openai.js';
-import type { CompressStage } from './compress.js';
+import { CONTEXT_FORM, type CompressStage } from './compress.js';
 import { pageFileName } from './page-folder.js';
 import { type SourceDocument, sha256Hex } from './read-document.js';
 import { type RenderResult, renderToFolder } from './render-to-folder.js';
@@ -30,6 +31,8 @@ export interface AskServerOptions {
   maxNewTokens: number;
   temperature?: number;
   signal?: AbortSignal;
+  /** The compressed folder that is asked, if it is one. */
+  compressed?: AskTarget['compressed'];
   /** Where pages are kept between questions, by a name made from document and config. */
   pagesFolder: (name: string) => string;
   onProgress?: (stage: CompressStage, done: number, share: number) => void;
@@ -44,9 +47,9 @@ export async function askServer(
   options: AskServerOptions,
 ): Promise<AskResult> {
   const start = performance.now();
-  const { folder, manifest, cached } = await ensurePages(document, config, options);
+  const { folder, manifest, facts, cached } = await ensurePages(document, config, options);
   const loadMs = options.extractMs + performance.now() - start;
-  const pages = pagesOf(folder, manifest);
+  const pages = pagesOf(folder, manifest, facts.pages);
   const reply = await backend.ask(pages, question, {
     maxNewTokens: options.maxNewTokens,
     stream: options.onText !== undefined,
@@ -56,7 +59,7 @@ export async function askServer(
   });
   return {
     answer: reply.answer,
-    report: serverReport(manifest.body, config, options),
+    report: serverReport(facts, config, options),
     usage: reply.usage,
     timings: { loadMs, firstTokenMs: reply.firstTokenMs, totalMs: loadMs + reply.totalMs },
     cached,
@@ -64,19 +67,38 @@ export async function askServer(
   };
 }
 
+/** Pages on disk, and what drawing them told. */
+interface DrawnPages {
+  folder: string;
+  manifest: Manifest<unknown>;
+  facts: DrawingFacts;
+  cached: boolean;
+}
+
+type DrawingFacts = Omit<
+  RenderResult,
+  'renderer' | 'browserRestarts' | 'pagesPerSecond' | 'renderRatio' | 'renderConfigId'
+> & {
+  browser: string;
+};
+
 async function ensurePages(
   document: SourceDocument,
   config: RenderConfig,
   options: AskServerOptions,
-) {
+): Promise<DrawnPages> {
   const key = {
     document: document.hash,
     text: sha256Hex(document.text),
     rendering: renderingId(config),
   };
+  const own = options.compressed && (await pagesOfCompressed(options.compressed, key.rendering));
+  if (own) return own;
   const folder = options.pagesFolder(keyName(key));
   const stored = await readManifest<RenderResult>(folder, PAGES_FORM).catch(() => null);
-  if (stored && (await isWhole(folder, stored))) return { folder, manifest: stored, cached: true };
+  if (stored && (await isWhole(folder, stored, stored.body.pages))) {
+    return { folder, manifest: stored, facts: factsOf(stored.body), cached: true };
+  }
   const manifest = await writeArtifact(folder, PAGES_FORM, key, (temporary) =>
     renderToFolder(document, config, temporary, {
       chromium: options.chromium(),
@@ -85,27 +107,51 @@ async function ensurePages(
       onPage: ({ pagesDone, share }) => options.onProgress?.('render', pagesDone, share),
     }),
   );
-  return { folder, manifest, cached: false };
+  return { folder, manifest, facts: factsOf(manifest.body), cached: false };
 }
 
-async function isWhole(folder: string, manifest: Manifest<RenderResult>): Promise<boolean> {
+/** A compressed folder has its pages already; null if they were drawn otherwise, or are damaged. */
+async function pagesOfCompressed(
+  { folder, key, body: { report } }: NonNullable<AskTarget['compressed']>,
+  rendering: string,
+): Promise<DrawnPages | null> {
+  if (key.rendering !== rendering) return null;
+  const manifest = await readManifest(folder, CONTEXT_FORM);
+  if (!manifest || !(await isWhole(folder, manifest, report.pages))) return null;
+  const facts = { ...report, renderMs: report.timings.renderMs };
+  return { folder, manifest, facts, cached: true };
+}
+
+function factsOf(result: RenderResult): DrawingFacts {
+  return { ...result, browser: result.renderer.browser };
+}
+
+async function isWhole(
+  folder: string,
+  manifest: Manifest<unknown>,
+  pages: number,
+): Promise<boolean> {
   try {
-    for await (const _ of pagesOf(folder, manifest));
+    for await (const _ of pagesOf(folder, manifest, pages));
     return true;
   } catch {
     return false;
   }
 }
 
-async function* pagesOf(folder: string, manifest: Manifest<RenderResult>): AsyncGenerator<Buffer> {
-  for (let page = 0; page < manifest.body.pages; page++) {
+async function* pagesOf(
+  folder: string,
+  manifest: Manifest<unknown>,
+  pages: number,
+): AsyncGenerator<Buffer> {
+  for (let page = 0; page < pages; page++) {
     yield await readArtifactFile(folder, manifest, pageFileName(page));
   }
 }
 
 /** The server owns the visual tokens: none is dropped, and its cache is not ours to count. */
 function serverReport(
-  rendered: RenderResult,
+  rendered: DrawingFacts,
   config: RenderConfig,
   options: AskServerOptions,
 ): CompressionReport {
@@ -130,7 +176,7 @@ function serverReport(
     invisibleCharacters: rendered.invisibleCharacters,
     missingSample: rendered.missingSample,
     fontSubstitution: rendered.fontSubstitution,
-    browser: rendered.renderer.browser,
+    browser: rendered.browser,
     timings: {
       extractMs: options.extractMs,
       renderMs: rendered.renderMs,

@@ -1,6 +1,6 @@
 /** What pages cost in visual tokens when no model is at hand to ask. */
 
-import { VISUAL_TOKEN_CELL_PX } from '../render/index.js';
+import { GLM_4V_IMAGE_PROCESSOR, visualTokenGrid } from '../vlm/index.js';
 
 export interface PageSize {
   widthPx: number;
@@ -8,16 +8,19 @@ export interface PageSize {
 }
 
 /**
- * Σ cells, each side rounded to whole cells of 28 px as GLM-4V's image processor does within its
- * pixel limits (half to even, at least one cell).
+ * Σ cells as GLM-4.1V's image processor counts them: it enlarges a page of fewer than eight cells.
+ * A model with other pixel limits may count otherwise, as the report of a compressed document says.
  */
 export function visualTokensOf(pages: readonly PageSize[]): number {
-  return pages.reduce((sum, page) => sum + cellsAlong(page.widthPx) * cellsAlong(page.heightPx), 0);
-}
-
-function cellsAlong(px: number): number {
-  const cells = px / VISUAL_TOKEN_CELL_PX;
-  const floor = Math.floor(cells);
-  const rounded = cells - floor === 0.5 ? floor + (floor % 2) : Math.round(cells);
-  return Math.max(1, rounded);
+  const { patchSize, mergeSize } = GLM_4V_IMAGE_PROCESSOR;
+  const cellPx = patchSize * mergeSize;
+  return pages.reduce((sum, page) => {
+    // A side below one cell is enlarged before anything else.
+    const size = {
+      widthPx: Math.max(cellPx, page.widthPx),
+      heightPx: Math.max(cellPx, page.heightPx),
+    };
+    const { rows, cols } = visualTokenGrid(size, GLM_4V_IMAGE_PROCESSOR);
+    return sum + rows * cols;
+  }, 0);
 }

@@ -198,13 +198,13 @@ async function compressInto(
   const prefillMs = performance.now() - prefillStart - (pruning.ms - encoderPruneMs);
   const kvBytes = await writeContext(folder, context, info);
 
-  const textTokens = countTextTokens(document.text);
+  const { textTokens, tokenizer } = textAccount(document.text, model);
   // Two numbers (key and value) of two bytes, for each head, dimension and layer.
   const kvBytesPerToken = info.layers * info.kvHeads * info.headDim * 2 * 2;
   return {
     documentId: document.id,
     model: path.basename(info.dir),
-    tokenizer: DEFAULT_TEXT_TOKENIZER,
+    tokenizer,
     renderConfigId: renderConfigId(renderConfig),
     prunePlanId: planId(plan),
     pages: encoded.length,
@@ -240,4 +240,16 @@ function assertFits(visualTokens: number, plan: PrunePlan, limit: number): void 
     hint: 'Render more densely, prune more right after the encoder, or split the document.',
     details: { visualTokens: rows, limit },
   });
+}
+
+/** Vocabularies below this are of bytes or letters: nobody pays for text in such tokens. */
+const LEAST_TEXT_VOCABULARY = 1_000;
+
+/** T in the model's own tokenizer; for a reader that knows bytes only, in o200k_base. */
+function textAccount(text: string, model: VisionLanguageModel) {
+  const { info } = model;
+  if (info.tokenizerVocabulary < LEAST_TEXT_VOCABULARY) {
+    return { textTokens: countTextTokens(text), tokenizer: DEFAULT_TEXT_TOKENIZER };
+  }
+  return { textTokens: model.countTokens(text), tokenizer: path.basename(info.dir) };
 }

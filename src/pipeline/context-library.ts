@@ -1,9 +1,10 @@
 /** Finds the context of a document again, whichever command made it. */
 
 import path from 'node:path';
-import { readManifest } from '../store/artifact-folder.js';
+import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
 import { KnownFolders, keyName } from '../store/known-folders.js';
 import { CONTEXT_FORM, type CompressedBody, differingParts } from './compress.js';
+import { CONTEXT_FILE } from './context-file.js';
 
 export class ContextLibrary {
   readonly #contexts: string;
@@ -25,8 +26,18 @@ export class ContextLibrary {
     const own = path.join(this.#contexts, keyName(key));
     const known = await this.#known.recall(key);
     if (known === null) return own;
-    // The note may be old: the folder may be gone, damaged, or hold something else by now.
-    const manifest = await readManifest<CompressedBody>(known, CONTEXT_FORM).catch(() => null);
-    return manifest && differingParts(manifest.key, key).length === 0 ? known : own;
+    return (await holds(known, key)) ? known : own;
+  }
+}
+
+/** A note may be old: the folder may be gone, damaged, or hold something else by now. */
+async function holds(folder: string, key: Record<string, string>): Promise<boolean> {
+  try {
+    const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
+    if (!manifest || differingParts(manifest.key, key).length > 0) return false;
+    await readArtifactFile(folder, manifest, CONTEXT_FILE);
+    return true;
+  } catch {
+    return false;
   }
 }

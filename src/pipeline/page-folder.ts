@@ -2,10 +2,12 @@
 
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../render/index.js';
+import { MANIFEST_FILE } from '../store/artifact-folder.js';
+import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../store/process-tag.js';
 import type { SourceDocument } from './read-document.js';
 
 export const PAGES_FILE = 'pages.json';
@@ -25,7 +27,9 @@ export function pageFileName(index: number): string {
   return `page-${String(index + 1).padStart(4, '0')}.png`;
 }
 
-const PARTIAL_INDEX = `.${PAGES_FILE}.partial`;
+/** Also says that, and by whom, the folder is being written. */
+const PARTIAL_INDEX = new RegExp(`^\\.pages\\.json\\.(${PROCESS_TAG_PATTERN})\\.partial$`);
+const partialIndexName = (tag: string) => `.pages.json.${tag}.partial`;
 const INDEX_START = '{"version":1,"documentId":';
 const isPageFile = (name: string) => /^page-\d{4,}\.png$/.test(name);
 
@@ -41,22 +45,23 @@ export class PageFolderWriter {
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.#partialIndex = path.join(folder, PARTIAL_INDEX);
+    this.#partialIndex = path.join(folder, partialIndexName(PROCESS_TAG));
     this.#index = createWriteStream(this.#partialIndex);
     // Errors are met where they are awaited.
     this.#index.on('error', () => {});
   }
 
   /**
-   * Creates the folder, and removes the pages of an earlier run in it.
+   * Creates the folder. Pages of an earlier run go when the first new one is there.
    *
-   * @throws {GlyphpressError} GP_OUTPUT_EXISTS if there are pages in it that glyphpress did not draw
+   * @throws {GlyphpressError} GP_OUTPUT_EXISTS if there are pages in it that glyphpress did not draw,
+   *   if it is a compressed document, or if another process writes pages into it
    */
   static async open(folder: string, document: SourceDocument): Promise<PageFolderWriter> {
     let writer: PageFolderWriter;
     try {
       await mkdir(folder, { recursive: true });
-      await removeEarlierPages(folder);
+      await assertOurs(folder);
       writer = new PageFolderWriter(folder);
       await once(writer.#index, 'open');
     } catch (cause) {
@@ -83,6 +88,7 @@ export class PageFolderWriter {
       end: page.lines.at(-1)!.end,
       lines: page.lines,
     };
+    if (this.#written.length === 0) await removeEarlierPages(this.#folder);
     const separator = this.#written.length === 0 ? '' : ',';
     this.#written.push(record.file);
     await writeFile(path.join(this.#folder, record.file), page.png);
@@ -116,18 +122,41 @@ export class PageFolderWriter {
   }
 }
 
-async function removeEarlierPages(folder: string): Promise<void> {
+async function assertOurs(folder: string): Promise<void> {
   const names = await readdir(folder);
-  const earlier = names.filter((name) => isPageFile(name) || name === PAGES_FILE);
-  if (earlier.length === 0) return;
-  if (!names.includes(PARTIAL_INDEX) && !(await holdsIndex(folder))) {
-    throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-      message: `${folder} holds pages that glyphpress did not draw: ${earlier.slice(0, 3).join(', ')}`,
+  const refuse = (message: string, details: Record<string, unknown> = {}) =>
+    new GlyphpressError('GP_OUTPUT_EXISTS', {
+      message,
       hint: 'Give another output folder, or move those files away.',
-      details: { folder, foreign: earlier.slice(0, 20) },
+      details: { folder, ...details },
     });
+  if (names.includes(MANIFEST_FILE))
+    throw refuse(`${folder} holds another result (${MANIFEST_FILE})`);
+  let interrupted = false;
+  for (const name of names) {
+    const tag = PARTIAL_INDEX.exec(name)?.[1];
+    if (tag === undefined) continue;
+    const info = await stat(path.join(folder, name)).catch(() => null);
+    if (info && !isLeftover(tag, info.mtimeMs))
+      throw refuse(`Another process writes pages into ${folder}`);
+    await rm(path.join(folder, name), { force: true });
+    interrupted = true;
   }
-  for (const name of earlier) await rm(path.join(folder, name));
+  const earlier = names.filter((name) => isPageFile(name) || name === PAGES_FILE);
+  if (earlier.length > 0 && !interrupted && !(await holdsIndex(folder))) {
+    throw refuse(
+      `${folder} holds pages that glyphpress did not draw: ${earlier.slice(0, 3).join(', ')}`,
+      {
+        foreign: earlier.slice(0, 20),
+      },
+    );
+  }
+}
+
+async function removeEarlierPages(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isPageFile(name) || name === PAGES_FILE) await rm(path.join(folder, name), { force: true });
+  }
 }
 
 async function holdsIndex(folder: string): Promise<boolean> {

@@ -123,7 +123,9 @@ function firstInvalidByteIn(bytes: Buffer, start: number, end: number): number {
 
 function readBytes(file: string): Buffer {
   try {
-    const { size } = statSync(file);
+    const info = statSync(file);
+    const { size } = info;
+    if (!info.isFile()) throw notRegular(file, info.isDirectory());
     if (size > MAX_BYTES) {
       throw new GlyphpressError('GP_INPUT_UNREADABLE', {
         message: `${file} has ${size} bytes; at most ${MAX_BYTES} are taken`,
@@ -142,4 +144,13 @@ function readBytes(file: string): Buffer {
       cause,
     });
   }
+}
+
+/** A device may never end, a pipe cannot be read again. */
+function notRegular(file: string, isDirectory: boolean): GlyphpressError {
+  return new GlyphpressError('GP_INPUT_UNREADABLE', {
+    message: isDirectory ? `${file} is a directory` : `${file} is no regular file`,
+    hint: 'Write the text to a file first.',
+    details: { file },
+  });
 }

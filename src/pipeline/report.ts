@@ -42,7 +42,7 @@ export interface CompressionReport extends TextAccount {
   stackedRatio: number;
   /** Stored keys and values (float16), text rows of the prompt included; null where a server holds them. */
   kvBytes: number | null;
-  /** What the keys and values of the plain text would take in the same model and type. */
+  /** What the keys and values of T text tokens would take in the same model and type. */
   textKvBytes: number | null;
   missingGlyphs: number;
   controlCharacters: number;

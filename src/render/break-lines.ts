@@ -14,6 +14,8 @@ export interface LineRun {
   widthPx: number;
   /** `#rrggbb`, or null for the text colour. */
   color: string | null;
+  /** Reading direction of a run that is one box; null takes the line's. */
+  rtl: boolean | null;
 }
 
 export interface LaidLine {
@@ -132,7 +134,7 @@ function linesOf(flow: Flow, rows: LaidRow[], count: number): LaidLine[] {
     const isLast = flow.end !== null && i === rows.length - 1;
     const end = isLast ? endOf(flow) : sourceStartOf(flow, rows[i + 1]!);
     lines.push({
-      runs: toLineRuns(flow, rows[i]!),
+      runs: lineRuns(flow, rows[i]!),
       start,
       end,
       rtl: flow.rtl ?? false,
@@ -146,6 +148,36 @@ function linesOf(flow: Flow, rows: LaidRow[], count: number): LaidLine[] {
   return lines;
 }
 
+/**
+ * A line of one colour is drawn in one go: Chromium orders its directions again, as layout did. With
+ * several colours in bidirectional text, the colours' parts interleave, so each box is drawn by itself.
+ */
+function lineRuns(flow: Flow, row: LaidRow): LineRun[] {
+  const runs = toLineRuns(flow, row);
+  const isMixed = (flow.rtl ?? false) || row.some((run) => RTL.test(textOf(flow, run)));
+  if (runs.length < 2 || !isMixed) return runs;
+  return row.flatMap((run) => {
+    const { item } = flow.pieces[run.piece]!;
+    return run.boxes.map((box) => {
+      const text = textOf(flow, { piece: run.piece, ...box });
+      return {
+        text,
+        xPx: box.xPx,
+        widthPx: box.widthPx,
+        color: item.kind === 'mark' ? item.color : null,
+        rtl: RTL.test(text),
+      };
+    });
+  });
+}
+
+function textOf(
+  flow: Flow,
+  { piece, start, end }: { piece: number; start: number; end: number },
+): string {
+  return flow.pieces[piece]!.text.slice(start, end);
+}
+
 /** Runs of one colour that follow each other are one: pieces are our own cuts, not the text's. */
 function toLineRuns(flow: Flow, row: LaidRow): LineRun[] {
   const runs: LineRun[] = [];
@@ -156,6 +188,7 @@ function toLineRuns(flow: Flow, row: LaidRow): LineRun[] {
       xPx,
       widthPx,
       color: item.kind === 'mark' ? item.color : null,
+      rtl: null,
     };
     const last = runs.at(-1);
     if (last?.color === run.color) runs[runs.length - 1] = joinRuns(last, run);

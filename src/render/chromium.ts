@@ -89,7 +89,20 @@ export class PageSlot {
   async run<T>(task: (prepared: PreparedPage) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const opening = this.#open();
-      const opened = await opening;
+      let opened: Awaited<typeof opening>;
+      try {
+        opened = await opening;
+      } catch (cause) {
+        // A browser may also die while it starts. One that never starts fails the same way each time.
+        if (
+          this.#closed ||
+          attempt === MAX_ATTEMPTS ||
+          !(isLaunchFailure(cause) || isTargetLoss(cause))
+        )
+          throw cause;
+        this.#restarts++;
+        continue;
+      }
       const watch = watchPage(opened.page, opened.browser, this.#options.taskTimeoutMs ?? 60_000);
       try {
         return await Promise.race([task(opened), watch.death]);
@@ -229,6 +242,10 @@ function watchPage(page: Page, browser: Browser, timeoutMs: number) {
   });
   watch.death.catch(() => {});
   return watch;
+}
+
+function isLaunchFailure(error: unknown): boolean {
+  return error instanceof GlyphpressError && error.code === 'GP_BROWSER_LAUNCH';
 }
 
 function isTargetLoss(error: unknown): boolean {

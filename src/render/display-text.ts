@@ -61,6 +61,8 @@ const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 const JOINER = /[\u200c\u200d]/;
 const ARABIC = /\p{Script=Arabic}/u;
 const SPACE = /\p{Zs}/u;
+const MARK = /\p{M}/u;
+const MAX_MARKS_ON_LETTER = 32;
 
 export class DisplayText {
   readonly counts: DisplayCounts = {
@@ -72,6 +74,7 @@ export class DisplayText {
   readonly missingSample = new Set<number>();
   readonly #source: string;
   readonly #options: DisplayOptions;
+  #marksOnLetter = 0;
 
   constructor(source: string, options: DisplayOptions) {
     this.#source = source;
@@ -135,6 +138,7 @@ export class DisplayText {
   }
 
   #textItem(start: number, end: number, column: number): TextItem {
+    this.#marksOnLetter = 0;
     const source = this.#source.slice(start, end);
     const map = new OffsetMap(start);
     if (PLAIN.test(source)) return { kind: 'text', text: source, map };
@@ -159,10 +163,22 @@ export class DisplayText {
     return { kind: 'text', text: parts.join(''), map };
   }
 
+  /**
+   * Marks on one letter cannot be broken over lines, and no writing stacks so many. Without a bound a
+   * run of them would be laid out again and again.
+   */
+  #stacksTooHigh(character: string): boolean {
+    this.#marksOnLetter = MARK.test(character) ? this.#marksOnLetter + 1 : 0;
+    return this.#marksOnLetter > MAX_MARKS_ON_LETTER;
+  }
+
   /** What stands on the page for one character. */
   #draw(character: string, previous: string, column: number): string {
     const codePoint = character.codePointAt(0)!;
-    if (codePoint >= 0x20 && codePoint < 0x7f) return character;
+    if (codePoint >= 0x20 && codePoint < 0x7f) {
+      this.#marksOnLetter = 0;
+      return character;
+    }
     if (character === '\t')
       return ' '.repeat(this.#options.tabSize - (column % this.#options.tabSize));
     if (CONTROL.test(character)) {
@@ -174,6 +190,10 @@ export class DisplayText {
       if (JOINER.test(character) && ARABIC.test(previous)) return character;
       this.counts.invisibleCharacters++;
       return '';
+    }
+    if (this.#stacksTooHigh(character)) {
+      this.counts.controlCharacters++;
+      return escapeOf(codePoint);
     }
     if (this.#options.fonts.faceFor(codePoint)) return character;
     if (SPACE.test(character)) return ' ';

@@ -46,7 +46,7 @@ interface Sheet {
     yPx: number;
     rtl: boolean;
     wordSpacingPx: number;
-    runs: { text: string; xPx: number; color: string | null }[];
+    runs: { text: string; xPx: number; color: string | null; rtl: boolean | null }[];
   }[];
 }
 
@@ -157,9 +157,9 @@ function drawingInPage(canvas: Canvas): void {
       }
     }
     for (const line of sheet.lines) {
-      ink.direction = line.rtl ? 'rtl' : 'ltr';
       ink.wordSpacing = `${line.wordSpacingPx}px`;
       for (const run of line.runs) {
+        ink.direction = (run.rtl ?? line.rtl) ? 'rtl' : 'ltr';
         ink.fillStyle = run.color ?? canvas.fontColor;
         ink.fillText(run.text, run.xPx, line.yPx + baselinePx);
       }

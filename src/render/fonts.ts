@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as Fontkit from 'fontkit';
@@ -123,7 +123,7 @@ export class FontStack {
 
 /** @throws {GlyphpressError} GP_FONT for a font that is neither a file nor known by name */
 export function resolveFonts(config: Pick<RenderConfig, 'fontPath' | 'fontFamily'>): FontStack {
-  if (config.fontPath && existsSync(config.fontPath)) {
+  if (config.fontPath && isFile(config.fontPath)) {
     const own: FontFace = { family: 'User Font', file: config.fontPath, unicodeRange: null };
     readCharacterSet(own.file); // a file that is no font fails here, with its name
     return new FontStack([own, ...FALLBACK_FAMILIES.flatMap(bundledFaces)], null);
@@ -142,6 +142,11 @@ export function resolveFonts(config: Pick<RenderConfig, 'fontPath' | 'fontFamily
   const rest = FALLBACK_FAMILIES.filter((fallback) => fallback !== family);
   const substitution = family === wanted ? null : { wanted, used: family };
   return new FontStack([family, ...rest].flatMap(bundledFaces), substitution);
+}
+
+/** Whether a config's font-path names a file that is there. */
+export function isFile(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** Hash over the bytes of the fonts in use: part of what makes two renderings the same. */

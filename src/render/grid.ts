@@ -11,10 +11,10 @@ const LOCKED_PITCHES_PX = [28, 14, 28 / 3, 7] as const;
  * Pitches above a cell become whole cells.
  */
 export function lockedPitchPx(wantedPx: number, fontSizePx: number): number {
-  if (wantedPx > VISUAL_TOKEN_CELL_PX) {
-    return Math.ceil(wantedPx / VISUAL_TOKEN_CELL_PX) * VISUAL_TOKEN_CELL_PX;
+  if (wantedPx > VISUAL_TOKEN_CELL_PX + 1e-6) {
+    return Math.ceil(wantedPx / VISUAL_TOKEN_CELL_PX - 1e-6) * VISUAL_TOKEN_CELL_PX;
   }
-  const roomy = LOCKED_PITCHES_PX.filter((pitch) => pitch >= fontSizePx);
+  const roomy = LOCKED_PITCHES_PX.filter((pitch) => pitch >= fontSizePx - 1e-6);
   return roomy.reduce((best, pitch) =>
     Math.abs(pitch - wantedPx) < Math.abs(best - wantedPx) ? pitch : best,
   );

@@ -25,6 +25,15 @@ export interface LaidRun {
   xPx: number;
   /** Without the spaces that hang at the end of a line. */
   widthPx: number;
+  /** The boxes of one reading direction that it is made of; several only in bidirectional text. */
+  boxes: LaidBox[];
+}
+
+export interface LaidBox {
+  start: number;
+  end: number;
+  xPx: number;
+  widthPx: number;
 }
 
 /** Runs of one line box, in logical order. */
@@ -97,7 +106,7 @@ function readRows(boxes: TextBoxes, flows: readonly LayoutFlow[]): LaidRow[][] {
     const start = boxes.start[i]!;
     const end = start + boxes.length[i]!;
     const isBlank = flows[owner.flow]!.pieces[owner.piece]!.slice(start, end).trim() === '';
-    addBox(row, { piece: owner.piece, start, end, xPx: x, widthPx: isBlank ? 0 : width });
+    addBox(row, owner.piece, { start, end, xPx: x, widthPx: isBlank ? 0 : width });
   });
   return rowsOfFlow.map((rows) =>
     [...rows.keys()]
@@ -106,13 +115,14 @@ function readRows(boxes: TextBoxes, flows: readonly LayoutFlow[]): LaidRow[][] {
   );
 }
 
-/** Bidirectional text has several boxes on a line; they are one run here, drawn in one go. */
-function addBox(row: Map<number, LaidRun>, box: LaidRun): void {
-  const run = row.get(box.piece);
+/** Bidirectional text has several boxes on a line. */
+function addBox(row: Map<number, LaidRun>, piece: number, box: LaidBox): void {
+  const run = row.get(piece);
   if (!run) {
-    row.set(box.piece, box);
+    row.set(piece, { piece, ...box, boxes: [box] });
     return;
   }
+  run.boxes.push(box);
   run.start = Math.min(run.start, box.start);
   run.end = Math.max(run.end, box.end);
   if (box.widthPx === 0) return;

@@ -41,6 +41,8 @@ export function pageGeometry(config: RenderConfig): PageGeometry {
   const marginTopPx = config.gridLock
     ? Math.floor(px(config.marginYPt) / linePitchPx + 1e-9) * linePitchPx
     : px(config.marginYPt);
+  const onGrid = (space: number) =>
+    config.gridLock ? Math.round(space / linePitchPx) * linePitchPx : space;
   const marginXPx = px(config.marginXPt);
   const gapPx = px(config.columnGapPt);
   const columnWidthPx =
@@ -63,8 +65,8 @@ export function pageGeometry(config: RenderConfig): PageGeometry {
     firstLineIndentPx: px(config.firstLineIndentPt),
     fontSizePx,
     linePitchPx,
-    spaceBeforePx: px(config.spaceBeforePt),
-    spaceAfterPx: px(config.spaceAfterPt),
+    spaceBeforePx: onGrid(px(config.spaceBeforePt)),
+    spaceAfterPx: onGrid(px(config.spaceAfterPt)),
     borderWidthPx: px(config.borderWidthPt),
     borderPaddingPx: px(config.borderPaddingPt),
   };

@@ -9,6 +9,8 @@ export interface DrawnRun {
   /** Left edge in layout space. */
   xPx: number;
   color: string | null;
+  /** Null takes the line's reading direction. */
+  rtl: boolean | null;
 }
 
 /** A line box: a rectangle in page pixels (before cropping) and the source range it shows. */
@@ -186,6 +188,7 @@ function spreadRuns(runs: readonly LineRun[], offsetPx: number, wordSpacingPx: n
       text: run.text,
       xPx: offsetPx + run.xPx + spacesBefore * wordSpacingPx,
       color: run.color,
+      rtl: run.rtl,
     };
     spacesBefore += countSpaces(run.text);
     return drawn;

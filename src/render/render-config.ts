@@ -20,6 +20,9 @@ export type RawRenderConfig = Partial<Record<ConfigKey, unknown>>;
 
 const DEFAULT_FONT_FAMILY = 'DejaVu Sans';
 
+/** What one software canvas holds, and what the image decoder takes, with room to spare. */
+const MAX_PAGE_PIXELS = 64_000_000;
+
 /**
  * @param raw a parsed JSON object with the keys of {@link CONFIG_KEYS}
  * @param baseDir folder that a relative `font-path` starts from
@@ -41,6 +44,7 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
   const fontSizePt = get('font-size', 9);
   const fontPath = get<string | null>('font-path', null);
   const newlineMarkup = get('newline-markup', '<br/>');
+  const gridLock = get('grid-lock', false);
   const config: RenderConfig = {
     pageWidthPt,
     pageHeightPt,
@@ -67,8 +71,8 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
     newlineMarkup,
     autoCropWidth: get('auto-crop-width', false),
     autoCropLastPage: get('auto-crop-last-page', false),
-    cropMultiplePx: get('crop-multiple', 1),
-    gridLock: get('grid-lock', false),
+    cropMultiplePx: get('crop-multiple', gridLock ? VISUAL_TOKEN_CELL_PX : 1),
+    gridLock,
     columns: get('columns', 1),
     columnGapPt: get('column-gap', 8),
     reflow: get('reflow', false),
@@ -214,11 +218,36 @@ function checkTogether(config: RenderConfig, twoFonts: boolean): void {
       'Lower first-line-indent.',
     );
   }
+  const roomLeftPt =
+    config.leftIndentPt +
+    (config.columns > 1 ? Math.min(config.marginXPt, config.columnGapPt) : config.marginXPt);
+  if (-config.firstLineIndentPt > roomLeftPt) {
+    throw conflict(
+      ['first-line-indent', 'left-indent', 'margin-x'],
+      `first-line-indent ${config.firstLineIndentPt} pt hangs over the ${roomLeftPt} pt left of the text`,
+      'Raise left-indent by as much as the first line hangs.',
+    );
+  }
+  const pixels = (config.pageWidthPt * config.pageHeightPt * config.dpi ** 2) / 72 ** 2;
+  if (pixels > MAX_PAGE_PIXELS) {
+    throw conflict(
+      ['page-size', 'dpi'],
+      `A page would have ${Math.round(pixels / 1e6)} million pixels; at most ${MAX_PAGE_PIXELS / 1e6} million are drawn`,
+      'Lower dpi or page-size.',
+    );
+  }
   if (config.pageHeightPt - 2 * config.marginYPt < config.lineHeightPt) {
     throw conflict(
       ['page-size', 'margin-y', 'line-height'],
       'Not one line fits between the top and the bottom margin',
       'Raise the page height, or lower margin-y or line-height.',
+    );
+  }
+  if (config.gridLock && config.cropMultiplePx % VISUAL_TOKEN_CELL_PX !== 0) {
+    throw conflict(
+      ['grid-lock', 'crop-multiple'],
+      `grid-lock needs pages of whole cells, but crop-multiple is ${config.cropMultiplePx}`,
+      `Set crop-multiple to ${VISUAL_TOKEN_CELL_PX}, or leave it out.`,
     );
   }
   if (config.gridLock) {

@@ -1,7 +1,7 @@
 /** Text → pages, in order, with bounded memory: one browser lays out, all of them draw. */
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { GlyphpressError } from '../errors.js';
 import { breakLines } from './break-lines.js';
@@ -9,7 +9,7 @@ import { type ChromiumOptions, PageSlot, TEXT_FLAGS } from './chromium.js';
 import type { RenderConfig } from './config-schema.js';
 import { type DisplayCounts, DisplayText } from './display-text.js';
 import { drawPage, installDrawing } from './draw-page.js';
-import { type FontSubstitution, fontsHash, resolveFonts } from './fonts.js';
+import { type FontSubstitution, fontsHash, isFile, resolveFonts } from './fonts.js';
 import { layoutFlows } from './layout-page.js';
 import { newlineMark } from './newline-markup.js';
 import { pageGeometry } from './page-geometry.js';
@@ -60,7 +60,7 @@ export interface RenderSummary {
  */
 export function renderingId(config: RenderConfig): string {
   const hash = createHash('sha256').update(`${RENDERER_VERSION}:${renderConfigId(config)}`);
-  if (config.fontPath && existsSync(config.fontPath)) hash.update(readFileSync(config.fontPath));
+  if (config.fontPath && isFile(config.fontPath)) hash.update(readFileSync(config.fontPath));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -5,9 +5,20 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from './process-tag.js';
 
 export const MANIFEST_FILE = 'manifest.json';
 
@@ -37,9 +48,10 @@ export async function writeArtifact<Body>(
   fill: (folder: string) => Promise<Body>,
 ): Promise<Manifest<Body>> {
   await assertReplaceable(folder);
-  const target = path.resolve(folder);
+  // Through links: what they point to is written, they stay.
+  const target = await realpath(folder).catch(() => path.resolve(folder));
   await sweepPartials(target);
-  const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.partial`;
+  const temporary = `${target}.${PROCESS_TAG}.${randomBytes(4).toString('hex')}.partial`;
   try {
     await mkdir(temporary, { recursive: true });
   } catch (error) {
@@ -64,9 +76,11 @@ async function sweepPartials(target: string): Promise<void> {
   const names = await readdir(path.dirname(target)).catch(() => []);
   for (const name of names) {
     if (!name.startsWith(prefix)) continue;
-    const owner = /^(\d+)\.[0-9a-f]{8}\.partial(?:\.old)?$/.exec(name.slice(prefix.length))?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
+    const owner = LEFTOVER.exec(name.slice(prefix.length))?.[1];
+    if (owner === undefined) continue;
     const leftover = path.join(path.dirname(target), name);
+    const info = await stat(leftover).catch(() => null);
+    if (!info || !isLeftover(owner, info.mtimeMs)) continue;
     // Killed between its two renames: the target is away, and this is what it held. Renaming fails
     // where the target is there.
     const restored =
@@ -76,15 +90,6 @@ async function sweepPartials(target: string): Promise<void> {
         () => false,
       ));
     if (!restored) await rm(leftover, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errorCode(error) === 'EPERM';
   }
 }
 
@@ -183,8 +188,11 @@ function isDamagedManifest(text: string): boolean {
 /** Writers that finish at the same time replace each other; more than this many in a row is a fault. */
 const REPLACE_ATTEMPTS = 20;
 
+const LEFTOVER = new RegExp(`^(${PROCESS_TAG_PATTERN})\\.[0-9a-f]{8}\\.partial(?:\\.old)?$`);
+
 /** Swaps folders; a reader sees the old or the new one, for an instant none, never a mixture. */
 async function replaceFolder(from: string, to: string): Promise<void> {
+  if (await isHeldInPlace(to)) return fillFolder(from, to);
   const old = `${from}.old`;
   for (let attempt = 1; ; attempt++) {
     const replaced = await renameIfPresent(to, old);
@@ -200,6 +208,27 @@ async function replaceFolder(from: string, to: string): Promise<void> {
     if (replaced) await rm(old, { recursive: true, force: true });
     return;
   }
+}
+
+/** A mount point cannot be renamed, and the working directory should not be pulled from under the user. */
+async function isHeldInPlace(folder: string): Promise<boolean> {
+  if (folder === process.cwd()) return true;
+  const [own, parent] = await Promise.all(
+    [folder, path.dirname(folder)].map((name) => stat(name).catch(() => null)),
+  );
+  return own !== null && parent !== null && own.dev !== parent.dev;
+}
+
+/** The manifest goes first and comes last: in between there is no artifact, never a mixture. */
+async function fillFolder(from: string, to: string): Promise<void> {
+  const names = await readdir(from);
+  for (const name of [MANIFEST_FILE, ...(await readdir(to))]) {
+    await rm(path.join(to, name), { recursive: true, force: true });
+  }
+  for (const name of [...names.filter((name) => name !== MANIFEST_FILE), MANIFEST_FILE]) {
+    await cp(path.join(from, name), path.join(to, name));
+  }
+  await rm(from, { recursive: true, force: true });
 }
 
 async function renameIfPresent(from: string, to: string): Promise<boolean> {

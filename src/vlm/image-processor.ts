@@ -61,6 +61,12 @@ export function parseImageProcessorConfig(
   };
 }
 
+/** What GLM-4.1V's published checkpoints say. */
+export const GLM_4V_IMAGE_PROCESSOR = parseImageProcessorConfig(
+  { size: { shortest_edge: 12_544, longest_edge: 9_633_792 } },
+  'GLM-4.1V',
+);
+
 /**
  * The size a page is brought to: multiples of the cell, within the pixel budget.
  *

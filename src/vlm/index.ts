@@ -2,7 +2,7 @@
 export { type CompileManifest, compileToFolder } from './compile.js';
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
-export type { PageImage } from './image-processor.js';
+export { GLM_4V_IMAGE_PROCESSOR, type PageImage, visualTokenGrid } from './image-processor.js';
 export { type Inspection, inspectModel, type ModelInfo } from './inspect.js';
 export type { ContextLayer } from './kv-cache.js';
 export {

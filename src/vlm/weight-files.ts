@@ -111,7 +111,7 @@ async function widen(
     }
     await rename(temporary, file);
   } catch (cause) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     if (cause instanceof GlyphpressError) throw cause;
     throw new GlyphpressError('GP_CHECKPOINT', {
       message: `The widened weights cannot be written to ${file}: ${(cause as Error).message}.`,

@@ -2,13 +2,17 @@ import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONTEXT_FORM } from '../../src/pipeline/compress.js';
+import { CONTEXT_FILE } from '../../src/pipeline/context-file.js';
 import { ContextLibrary } from '../../src/pipeline/context-library.js';
 import { writeArtifact } from '../../src/store/artifact-folder.js';
 import { temporaryFolder } from '../support/folders.js';
 
 const key = { document: 'a', plan: 'b' };
 const put = (folder: string, made = key) =>
-  writeArtifact(folder, CONTEXT_FORM, made, async () => ({}));
+  writeArtifact(folder, CONTEXT_FORM, made, async (temporary) => {
+    writeFileSync(path.join(temporary, CONTEXT_FILE), 'keys and values');
+    return {};
+  });
 
 describe('the context library', () => {
   it('keeps each context in a folder of its own', async () => {
@@ -26,6 +30,10 @@ describe('the context library', () => {
     expect(await library.locate(key)).toBe(folder);
 
     await put(folder, { ...key, plan: 'c' });
+    expect(await library.locate(key)).not.toBe(folder);
+
+    await put(folder);
+    writeFileSync(path.join(folder, CONTEXT_FILE), 'damaged');
     expect(await library.locate(key)).not.toBe(folder);
 
     await put(folder);

@@ -50,6 +50,11 @@ describe('what is drawn for a text', () => {
     ['中文 한국어 かな', '中文 한국어 かな⏎'],
   ])('%j → %j', (source, shown) => expect(display(source).shown).toBe(shown));
 
+  it('bounds the marks on one letter', () => {
+    const { shown } = display(`a${'\u0301'.repeat(34)}b${'\u0301'.repeat(2)}`);
+    expect(shown).toBe(`a${'\u0301'.repeat(32)}[U+0301][U+0301]b${'\u0301'.repeat(2)}⏎`);
+  });
+
   it('counts what it does not draw as it stands', () => {
     const { text } = display('🔥🔥 \0\u202e a\u200b\u00ad');
     expect(text.counts).toEqual({ missingGlyphs: 2, controlCharacters: 2, invisibleCharacters: 2 });

@@ -25,7 +25,8 @@ function gridLayout(width: number) {
             column = 0;
           }
           const take = Math.min(width - column, text.length - at);
-          rows.at(-1)!.push({ piece, start: at, end: at + take, xPx: column, widthPx: take });
+          const box = { start: at, end: at + take, xPx: column, widthPx: take };
+          rows.at(-1)!.push({ piece, ...box, boxes: [box] });
           column += take;
           at += take;
         }
@@ -90,7 +91,7 @@ describe('line breaking in chunks', () => {
 });
 
 const line = (overrides: Partial<LaidLine> = {}): LaidLine => ({
-  runs: [{ text: 'two words', xPx: 0, widthPx: 40, color: null }],
+  runs: [{ text: 'two words', xPx: 0, widthPx: 40, color: null, rtl: null }],
   start: 0,
   end: 9,
   rtl: false,
@@ -174,7 +175,7 @@ describe('pages', () => {
 
   it('does not stretch the last line of a paragraph, nor one without spaces', () => {
     expect(alignLine(line({ endsFlow: true }), 80, 'JUSTIFY').wordSpacingPx).toBe(0);
-    const single = line({ runs: [{ text: 'one', xPx: 0, widthPx: 20, color: null }] });
+    const single = line({ runs: [{ text: 'one', xPx: 0, widthPx: 20, color: null, rtl: null }] });
     expect(alignLine(single, 80, 'JUSTIFY').wordSpacingPx).toBe(0);
   });
 });

@@ -207,3 +207,29 @@ describe('newline markup', () => {
     ['<font color="#F00">\\n</font>', { text: '\\n', color: '#ff0000' }],
   ])('%j', (markup, mark) => expect(newlineMark(markup)).toEqual(mark));
 });
+
+describe('what a page must hold', () => {
+  it('keeps hanging first lines on the page', () => {
+    const hang = (raw: Record<string, unknown>) => () =>
+      parseRenderConfig({ 'margin-x': 10, 'first-line-indent': -30, ...raw });
+    expect(failure(hang({}))).toMatchObject({ code: 'GP_CONFIG_CONFLICT' });
+    expect(failure(hang({ columns: 2, 'column-gap': 5, 'left-indent': 20 })).code).toBe(
+      'GP_CONFIG_CONFLICT',
+    );
+    expect(hang({ 'left-indent': 20 })().firstLineIndentPt).toBe(-30);
+  });
+
+  it('has pixels that a canvas can hold', () => {
+    expect(
+      failure(() => parseRenderConfig({ 'page-size': '4000,4000', dpi: 600 })).message,
+    ).toContain('million');
+  });
+
+  it('is cropped to whole cells on the grid', () => {
+    const grid = { 'page-size': '588,840', 'grid-lock': true };
+    expect(parseRenderConfig(grid).cropMultiplePx).toBe(28);
+    expect(failure(() => parseRenderConfig({ ...grid, 'crop-multiple': 14 })).code).toBe(
+      'GP_CONFIG_CONFLICT',
+    );
+  });
+});

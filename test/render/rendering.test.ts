@@ -216,6 +216,28 @@ describe('the span map', () => {
     expect(rendered.pages[0]!.lines.every(({ start, end }) => end - start > 80)).toBe(true);
   });
 
+  it('draws coloured marks inside right-to-left text where layout put them', async () => {
+    const text = 'זהו המסמך של Acme\nGmbH מתאריך ינואר\nוגם Linux\nKernel הוא כאן';
+    const draw = async (markup: string) => {
+      const config = smallConfig({
+        'page-size': '392,112',
+        'newline-markup': markup,
+        'auto-crop-width': false,
+      });
+      return pixels((await renderAll(text, config)).pages[0]!.png);
+    };
+    const plain = await draw(' | ');
+    const coloured = await draw('<font color="#000000"> | </font>');
+    const ink = (data: Buffer) => data.reduce((sum, level) => sum + 255 - level, 0);
+    const moved = plain.data.reduce(
+      (sum, level, i) => sum + Math.abs(level - coloured.data[i]!),
+      0,
+    );
+    expect(ink(plain.data)).toBeGreaterThan(10_000);
+    // Boxes start at fractions of a pixel, so edges differ; text in another place differs by more than half.
+    expect(moved / ink(plain.data)).toBeLessThan(0.3);
+  });
+
   it('puts right-to-left paragraphs at the right edge', async () => {
     const { pages } = await renderAll('שלום עולם', smallConfig({ 'auto-crop-width': false }));
     const { x, width } = pages[0]!.lines[0]!;

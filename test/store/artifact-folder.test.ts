@@ -9,6 +9,7 @@ import {
   readManifest,
   writeArtifact,
 } from '../../src/store/artifact-folder.js';
+import { PROCESS_TAG } from '../../src/store/process-tag.js';
 import { namesIn, sharedFolder, temporaryFolder } from '../support/folders.js';
 
 const scratch = sharedFolder();
@@ -260,17 +261,24 @@ describe('damage', () => {
 });
 
 describe('what a killed process left behind', () => {
-  const deadProcess = 2 ** 22 + 12_345; // above the largest process id of Linux
+  const place = PROCESS_TAG.split('-')[0];
+  const deadProcess = `${place}-${2 ** 22 + 12_345}`; // above the largest process id of Linux
 
   it('is cleared away by the next writer, but not what a living one works on', async () => {
     const parent = temporaryFolder();
     const folder = path.join(parent, 'result');
     mkdirSync(`${folder}.${deadProcess}.0011aabb.partial`);
-    mkdirSync(`${folder}.${process.pid}.0011aabb.partial`);
+    mkdirSync(`${folder}.${PROCESS_TAG}.0011aabb.partial`);
+    mkdirSync(`${folder}.0123abcd-1.0011aabb.partial`); // of another host, and young
     mkdirSync(`${folder}.notes.partial`);
     await write(folder);
     expect(namesIn(parent).sort()).toEqual(
-      ['result', `result.${process.pid}.0011aabb.partial`, 'result.notes.partial'].sort(),
+      [
+        'result',
+        `result.${PROCESS_TAG}.0011aabb.partial`,
+        'result.0123abcd-1.0011aabb.partial',
+        'result.notes.partial',
+      ].sort(),
     );
   });
 
