@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openCheckpoint } from '../../src/vlm/checkpoint.js';
 import {
   type ImageProcessorConfig,
   mergeOrder,
+  parseImageProcessorConfig,
   processImage,
   smartResize,
   visualTokenGrid,
 } from '../../src/vlm/image-processor.js';
 import { resampleBicubic } from '../../src/vlm/resample.js';
-import { READER } from './golden.js';
 
-const checkpoint = openCheckpoint(READER);
-const config: ImageProcessorConfig = checkpoint.imageProcessor;
-checkpoint.close();
+const config: ImageProcessorConfig = parseImageProcessorConfig(
+  { size: { shortest_edge: 25_088, longest_edge: 9_633_792 } },
+  'preprocessor_config.json',
+);
 
 describe('smartResize', () => {
   // Values of transformers 5.18.0 smart_resize(num_frames=2, factor=28, min 25088, max 9633792).
