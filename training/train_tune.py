@@ -115,11 +115,12 @@ def main() -> None:
     aligned = torch.load(args.align / "checkpoint.pt", map_location=device, weights_only=True)["model"]
     step = run.resume(device, parts=parts, visual=model.visual, optimizer=optimizer)
     if step == 0:
-        start = torch.load(args.decoder / "checkpoint.pt", map_location=device, weights_only=True)["decoder"]
-        parts.load_state_dict({k: v for k, v in start.items() if not k.startswith("code.")})
         model.visual.load_state_dict(aligned)
     train = SeenPages(args.pages / "train", model, device, args.train_pages)
-    held_out = SeenPages(args.pages / "heldout", model, device)
+    held_out = SeenPages(args.pages / "heldout", model, device, 24)
+    if step == 0:
+        start = torch.load(args.decoder / "checkpoint.pt", map_location=device, weights_only=True)["decoder"]
+        parts.load_state_dict(start)
     if step == 0:
         for rows in (4, 30):
             run.log(stage="tune", step=0, held_out=evaluate(model, held_out, rows, 12, device))

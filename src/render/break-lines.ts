@@ -74,7 +74,8 @@ export async function* breakLines(
       characters += 1; // empty lines must fill a chunk, too
     } else {
       flow.pieces.push(step.piece);
-      flow.rtl ??= readingDirection(step.piece.text);
+      // The whole item decides, so that lines do not depend on where a chunk ends.
+      if (step.piece.from === 0) flow.rtl ??= readingDirection(step.piece.item.text);
       characters += step.piece.text.length;
     }
     if (characters < limit) continue;
