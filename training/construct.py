@@ -3,7 +3,9 @@
 The residual stream is cut into blocks of 8 dimensions. A character is one of the 240 shortest vectors
 of the E8 lattice (no two closer than 60 degrees).
 
-- A visual token has one block for each place of its window (3 rows × 15 places), and a flag.
+- A visual token has one block for each place of its window (3 rows × 15 places), and a flag. It comes with
+  its own 15 characters; layer 0 copies those of the two cells to the left into its other blocks. At the left
+  margin the tower must say what stood at the end of the line before.
 - A text token has its own character in block 0. Layer 0 copies the characters of the 15 tokens before
   it into blocks 1 to 15.
 - Layers 1 and 3, head s: the query q is a mix of the last characters, the key k is the same mix of the
@@ -23,7 +25,7 @@ import torch.nn.functional as F
 
 from byte_tokenizer import TOKEN_ID
 from model import Glm4v
-from slots import BEFORE, CLASSES, COLS, ROWS, SLOTS, WINDOW
+from slots import BEFORE, CLASSES, COLS, NONE, ROWS, SLOTS, WINDOW, written_places
 
 BLOCK = 8
 PLACES = ROWS * WINDOW
@@ -34,6 +36,8 @@ QUERY_SQUARE = CONSTANT + 1  # in text tokens
 FLAG = 4.0
 OUT = 16  # the block that answers are written to
 HISTORY = 15
+FETCHED = 0.5**0.5  # size of characters that layer 0 fetched for a visual token: 30 share the norm of 15
+NEIGHBOUR = 500.0  # score of the neighbour, by axis
 # Layer: how many characters back its mix reaches, how fast they fade, and the share of |q|²/2 that the
 # first token has as its score.
 MIXES = {1: (10, 0.93, 0.6), 3: (8, 0.9, 0.75)}
@@ -65,11 +69,11 @@ def characters(generator: torch.Generator) -> torch.Tensor:
 
 
 def token_code_table(width: int) -> torch.Tensor:
-    """The rows of TokenCode: block by block, and the flag shared out among the places."""
+    """[PLACES · (CLASSES + 1), width]: the code block by block; the last class of a place says nothing."""
     codes = characters(torch.Generator().manual_seed(8))
-    table = torch.zeros(PLACES, CLASSES, width)
+    table = torch.zeros(PLACES, CLASSES + 1, width)
     for place in range(PLACES):
-        table[place, :, block(place)] = codes
+        table[place, :CLASSES, block(place)] = codes * (1.0 if place % WINDOW >= BEFORE else FETCHED)
         table[place, :, IMAGE_FLAG] = FLAG / PLACES
     return table.flatten(0, 1)
 
@@ -145,16 +149,23 @@ class Construction:
     def sample(self, until: int, in_mlp: bool = False) -> dict[str, torch.Tensor]:
         """What reaches a layer (or, before its MLP, the norm there), normed, for random pages: rows by kind."""
         generator = torch.Generator().manual_seed(10)
-        pages, cells, length = 4, 60, 60
-        windows = torch.randint(1, CLASSES, (pages, cells, PLACES), generator=generator)
-        table = token_code_table(self.width).view(PLACES, CLASSES, -1)
+        pages, cell_rows, cell_cols, length = 4, 4, 15, 60
+        cells = cell_rows * cell_cols
+        windows = torch.randint(1, CLASSES, (pages, cells, ROWS, WINDOW), generator=generator)
+        say = torch.from_numpy(written_places(cell_cols)).repeat(cell_rows, 1)[:, None]
+        windows = torch.where(say, windows, NONE).flatten(2)
+        table = token_code_table(self.width).view(PLACES, CLASSES + 1, -1)
         image = sum(table[place][windows[..., place]] for place in range(PLACES))
         ids = torch.randint(33, 33 + CLASSES - 1, (pages, length), generator=generator)
         embedding = self.model.decoder.embed_tokens.weight
         first = embedding[TOKEN_ID["[gMASK]"]].expand(pages, 1, -1)
         x = torch.cat([first, image, embedding[ids]], 1)
-        positions = torch.cat([torch.zeros(1), torch.ones(cells), torch.arange(length) + 70]).expand(pages, 3, -1)
+        cell = torch.arange(cells)
+        grid = 5 + torch.stack([torch.zeros_like(cell), cell // cell_cols, cell % cell_cols])
+        text = (torch.arange(length) + 30).expand(3, -1)
+        positions = torch.cat([torch.zeros(3, 1, dtype=torch.long), grid, text], 1).expand(pages, -1, -1)
         cos, sin = self.model.rotary(positions)
+        inner = (cell % cell_cols) >= 2
         for index, layer in enumerate(self.layers):
             if index == until and not in_mlp:
                 break
@@ -165,30 +176,58 @@ class Construction:
                 break
             x = layer.feed(x, attended)
         x = F.rms_norm(x, (self.width,), eps=1e-5)
-        return {"sink": x[:, 0], "image": x[:, 1 : 1 + cells].flatten(0, 1), "text": x[:, 1 + cells + 20 :].flatten(0, 1)}
+        return {"sink": x[:, 0], "image": x[:, 1 : 1 + cells][:, inner].flatten(0, 1), "text": x[:, 1 + cells + 20 :].flatten(0, 1)}
 
     def gather_history(self) -> None:
-        """Layer 0: head j brings the character of the j-th token before into block j."""
+        """Layer 0: head j brings the character of the j-th token before into block j of a text token.
+
+        The same heads serve visual tokens: the first eight look at the cell to the left, the others at the one
+        before it, and each brings two of its characters into the blocks of what stands before a cell.
+        """
         config = self.model.config
         q, k, v, o = self.parts(0)
         seen = self.sample(0)
         text, image, sink = (seen[kind][:, flag].mean() for kind, flag in (("text", TEXT_FLAG), ("image", IMAGE_FLAG), ("sink", SINK_FLAG)))
         half = self.turned // 2
         inv_freq = 1.0 / (config.rope_theta ** (torch.arange(half).float() * 2 / self.turned))
-        size = (14.0 * self.root) ** 0.5 / text
-        for head in range(1, self.heads):
+        size = (20.0 * self.root) ** 0.5 / text
+        q.zero_(), k.zero_()
+        asking, asked = 10 * (NEIGHBOUR * self.root) ** 0.5 / image, (NEIGHBOUR * self.root) ** 0.5 / 10 / image
+        unit = 60.0
+        for head in range(self.heads):
+            cells_back = 1 + head // 8
             for f in range(half):
-                angle = inv_freq[f] * head
-                q[head, 2 * f, TEXT_FLAG] = size
-                k[head, 2 * f, TEXT_FLAG] = size * torch.cos(angle)
-                k[head, 2 * f + 1, TEXT_FLAG] = size * torch.sin(angle)
-            v[head, :BLOCK, block(0)] = torch.eye(BLOCK) * FLAG / text
-            o[block(head), head, :BLOCK] = torch.eye(BLOCK)
-            v[head, BLOCK, SINK_FLAG] = 1 / sink
-            o[REST, head, BLOCK] = 1.0
-        for head in range(self.heads):  # visual tokens have nothing to gather
-            q[head, self.turned, IMAGE_FLAG] = (30.0 * self.root) ** 0.5 / image
-            k[head, self.turned, SINK_FLAG] = (30.0 * self.root) ** 0.5 / sink
+                if head > 0:
+                    angle = inv_freq[f] * head
+                    q[head, 2 * f, TEXT_FLAG] = size
+                    k[head, 2 * f, TEXT_FLAG] = size * torch.cos(angle)
+                    k[head, 2 * f + 1, TEXT_FLAG] = size * torch.sin(angle)
+                # frequencies go to time, row and column
+                angle = inv_freq[f] * (cells_back if f == 2 else 0)
+                q[head, 2 * f, IMAGE_FLAG] = asking
+                k[head, 2 * f, IMAGE_FLAG] = asked * torch.cos(angle)
+                k[head, 2 * f + 1, IMAGE_FLAG] = asked * torch.sin(angle)
+            # Without such a cell: the first token. Other text is out of sight.
+            q[head, self.turned, IMAGE_FLAG] = unit / image
+            # Keys are not all of one length: what counts is how much less than a perfect turn they have.
+            k[head, self.turned, IMAGE_FLAG] = -half * NEIGHBOUR * self.root / unit / image
+            k[head, self.turned, SINK_FLAG] = -5.0 * self.root / unit / sink
+            k[head, self.turned, TEXT_FLAG] = -3 * half * NEIGHBOUR * self.root / unit / text
+            v[head, :BLOCK, block(0)] = torch.eye(BLOCK) * FLAG / text if head > 0 else 0
+            o[block(head), head, :BLOCK] = torch.eye(BLOCK) if head > 0 else 0
+            for part in (0, 1):
+                n = 2 * (head % 8) + part
+                if n < SLOTS:
+                    row, col = divmod(n, COLS)
+                    span = slice((part + 1) * BLOCK, (part + 2) * BLOCK)
+                    v[head, span, block(row * WINDOW + BEFORE + col)] = torch.eye(BLOCK) * FLAG / image
+                    o[block(row * WINDOW + BEFORE + col - COLS * cells_back), head, span] = torch.eye(BLOCK)
+            # Where nothing comes home, something must that the norm behind may blow up.
+            v[head, 0, SINK_FLAG] = 0
+            self.layers[0].self_attn.v_proj.bias.zero_()
+        v[0, 0, SINK_FLAG] = 8 / sink
+        o[REST, 0, 0] = 1.0
+        o[block(0), 0, :] = 0
         self.quiet(0, (BLOCK * HISTORY / self.width) ** 0.5)
 
     @staticmethod
@@ -238,12 +277,13 @@ class Construction:
         def matrices(rows_text, rows_image):
             query = torch.zeros(self.room, self.width)
             keys = [torch.zeros(self.room, self.width) for _ in range(SLOTS)]
-            image = sum(self.size_of(rows_image, p) for p in range(PLACES) if p != OUT) / (PLACES - 1)
+            image = self.size_of(rows_image, BEFORE)
             for n, m in enumerate(mix):
                 query[:, block(n)] = m / self.size_of(rows_text, n)
                 for slot, key in enumerate(keys):
                     row, col = divmod(slot, COLS)
-                    key[:, block(row * WINDOW + BEFORE + col - 1 - n)] = m / image
+                    place = row * WINDOW + BEFORE + col - 1 - n
+                    key[:, block(place)] = m / self.size_of(rows_image, place)
             return query, keys, image
 
         # So small that the constant beside them stays the largest.

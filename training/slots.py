@@ -15,6 +15,24 @@ SLOTS = ROWS * COLS
 CLASSES = 95
 
 
+# in written tokens: a place that the token leaves to others
+NONE = CLASSES
+
+
+def written_places(cell_cols: int) -> np.ndarray:
+    """[cell_cols, WINDOW]: which places of its window a cell's token says itself.
+
+    Its own, always. The characters before it are in the tokens of the two cells to the left, where the decoder
+    fetches them; only at the left margin must the token say them, as they stand at the end of another line.
+    """
+    say = np.zeros((cell_cols, WINDOW), bool)
+    say[:, BEFORE:] = True
+    say[0] = True
+    if cell_cols > 1:
+        say[1, : BEFORE - COLS] = True
+    return say
+
+
 def classes_of(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("ascii", "replace"), np.uint8).clip(32, 126) - 32
 
@@ -73,6 +91,9 @@ class PageText:
         self.windows = (
             windows.reshape(cell_rows, ROWS, cell_cols, WINDOW).transpose(0, 2, 1, 3).reshape(-1, ROWS, WINDOW)
         )
+
+    def __len__(self) -> int:
+        return len(self.text)
 
     @property
     def slots(self) -> np.ndarray:

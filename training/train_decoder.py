@@ -25,7 +25,7 @@ from model import Glm4v, ReaderConfig
 from prompts import Batch, embed, layout, prefix_length
 from questions import PREFIX, absent, continuation, look_up, make_page, snippet
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, CLASSES, SLOTS
+from slots import BEFORE, CLASSES, NONE, SLOTS, written_places
 
 POINTER_LAYERS = (1, 3)
 SNIPPET = 28
@@ -43,17 +43,23 @@ CODE_NOISE = 0.1
 
 
 class TokenCode(nn.Module):
-    """The visual token of a window as construct.py lays it out: a sum of vectors, one for each place and character."""
+    """The visual tokens of windows as construct.py lays them out: a sum of vectors, one for each place and character."""
 
     def __init__(self, width: int):
         super().__init__()
         self.register_buffer("table", token_code_table(width), persistent=False)
-        self.register_buffer("base", torch.arange(PLACES) * CLASSES, persistent=False)
+        self.register_buffer("base", torch.arange(PLACES) * (CLASSES + 1), persistent=False)
 
-    def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        """windows [..., ROWS, WINDOW] → [..., width]"""
-        index = windows.flatten(-2) + self.base
-        return F.embedding_bag(index.flatten(0, -2), self.table, mode="sum").view(*index.shape[:-1], -1)
+    def forward(self, windows: torch.Tensor, cell_cols: int) -> torch.Tensor:
+        """windows [B, cells, ROWS, WINDOW] of pages that are so many cells wide → [B, cells, width]"""
+        index = said(windows, cell_cols).flatten(2) + self.base
+        return F.embedding_bag(index.flatten(0, 1), self.table, mode="sum").view(*index.shape[:2], -1)
+
+
+def said(windows: torch.Tensor, cell_cols: int) -> torch.Tensor:
+    """Windows with NONE where a token leaves a place to the tokens on its left."""
+    say = torch.from_numpy(written_places(cell_cols)).to(windows.device)
+    return torch.where(say.repeat(windows.shape[1] // cell_cols, 1)[:, None], windows, NONE)
 
 
 class QuestionMaker:
@@ -176,8 +182,9 @@ def evaluate(model: Glm4v, code: TokenCode, maker: QuestionMaker, grid: tuple[in
     hits = []
     for _ in range(pages):
         windows, batch = maker.batch(rng, *grid, 1, 12, 0.5)
-        tokens = code(torch.from_numpy(windows).to(device))
-        losses = answer_losses(model, tokens, torch.from_numpy(windows).to(device), batch, grid)
+        windows = torch.from_numpy(windows).to(device)
+        tokens = code(windows, grid[1])
+        losses = answer_losses(model, tokens, windows, batch, grid)
         right = np.zeros(batch.ids.size, bool)
         right[losses.asked.cpu().numpy()] = losses.right.cpu().numpy()
         hits.append(losses.pointer_right.item())
@@ -220,7 +227,7 @@ def main() -> None:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
         with torch.autocast(device.type, torch.bfloat16, enabled=not args.fp32):
             windows = torch.from_numpy(windows).to(device)
-            tokens = code(windows)
+            tokens = code(windows, cell_cols)
             tokens[..., : PLACES * BLOCK] += torch.randn_like(tokens[..., : PLACES * BLOCK]) * CODE_NOISE**0.5
             losses = answer_losses(model, tokens, windows, batch, (cell_rows, cell_cols))
         losses.total(args.pointer_weight, args.read_out_weight).backward()

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from corpus import Fact
+from load_reader import load_reader
 from model import CELL, Glm4v, ReaderConfig
 from prompts import Batch
 from questions import continuation, look_up, snippet
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--decoder", type=Path, default=Path("training/runs/reader/decoder"))
     parser.add_argument("--align", type=Path, default=Path("training/runs/reader/align"))
     parser.add_argument("--pages", type=Path, default=Path("training/runs/pages"))
+    parser.add_argument("--start", type=Path, help="go on from this exported reader instead of the stages before")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--lr", type=float, default=2.5e-4)
     parser.add_argument("--pointer-weight", type=float, default=0.3)
@@ -112,13 +114,15 @@ def main() -> None:
     parts = nn.ModuleDict({"decoder": model.decoder, "lm_head": model.lm_head})
     parameters = list(parts.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    aligned = torch.load(args.align / "checkpoint.pt", map_location=device, weights_only=True)["model"]
     step = run.resume(device, parts=parts, visual=model.visual, optimizer=optimizer)
-    if step == 0:
-        model.visual.load_state_dict(aligned)
+    if step == 0 and args.start:
+        model.load_state_dict(load_reader(args.start).state_dict())
+    elif step == 0:
+        aligned = torch.load(args.align / "checkpoint.pt", map_location=device, weights_only=True)
+        model.visual.load_state_dict(aligned["model"])
     train = SeenPages(args.pages / "train", model, device, args.train_pages)
     held_out = SeenPages(args.pages / "heldout", model, device, 24)
-    if step == 0:
+    if step == 0 and not args.start:
         start = torch.load(args.decoder / "checkpoint.pt", map_location=device, weights_only=True)["decoder"]
         parts.load_state_dict(start)
     if step == 0:

@@ -66,7 +66,8 @@ function readPlan(file: string): string {
 }
 
 /** Answers of random weights are noise; nobody should take them for more. */
-export function warnIfUntrained({ trained, dir }: ModelInfo): void {
+export function warnIfUntrained({ trained, notice, dir }: ModelInfo): void {
+  if (notice) process.stderr.write(`note: ${notice}\n`);
   if (trained) return;
   process.stderr.write(
     `warning: the weights in ${path.relative('', dir) || dir} are untrained; answers are noise. Give a trained model with --model.\n`,

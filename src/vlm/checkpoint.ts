@@ -44,6 +44,8 @@ export interface Checkpoint {
   readonly hash: string;
   /** False only for a checkpoint that says so itself. */
   trained: boolean;
+  /** What its makers want said before its answers are believed; null for nothing. */
+  notice: string | null;
   /** Render config that it was trained to read, as its `glyphpress.render` says; null if it does not. */
   rendering: Readonly<Record<string, unknown>> | null;
   close(): void;
@@ -105,6 +107,7 @@ export function openCheckpoint(path: string): Checkpoint {
         return hash;
       },
       trained: glyphpress?.boolean('trained', true) ?? true,
+      notice: glyphpress?.string('notice', '') || null,
       rendering: glyphpress?.object('render') ?? null,
       close: () => {
         for (const shard of shards) shard.close();

@@ -40,6 +40,8 @@ export interface ModelInfo {
   eosTokenIds: readonly number[];
   /** False for a reader that has random weights. */
   trained: boolean;
+  /** What its makers want said before its answers are believed; null for nothing. */
+  notice: string | null;
   /** Render config that it was trained to read; null for models that say nothing of it. */
   rendering: Readonly<Record<string, unknown>> | null;
 }
@@ -75,6 +77,7 @@ export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer)
     kvBytesPerToken: text.layers * 2 * text.kvHeads * text.headDim * 4,
     eosTokenIds: checkpoint.eosTokenIds,
     trained: checkpoint.trained,
+    notice: checkpoint.notice,
     rendering: checkpoint.rendering,
   };
 }
