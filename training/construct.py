@@ -40,7 +40,7 @@ FETCHED = 0.5**0.5  # size of characters that layer 0 fetched for a visual token
 NEIGHBOUR = 500.0  # score of the neighbour, by axis
 # Layer: how many characters back its mix reaches, how fast they fade, and the share of |q|²/2 that the
 # first token has as its score.
-MIXES = {1: (10, 0.93, 0.6), 3: (8, 0.9, 0.75)}
+MIXES = {1: (10, 0.93, 0.6), 3: (8, 0.9, 0.9)}
 TEXT_MIXES = (4, 6, 8, 10)
 
 
@@ -144,7 +144,10 @@ class Construction:
         sink = TOKEN_ID["[gMASK]"]
         embedding[sink] = 0
         embedding[sink, SINK_FLAG] = FLAG
-        embedding += torch.randn(embedding.shape, generator=self.generator) * 0.01
+        noise = torch.randn(embedding.shape, generator=self.generator) * 0.01
+        noise[:, PLACES * BLOCK :] = 0  # flags are exact
+        noise[sink] = 0
+        embedding += noise
 
     def sample(self, until: int, in_mlp: bool = False) -> dict[str, torch.Tensor]:
         """What reaches a layer (or, before its MLP, the norm there), normed, for random pages: rows by kind."""

@@ -16,9 +16,9 @@ from torch import nn
 from construct import BLOCK, PLACES, characters
 from model import CELL, Glm4v, ReaderConfig
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, ROWS, WINDOW
+from slots import BEFORE, COLS, ROWS, SLOTS, WINDOW, written_places
 from train_decoder import TokenCode
-from train_vision import CUTS, PageSet, dense_loss, look_loss, touched
+from train_vision import CUTS, PageSet, look_loss, touched
 
 
 class CodeReader(nn.Module):
@@ -49,16 +49,18 @@ class PatchCode(nn.Module):
         return likely + 0.5 * (written - codes[characters]).square().mean()
 
 
-# What is far before a cell matters less than what is near.
-PLACE_WEIGHTS = [0.25] * 5 + [1.0] * (WINDOW - 5)
-
-
 def code_loss(tokens: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Squared distance as a share of the code's own variance, weighted by place."""
-    squares = (tokens.float() - target).square()
-    weights = torch.tensor(PLACE_WEIGHTS, device=tokens.device).repeat(ROWS)
-    blocks = squares[..., : PLACES * BLOCK].unflatten(-1, (PLACES, BLOCK)).mean(-1)
-    return ((blocks * weights).sum(-1) / weights.sum()).mean() / target.var() + squares[..., PLACES * BLOCK :].mean()
+    """Squared distance, as a share of the square of a character's dimension."""
+    return (tokens.float() - target).square().mean() * (PLACES / SLOTS)
+
+
+def said_loss(logits: torch.Tensor, labels: torch.Tensor, cell_cols: int) -> torch.Tensor:
+    """Cross entropy of the characters that a token must say (slots.written_places)."""
+    losses = F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
+    say = torch.from_numpy(written_places(cell_cols)).to(labels.device).repeat(labels.shape[1] // cell_cols, 1)
+    say = say[None, :, None].expand_as(losses)
+    inside = losses[..., BEFORE:].mean()
+    return inside + 0.2 * losses[..., :BEFORE][say[..., :BEFORE]].mean()
 
 
 @torch.no_grad()
@@ -78,19 +80,23 @@ def load_widened(visual: nn.Module, state: dict) -> None:
 @torch.no_grad()
 def evaluate(model, head, code, pages: PageSet, device, count: int) -> dict:
     wrong = drawn = 0
-    distances = []
+    distances, starts = [], []
     for page in range(min(count, len(pages.pixels))):
         pixels, text = pages.cut(page, 0, 0, pages.pixels.shape[1] // CELL, pages.pixels.shape[2] // CELL)
         tokens = model.visual(torch.from_numpy(np.ascontiguousarray(pixels)).to(device)[None])
         labels = torch.from_numpy(text.windows).to(device)
         filled = (labels[:, :, BEFORE:] != 0).flatten(1).any(1)
-        distances.append(code_loss(tokens[0][filled], code(labels)[filled]).item())
-        read = head(tokens)[0].argmax(-1)[:, :, BEFORE:]
-        labels = labels[:, :, BEFORE:]
+        target = code(labels[None], pages.pixels.shape[2] // CELL)[0]
+        distances.append(code_loss(tokens[0][filled], target[filled]).item())
+        all_read, all_labels = head(tokens)[0].argmax(-1), labels
+        read, labels = all_read[:, :, BEFORE:], labels[:, :, BEFORE:]
         seen = (read != 0) | (labels != 0)
         wrong += ((read != labels) & seen).sum().item()
         drawn += seen.sum().item()
-    return {"cer": round(wrong / drawn, 5), "distance": round(float(np.mean(distances)), 4)}
+        margin = all_labels.view(-1, pages.pixels.shape[2] // CELL, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
+        start = all_read.view(-1, pages.pixels.shape[2] // CELL, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
+        starts.append(((start == margin) & (margin != 0)).sum().item() / (margin != 0).sum().item())
+    return {"cer": round(wrong / drawn, 5), "line_starts": round(float(np.mean(starts)), 4), "distance": round(float(np.mean(distances)), 4)}
 
 
 def main() -> None:
@@ -124,7 +130,8 @@ def main() -> None:
     means: dict[str, float] = {}
     started = time.time()
     while step < args.steps:
-        pixels, labels, looks = train.sample(rng, *shapes[rng.choice(len(shapes), p=weights)])
+        cell_rows, cell_cols, count = shapes[rng.choice(len(shapes), p=weights)]
+        pixels, labels, looks = train.sample(rng, cell_rows, cell_cols, count)
         labels = labels.to(device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
@@ -132,8 +139,8 @@ def main() -> None:
             tokens, patches, q, k = model.visual.encode(pixels.to(device))
             line = look_loss(q, k, looks.to(device))
             patch = patch_code.loss(patches, labels, head.codes)
-            dense = dense_loss(head(tokens), labels, before_weight=1.0)
-        distance = code_loss(tokens, code(labels))
+            dense = said_loss(head(tokens), labels, cell_cols)
+        distance = code_loss(tokens, code(labels, cell_cols))
         (distance + 0.5 * dense + 0.2 * line + patch).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

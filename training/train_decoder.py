@@ -34,9 +34,9 @@ READ_OUT_CELLS = 128
 # (from step, cell rows, cell columns, pages a step, questions a page, share of look-ups)
 CURRICULUM = [
     (0, 6, 12, 8, 7, 0.5),
-    (200, 6, 21, 6, 8, 0.5),
-    (500, 12, 21, 3, 10, 0.5),
-    (900, 30, 21, 1, 16, 0.5),
+    (120, 6, 21, 6, 8, 0.5),
+    (300, 12, 21, 3, 10, 0.5),
+    (500, 30, 21, 1, 16, 0.5),
 ]
 # Share of the code's variance that is added as noise: the tower is never exact.
 CODE_NOISE = 0.1
