@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from byte_tokenizer import TOKEN_ID  # noqa: E402
 from load_reader import load_reader  # noqa: E402
 from model import CELL  # noqa: E402
-from prompts import Batch, embed, layout  # noqa: E402
+from prompts import Batch, Grid, embed, layout  # noqa: E402
 from questions import PREFIX, TO_ANSWER, Question  # noqa: E402
 
 
@@ -55,8 +55,9 @@ def main() -> None:
             expected = theirs(input_ids=ids, mm_token_type_ids=types, **pixels).logits[0]
             tokens = ours.visual(torch.from_numpy(np.array(page))[None])
             batch = Batch([[Question(question, question, question, "check")]])
-            positions, mask = layout(batch, cell_rows, cell_cols)
-            hidden, _ = ours(embed(ours, tokens, batch), positions, mask)
+            grid = Grid(cell_rows, cell_cols)
+            positions, blocks = layout(batch, grid, tokens.device)
+            hidden, _ = ours(embed(ours, tokens, batch, grid), positions, blocks)
             actual = ours.lm_head(hidden)[0]
         difference = (actual - expected).abs().max().item()
         print(f"{file.name}: largest difference of logits {difference:.2e}, logits up to {expected.abs().max():.1f}")

@@ -115,6 +115,23 @@ def entity(rng: random.Random) -> str:
     return f"{rng.choice(THINGS)} {rng.randint(1, 99)}"
 
 
+# {x}: the attribute, {y}: whose it is. The first ones are asked most.
+QUESTIONS = ["What is the {x} of {y}?"] * 8 + ["What's the {x} of {y}?", "Tell me the {x} of {y}.", "the {x} of {y}?"] + [
+    "Give me the {x} of {y}.",
+    "State the {x} of {y}.",
+    "{x} of {y}?",
+    "What was the {x} of {y} again?",
+    "Can you tell me the {x} of {y}?",
+    "Please find the {x} of {y}.",
+    "I am looking for the {x} of {y}.",
+    "Which {x} does {y} have?",
+    "What {x} does {y} have?",
+    "What is the {x} for {y}?",
+    "Find the {x} for {y}, please.",
+    "What is {y}'s {x}?",
+]
+
+
 class Fact:
     """A sentence that holds a value, the question for it and the answer."""
 
@@ -136,8 +153,8 @@ class Fact:
     def _set(self, rng: random.Random, subject: str, value: str) -> None:
         self.subject, self.value = subject, value
         self.text = f"The {subject} is {value}."
-        form = rng.choice(["What is {}?"] * 5 + ["What's {}?", "Tell me {}.", "Give me {}.", "State {}.", "{}?"])
-        self.question = form.format(f"the {self.subject}")
+        attribute, _, owner = subject.partition(" of ")
+        self.question = rng.choice(QUESTIONS).format(x=attribute, y=owner)
         self.answer = self.text
 
 

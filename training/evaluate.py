@@ -15,39 +15,15 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from answering import answer  # noqa: E402
 from corpus import TextSource, find_texts  # noqa: E402
 from load_reader import load_reader  # noqa: E402
 from model import CELL  # noqa: E402
-from prompts import Batch, embed, layout  # noqa: E402
-from questions import END, TO_ANSWER, Question  # noqa: E402
-from render_pages import PITCH, READER_CONFIG, render, rows_of  # noqa: E402
+from prompts import Grid  # noqa: E402
+from questions import TO_ANSWER  # noqa: E402
+from render_pages import READER_CONFIG, render, rows_of  # noqa: E402
 from slots import BEFORE, COLS, ROWS, PageText  # noqa: E402
 from train_align import CodeReader  # noqa: E402
-
-LONGEST_ANSWER = 90
-
-
-@torch.no_grad()
-def answer(model, tokens: torch.Tensor, grid: tuple[int, int], questions: list[str]) -> list[str]:
-    """Greedy answers to questions about one page."""
-    written = [[*question.encode(), *TO_ANSWER] for question in questions]
-    starts = [len(ids) for ids in written]
-    done = [False] * len(written)
-    prefix = len(tokens) + 6
-    for _ in range(LONGEST_ANSWER):
-        batch = Batch([[Question(ids, ids, ids, "ask") for ids in written]])
-        positions, mask = layout(batch, *grid)
-        hidden, _ = model(embed(model, tokens[None], batch), positions, mask)
-        ends = np.cumsum([len(ids) for ids in written]) - 1
-        best = model.lm_head(hidden[0, prefix + torch.from_numpy(ends)]).argmax(-1).tolist()
-        for n, token in enumerate(best):
-            if not done[n]:
-                written[n].append(token)
-                done[n] = token == END or token >= 256
-        if all(done):
-            break
-    return [bytes(t for t in ids[start:] if t < 256).decode("latin-1") for ids, start in zip(written, starts)]
-
 
 def edit_distance(a: str, b: str) -> int:
     row = list(range(len(b) + 1))
@@ -88,7 +64,7 @@ def main() -> None:
             file.write_text(json.dumps(config))
             for page in render(text, Path(temporary), file):
                 image = np.array(Image.open(Path(temporary) / page["file"]).convert("L"))
-                rows = rows_of(page, text, PITCH, round(image.shape[0] / PITCH))
+                rows = rows_of(page, text, image.shape[0])
                 labels = PageText(rows, cell_rows, cell_cols)
                 with torch.no_grad():
                     tokens = model.visual(torch.from_numpy(image)[None])[0]
@@ -101,7 +77,8 @@ def main() -> None:
                 here = [fact for fact_text, fact in facts.items() if labels.text.count(fact_text) == 1]
                 if not here:
                     continue
-                for fact, said in zip(here, answer(model, tokens, (cell_rows, cell_cols), [f.question for f in here])):
+                prompts = [[*fact.question.encode(), *TO_ANSWER] for fact in here]
+                for fact, said in zip(here, answer(model, tokens[None], Grid(cell_rows, cell_cols), prompts)):
                     one_row = any(fact.text in row for row in rows)
                     right = fact.value in said
                     asked += 1

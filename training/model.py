@@ -23,12 +23,12 @@ class ReaderConfig:
     hidden_size: int = 384
     intermediate_size: int = 544
     num_hidden_layers: int = 4
-    num_attention_heads: int = 16
+    num_attention_heads: int = 8
     max_position_embeddings: int = 32768
     # Columns and rows of cells turn by 0.21 and 0.46: no two cells of a page look alike to a neighbour's head.
     rope_theta: float = 10.3
-    # int(24 * 0.26) = 6 rotated dimensions of a head of 24
-    partial_rotary_factor: float = 0.26
+    # int(48 * 0.13) = 6 rotated dimensions of a head of 48
+    partial_rotary_factor: float = 0.13
     mrope_section: list[int] = field(default_factory=lambda: [1, 1, 1])
     rms_norm_eps: float = 1e-5
     vision_depth: int = 3
@@ -339,11 +339,12 @@ class Glm4v(nn.Module):
         angles = positions.float()[:, axis].transpose(1, 2) * inv_freq
         return angles.cos()[:, None], angles.sin()[:, None]
 
-    def forward(self, rows: Tensor, positions: Tensor, mask: Tensor | None, watch: tuple[int, ...] = ()):
+    def forward(self, rows: Tensor, positions: Tensor, blocks=None, watch: tuple[int, ...] = (), past: list | None = None):
         """One pass over embedded rows [B, S, hidden].
 
-        mask [B, 1, S, S] is true where a row may look (None: causal). The second value holds (queries, keys,
-        values) of each layer in `watch`, for the losses on its attention.
+        `blocks` (prompts.Blocks) says who sees whom; None: every row those before it. The second value holds (queries,
+        keys, values) of each layer in `watch`, for the losses on its attention. `past`: the same of all layers for the
+        rows before.
         """
         cos, sin = self.rotary(positions)
         watched, x = [], rows
@@ -353,7 +354,9 @@ class Glm4v(nn.Module):
             with torch.autocast(x.device.type, enabled=False) if exact else nullcontext():
                 normed = layer.input_layernorm(x.float() if exact else x)
                 q, k, v = layer.self_attn.project(normed, cos, sin)
-                attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+                if past:
+                    k, v = torch.cat([past[index][1], k], 2), torch.cat([past[index][2], v], 2)
+                attended = blocks.attend(q, k, v) if blocks else F.scaled_dot_product_attention(q, k, v, is_causal=True)
             if index in watch:
                 watched.append((q, k, v))
             x = layer.feed(x, attended)

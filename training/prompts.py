@@ -1,12 +1,14 @@
-"""Pages and questions as one batch: the page is read once, each question sees it and itself."""
+"""Documents and questions as one batch: a document is read once, each question sees it and itself."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from questions import END, END_IMAGE, PREFIX, Question
+from questions import END, END_PAGE, PREFIX, Question
 
 
 class Batch:
@@ -34,40 +36,109 @@ class Batch:
         self.questions = questions
 
 
-def prefix_length(cells: int) -> int:
-    return len(PREFIX) + cells + 1
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a document: pages of one size."""
+
+    rows: int
+    cols: int
+    pages: int = 1
+
+    @property
+    def cells(self) -> int:
+        """Of one page."""
+        return self.rows * self.cols
+
+    @property
+    def prefix(self) -> int:
+        """Rows before the first question."""
+        return len(PREFIX) - 1 + self.pages * (self.cells + 2)
+
+    def column(self, cell):
+        """Where a cell stands in the prefix; cells count on from page to page."""
+        return len(PREFIX) + cell + 2 * (cell // self.cells)
 
 
 @lru_cache(maxsize=64)
-def prefix_positions(cell_rows: int, cell_cols: int) -> Tensor:
-    """[3, prefix] of one page; the text after it starts one further than its largest position."""
-    before, cells = len(PREFIX), cell_rows * cell_cols
-    head = torch.arange(before).expand(3, -1)
-    y = torch.arange(cells) // cell_cols
-    x = torch.arange(cells) % cell_cols
-    image = before + torch.stack([torch.zeros_like(y), y, x])
-    tail = torch.full((3, 1), before + max(cell_rows, cell_cols))
-    return torch.cat([head, image, tail], 1)
+def prefix_positions(grid: Grid) -> Tensor:
+    """[3, prefix]; the text after it starts one further than its largest position."""
+    y = torch.arange(grid.cells) // grid.cols
+    x = torch.arange(grid.cells) % grid.cols
+    page = torch.stack([torch.zeros_like(y), y, x])
+    parts = [torch.arange(len(PREFIX) - 1).expand(3, -1)]
+    at = len(PREFIX) - 1
+    for _ in range(grid.pages):
+        end = at + 1 + max(grid.rows, grid.cols)
+        parts += [torch.full((3, 1), at), at + 1 + page, torch.full((3, 1), end)]
+        at = end + 1
+    return torch.cat(parts, 1)
 
 
-def layout(batch: Batch, cell_rows: int, cell_cols: int) -> tuple[Tensor, Tensor]:
-    """Positions [B, 3, S] and mask [B, 1, S, S]: a question sees its page and itself."""
-    prefix = prefix_positions(cell_rows, cell_cols)
-    count, size = batch.ids.shape[0], prefix.shape[1]
+class Blocks:
+    """Who sees whom: a question sees its document and what came before in itself.
+
+    Attention is computed question by question, padded to the longest: questions need not see each other.
+    """
+
+    def __init__(self, batch: Batch, prefix: int, device: torch.device):
+        documents, rows = batch.ids.shape
+        questions = max(len(page) for page in batch.questions)
+        longest = int(batch.offset.max()) + 1
+        index = np.zeros((documents, questions, longest), np.int64)
+        seen = np.zeros((documents, questions, longest), bool)
+        # Rows behind the last question are of no use to anyone: they show up as its first row.
+        back = np.zeros((documents, rows), np.int64)
+        for b in range(documents):
+            real = batch.question[b] >= 0
+            question, offset = batch.question[b][real], batch.offset[b][real]
+            index[b, question, offset] = b * rows + np.flatnonzero(real)
+            seen[b, question, offset] = True
+            back[b] = b * questions * longest
+            back[b, real] += question * longest + offset
+        self.prefix, self.questions = prefix, questions
+        self.index, self.back = torch.from_numpy(index).to(device), torch.from_numpy(back).to(device)
+        causal = np.tril(np.ones((longest, longest), bool))
+        own = torch.from_numpy(seen[:, :, None] & causal).flatten(0, 1)[:, None]
+        self.mask = torch.cat([torch.ones(*own.shape[:3], prefix, dtype=torch.bool), own], 3).to(device)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries, keys and values [B, heads, prefix + N, d], or queries [B, heads, N, d] of the questions alone."""
+        parts = []
+        prefix = self.prefix
+        if q.shape[2] == k.shape[2]:
+            parts.append(F.scaled_dot_product_attention(q[:, :, :prefix], k[:, :, :prefix], v[:, :, :prefix], is_causal=True))
+            q = q[:, :, prefix:]
+
+        def grouped(x: Tensor) -> Tensor:
+            return x.transpose(1, 2).flatten(0, 1)[self.index].flatten(0, 1).transpose(1, 2)
+
+        def with_document(x: Tensor) -> Tensor:
+            document = x[:, None, :, :prefix].expand(-1, self.questions, -1, -1, -1).flatten(0, 1)
+            return torch.cat([document, grouped(x[:, :, prefix:])], 2)
+
+        attended = F.scaled_dot_product_attention(grouped(q), with_document(k), with_document(v), attn_mask=self.mask)
+        parts.append(attended.transpose(1, 2).flatten(0, 1)[self.back].transpose(1, 2))
+        return torch.cat(parts, 2)
+
+
+def layout(batch: Batch, grid: Grid, device: torch.device) -> tuple[Tensor, Blocks]:
+    """Positions [B, 3, S], and who sees whom."""
+    prefix = prefix_positions(grid)
     text = torch.from_numpy(batch.offset) + prefix.max() + 1
-    positions = torch.cat([prefix.expand(count, -1, -1), text[:, None].expand(-1, 3, -1)], 2)
-    group = torch.cat([torch.full((count, size), -2), torch.from_numpy(batch.question)], 1)
-    same = (group[:, :, None] == group[:, None, :]) | (group[:, None, :] == -2)
-    causal = torch.ones(same.shape[1:], dtype=torch.bool).tril()
-    return positions, (same & causal)[:, None]
+    positions = torch.cat([prefix.expand(len(text), -1, -1), text[:, None].expand(-1, 3, -1)], 2)
+    return positions.to(device), Blocks(batch, grid.prefix, device)
 
 
-def embed(model, tokens: Tensor, batch: Batch) -> Tensor:
-    """Rows of prefix, visual tokens and questions [B, S, hidden]."""
+def embed(model, tokens: Tensor, batch: Batch, grid: Grid) -> Tensor:
+    """Rows of prefix, visual tokens and questions [B, S, hidden]; tokens [B, pages · cells, hidden]."""
     table = model.decoder.embed_tokens
     count = tokens.shape[0]
-    device = tokens.device
-    head = table(torch.tensor(PREFIX, device=device)).expand(count, -1, -1)
-    tail = table(torch.tensor([END_IMAGE], device=device)).expand(count, -1, -1)
-    text = table(torch.from_numpy(batch.ids).to(device))
-    return torch.cat([head.to(text.dtype), tokens.to(text.dtype), tail.to(text.dtype), text], 1)
+
+    def rows(ids: list[int]) -> Tensor:
+        return table(torch.tensor(ids, device=tokens.device)).expand(count, -1, -1)
+
+    parts = [rows(PREFIX)]
+    for page, cells in enumerate(tokens.split(grid.cells, 1)):
+        parts += [cells, rows(END_PAGE if page < grid.pages - 1 else END_PAGE[:1])]
+    text = table(torch.from_numpy(batch.ids).to(tokens.device))
+    return torch.cat([part.to(text.dtype) for part in [*parts, text]], 1)

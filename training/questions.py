@@ -5,7 +5,7 @@ A question is a list of token ids after the images, the labels of the tokens tha
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from byte_tokenizer import TOKEN_ID
 from corpus import Fact, TextSource
@@ -16,6 +16,9 @@ BEGIN_IMAGE, END_IMAGE, IMAGE = TOKEN_ID["<|begin_of_image|>"], TOKEN_ID["<|end_
 PREFIX = [TOKEN_ID["[gMASK]"], TOKEN_ID["<sop>"], USER, ord("\n"), BEGIN_IMAGE]
 TO_ANSWER = [ASSISTANT, ord("\n")]
 NOT_FOUND = "not found"
+# Which passage is meant is clear once so many characters are repeated.
+LEADS_THERE = 10
+END_PAGE = [END_IMAGE, BEGIN_IMAGE]
 
 
 @dataclass
@@ -26,6 +29,11 @@ class Question:
     kind: str
     # index of the first and last token whose prediction is the value itself
     value: tuple[int, int] | None = None
+
+    @property
+    def prompt(self) -> list[int]:
+        """Up to where the answer starts."""
+        return self.ids[: next(i for i, label in enumerate(self.labels) if label != -100) + 1]
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -74,20 +82,19 @@ def snippet(page: PageText, rng: random.Random, length: int, skip: int = 4) -> Q
 
 
 def continuation(page: PageText, rng: random.Random, length: int) -> Question:
-    """`Continue: "…"`: the answer is what follows the quotation, to the end of a few words."""
+    """`Continue: "…"`: the answer is the quotation and what follows it, as far as one likes to read."""
     quoted = rng.randint(10, 20)
     start = rng.randrange(max(1, len(page.text) - length))
-    piece = page.text[start : start + max(quoted + 2, length - 14)]
-    question, answer = piece[:quoted], piece[quoted:]
-    ids = [ord(c) for c in f'Continue: "{question}"'] + TO_ANSWER
+    piece = page.text[start : start + max(quoted + 2, length)]
+    ids = [ord(c) for c in f'Continue: "{piece[:quoted]}"'] + TO_ANSWER
     first = len(ids)
-    ids += [ord(c) for c in answer] + [END]
+    ids += [ord(c) for c in piece]
     labels, places = [-100] * len(ids), [-1] * len(ids)
-    for i in range(len(answer)):
+    for i in range(len(piece)):
         labels[first - 1 + i] = ids[first + i]
-        places[first - 1 + i] = int(page.places[start + quoted + i])
-    labels[first - 1 + len(answer)] = END
-    return Question(ids[:-1], labels[:-1], places[:-1], "continue")
+        if i >= LEADS_THERE:
+            places[first - 1 + i] = int(page.places[start + i])
+    return Question(ids[:-1], labels[:-1], places[:-1], "continue", (first - 1 + quoted, first - 1 + len(piece)))
 
 
 def look_up(page: PageText, fact: Fact, at: int) -> Question:
@@ -97,18 +104,24 @@ def look_up(page: PageText, fact: Fact, at: int) -> Question:
     labels, places = [-100] * len(ids), [-1] * len(ids)
     for i in range(len(fact.answer) + 1):
         labels[first - 1 + i] = ids[first + i]
-    # Which sentence is meant is clear once a few words are repeated.
-    for i in range(12, len(fact.answer)):
+    for i in range(LEADS_THERE, len(fact.answer)):
         places[first - 1 + i] = int(page.places[at + i])
     start = first - 1 + len(fact.answer) - 1 - len(fact.value)
     return Question(ids[:-1], labels[:-1], places[:-1], "look-up", (start, start + len(fact.value)))
 
 
 def absent(rng: random.Random, subjects: set[str]) -> Question:
+    """The answer repeats the question as ever; what follows is on no page."""
     while (fact := Fact(rng)).subject in subjects:
         pass
     ids = [ord(c) for c in fact.question] + TO_ANSWER
     first = len(ids)
-    ids += [ord(c) for c in NOT_FOUND] + [END]
+    ids += [ord(c) for c in f"The {fact.subject} is {NOT_FOUND}."] + [END]
     labels = [-100] * (first - 1) + ids[first:]
-    return Question(ids[:-1], labels, [-1] * (len(ids) - 1), "absent")
+    start = len(labels) - 2 - len(NOT_FOUND)
+    return Question(ids[:-1], labels, [-1] * (len(ids) - 1), "absent", (start, start + len(NOT_FOUND)))
+
+
+def on_page(question: Question, first_place: int) -> Question:
+    """The same about a page of a document, whose slots start at `first_place`."""
+    return replace(question, places=[p + first_place if p >= 0 else p for p in question.places])

@@ -15,6 +15,10 @@ SLOTS = ROWS * COLS
 CLASSES = 95
 
 
+# Of the characters before a cell, the farthest is of no use to a decoder that compares nine, and the block of
+# its place is where text tokens have their own character.
+FIRST_SAID = 1
+
 # in written tokens: a place that the token leaves to others
 NONE = CLASSES
 
@@ -27,9 +31,9 @@ def written_places(cell_cols: int) -> np.ndarray:
     """
     say = np.zeros((cell_cols, WINDOW), bool)
     say[:, BEFORE:] = True
-    say[0] = True
+    say[0, FIRST_SAID:] = True
     if cell_cols > 1:
-        say[1, : BEFORE - COLS] = True
+        say[1, FIRST_SAID : BEFORE - COLS] = True
     return say
 
 

@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from construct import BLOCK, PLACES, characters
-from model import CELL, Glm4v, ReaderConfig
+from load_reader import load_reader
+from model import Glm4v, ReaderConfig
 from run_folder import Run, learning_rate, pick_device
 from slots import BEFORE, COLS, ROWS, SLOTS, WINDOW, written_places
 from train_decoder import TokenCode
-from train_vision import CUTS, PageSet, look_loss, touched
+from train_vision import CUTS, PageSet, look_loss, page_folders, touched
 
 
 class CodeReader(nn.Module):
@@ -81,20 +82,21 @@ def load_widened(visual: nn.Module, state: dict) -> None:
 def evaluate(model, head, code, pages: PageSet, device, count: int) -> dict:
     wrong = drawn = 0
     distances, starts = [], []
-    for page in range(min(count, len(pages.pixels))):
-        pixels, text = pages.cut(page, 0, 0, pages.pixels.shape[1] // CELL, pages.pixels.shape[2] // CELL)
+    cols = pages.cells[1]
+    for page in range(min(count, len(pages))):
+        pixels, text = pages.whole(page)
         tokens = model.visual(torch.from_numpy(np.ascontiguousarray(pixels)).to(device)[None])
         labels = torch.from_numpy(text.windows).to(device)
         filled = (labels[:, :, BEFORE:] != 0).flatten(1).any(1)
-        target = code(labels[None], pages.pixels.shape[2] // CELL)[0]
+        target = code(labels[None], cols)[0]
         distances.append(code_loss(tokens[0][filled], target[filled]).item())
         all_read, all_labels = head(tokens)[0].argmax(-1), labels
         read, labels = all_read[:, :, BEFORE:], labels[:, :, BEFORE:]
         seen = (read != 0) | (labels != 0)
         wrong += ((read != labels) & seen).sum().item()
         drawn += seen.sum().item()
-        margin = all_labels.view(-1, pages.pixels.shape[2] // CELL, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
-        start = all_read.view(-1, pages.pixels.shape[2] // CELL, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
+        margin = all_labels.view(-1, cols, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
+        start = all_read.view(-1, cols, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
         starts.append(((start == margin) & (margin != 0)).sum().item() / (margin != 0).sum().item())
     return {"cer": round(wrong / drawn, 5), "line_starts": round(float(np.mean(starts)), 4), "distance": round(float(np.mean(distances)), 4)}
 
@@ -102,6 +104,7 @@ def evaluate(model, head, code, pages: PageSet, device, count: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("training/runs/reader/align"))
+    parser.add_argument("--start", type=Path, help="go on from the tower of this exported reader instead of the first stage")
     parser.add_argument("--vision", type=Path, default=Path("training/runs/reader/vision"))
     parser.add_argument("--pages", type=Path, default=Path("training/runs/pages"))
     parser.add_argument("--steps", type=int, default=3000)
@@ -120,10 +123,13 @@ def main() -> None:
     parameters = [p for p in learned if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step = run.resume(device, model=model.visual, patch_code=patch_code, optimizer=optimizer)
-    if step == 0:
+    if step == 0 and args.start:
+        model.visual.load_state_dict(load_reader(args.start).visual.state_dict())
+    elif step == 0:
         start = torch.load(args.vision / "checkpoint.pt", map_location=device, weights_only=True)
         load_widened(model.visual, start["model"])
-    train, held_out = PageSet(args.pages / "train"), PageSet(args.pages / "heldout")
+    train = PageSet(*page_folders(args.pages, "train"))
+    held_out = {folder.name: PageSet(folder) for folder in page_folders(args.pages, "heldout")}
     rng = np.random.default_rng([11, step])
     shapes, weights = zip(*CUTS)
     weights = np.array(weights) / sum(weights)
@@ -153,7 +159,8 @@ def main() -> None:
             run.log(stage="align", step=step, **rounded, seconds_a_step=round((time.time() - started) / 50, 3))
             started = time.time()
         if step % 300 == 0 or step == args.steps:
-            run.log(stage="align", step=step, **evaluate(model, head, code, held_out, device, 6))
+            for name, pages in held_out.items():
+                run.log(stage="align", step=step, pages=name, **evaluate(model, head, code, pages, device, 6))
             started = time.time()
         if run.due() or step == args.steps:
             run.save(step, model=model.visual, patch_code=patch_code, optimizer=optimizer)

@@ -19,27 +19,30 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from construct import BLOCK, PLACES, construct, token_code_table
+from construct import BLOCK, PLACES, SLOT_HEADS, construct, token_code_table
 from corpus import TextSource, find_texts
 from model import Glm4v, ReaderConfig
-from prompts import Batch, embed, layout, prefix_length
-from questions import PREFIX, absent, continuation, look_up, make_page, snippet
+from answering import answer
+from prompts import Batch, Grid, embed, layout
+from questions import absent, continuation, look_up, make_page, on_page, snippet
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, CLASSES, NONE, SLOTS, written_places
+from slots import BEFORE, CLASSES, NONE, SLOTS, WINDOW, written_places
 
-POINTER_LAYERS = (1, 3)
 SNIPPET = 28
 READ_OUT_CELLS = 128
 
-# (from step, cell rows, cell columns, pages a step, questions a page, share of look-ups)
+# From this step on: (grid of a document, documents a step, questions a document), and how often
 CURRICULUM = [
-    (0, 6, 12, 8, 7, 0.5),
-    (120, 6, 21, 6, 8, 0.5),
-    (300, 12, 21, 3, 10, 0.5),
-    (500, 30, 21, 1, 16, 0.5),
+    (0, [(Grid(6, 21), 3, 8, 1), (Grid(12, 21), 2, 9, 2)]),
+    (200, [(Grid(12, 21), 2, 9, 1), (Grid(30, 21), 1, 16, 2)]),
+    (800, [(Grid(12, 21), 2, 9, 2), (Grid(30, 21), 1, 16, 5), (Grid(15, 21, pages=2), 1, 16, 1), (Grid(30, 21, pages=2), 1, 16, 1)]),
 ]
-# Share of the code's variance that is added as noise: the tower is never exact.
+LOOK_UPS = 0.55
+ABSENT = 0.07
+EVALUATED = [Grid(12, 21), Grid(30, 21)]
+# Share of the code's variance that is added as noise, and of characters that are misread: the tower is never exact.
 CODE_NOISE = 0.1
+MISREAD = 0.015
 
 
 class TokenCode(nn.Module):
@@ -62,29 +65,42 @@ def said(windows: torch.Tensor, cell_cols: int) -> torch.Tensor:
     return torch.where(say.repeat(windows.shape[1] // cell_cols, 1)[:, None], windows, NONE)
 
 
-class QuestionMaker:
-    def __init__(self, source: TextSource, absent_share: float = 0.0):
-        self.source, self.absent_share = source, absent_share
+def misread(windows: torch.Tensor, share: float) -> torch.Tensor:
+    """Some characters become others, as the tower takes them; spaces stay."""
+    wrong = (torch.rand(windows.shape, device=windows.device) < share) & (windows != 0)
+    return torch.where(wrong, torch.randint_like(windows, 1, CLASSES), windows)
 
-    def batch(self, rng: random.Random, cell_rows: int, cell_cols: int, pages: int, groups: int, look_ups: float):
-        windows, questions = [], []
-        for _ in range(pages):
-            wanted = round(groups * look_ups * (0.5 + rng.random()))
-            capacity = cell_rows * cell_cols * SLOTS // 160
-            page, facts = make_page(self.source, rng, cell_rows, cell_cols, min(wanted, max(1, capacity)))
-            asked = [look_up(page, fact, at) for fact, at in facts][:wanted]
-            subjects = {fact.subject for fact, _ in facts}
-            while len(asked) < groups:
+
+class QuestionMaker:
+    def __init__(self, source: TextSource):
+        self.source = source
+
+    def document(self, rng: random.Random, grid: Grid, groups: int):
+        """Windows [pages · cells, ROWS, WINDOW] and the questions."""
+        windows, asked = [], []
+        capacity = max(1, grid.cells * SLOTS // 160)
+        subjects: set[str] = set()
+        wanted = round(groups * LOOK_UPS * (0.5 + rng.random()) / grid.pages)
+        share = -(-groups // grid.pages)
+        for number in range(grid.pages):
+            page, facts = make_page(self.source, rng, grid.rows, grid.cols, min(wanted, capacity))
+            subjects |= {fact.subject for fact, _ in facts}
+            questions = [look_up(page, fact, at) for fact, at in facts][:share]
+            while len(questions) < share:
                 kind = rng.random()
-                if kind < self.absent_share:
-                    asked.append(absent(rng, subjects))
-                elif kind < 0.25:
-                    asked.append(continuation(page, rng, SNIPPET + 8))
+                if kind < ABSENT / (1 - LOOK_UPS):
+                    questions.append(absent(rng, subjects))
+                elif kind < 0.4:
+                    questions.append(continuation(page, rng, SNIPPET + 12))
                 else:
-                    asked.append(snippet(page, rng, SNIPPET))
+                    questions.append(snippet(page, rng, SNIPPET))
             windows.append(page.windows)
-            questions.append(asked)
-        return np.stack(windows), Batch(questions)
+            asked += [on_page(question, number * grid.cells * SLOTS) for question in questions]
+        return np.concatenate(windows), asked[:groups]
+
+    def batch(self, rng: random.Random, grid: Grid, documents: int, groups: int):
+        made = [self.document(rng, grid, groups) for _ in range(documents)]
+        return np.stack([windows for windows, _ in made]), Batch([asked for _, asked in made])
 
 
 @dataclass
@@ -112,44 +128,46 @@ class Losses:
 
 
 def answer_losses(
-    model: Glm4v, tokens: torch.Tensor, windows: torch.Tensor, batch: Batch, grid: tuple[int, int]
+    model: Glm4v, tokens: torch.Tensor, windows: torch.Tensor, batch: Batch, grid: Grid
 ) -> Losses:
-    """All losses of one batch; `windows` [B, cells, ROWS, WINDOW] is what the tokens say."""
+    """All losses of one batch; `windows` [B, pages · cells, ROWS, WINDOW] is what the tokens say."""
     device = tokens.device
-    positions, mask = layout(batch, *grid)
-    rows = embed(model, tokens, batch)
-    hidden, watched = model(rows, positions.to(device), mask.to(device), watch=POINTER_LAYERS)
-    prefix = prefix_length(grid[0] * grid[1])
+    positions, blocks = layout(batch, grid, device)
+    rows = embed(model, tokens, batch, grid)
+    hidden, watched = model(rows, positions, blocks, watch=tuple(SLOT_HEADS))
+    prefix = grid.prefix
     labels = torch.from_numpy(batch.labels).to(device).flatten()
     asked = labels != -100
     logits = model.lm_head(hidden[:, prefix:].flatten(0, 1)[asked]).float()
 
     all_places = torch.from_numpy(batch.places).to(device)
     places = all_places[all_places >= 0]
-    mine = F.one_hot(places % SLOTS, SLOTS).bool()
-    target = torch.zeros(mine.shape, dtype=torch.long, device=device)
-    target[mine] = len(PREFIX) + places // SLOTS
+    slot, column = places % SLOTS, grid.column(places // SLOTS)
     characters = windows[..., BEFORE:].flatten(2).flatten(0, 1) + 32
     filled = (characters != 32).any(1).nonzero()[:, 0]
     filled = filled[torch.randperm(len(filled), device=device)[:READ_OUT_CELLS]]
+    columns = grid.column(torch.arange(windows.shape[1], device=device))
     pointer = read_out = torch.zeros((), device=device)
-    hits = []
-    for layer, (q, k, v) in zip(POINTER_LAYERS, watched):
-        scores = (q[:, :SLOTS, prefix:] @ k[:, :SLOTS, :prefix].transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-        scores = scores.permute(0, 2, 1, 3)[all_places >= 0]  # [N, SLOTS, prefix]
+    found = torch.zeros(len(places), dtype=torch.bool, device=device)
+    for (layer, slots), (q, k, v) in zip(SLOT_HEADS.items(), watched):
+        first, heads = slots.start, len(slots)
+        scores = (q[:, :heads, prefix:] @ k[:, :heads, :prefix].transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+        scores = scores.permute(0, 2, 1, 3)[all_places >= 0]  # [N, heads, prefix]
+        mine = (slot - first)[:, None] == torch.arange(heads, device=device)
+        target = torch.where(mine, column[:, None], 0)
         losses = F.cross_entropy(scores.flatten(0, 1), target.flatten(), reduction="none").view(mine.shape)
-        pointer = pointer + losses[mine].mean() + 0.1 * losses[~mine].view(len(places), -1).sum(1).mean()
-        hits.append(scores[mine].argmax(-1) == target[mine])
-        values = v[:, :SLOTS, len(PREFIX) : prefix - 1].transpose(1, 2).flatten(0, 1)  # [cells, SLOTS, head_dim]
+        pointer = pointer + losses[mine].sum() / len(places) + 0.3 * losses[~mine].sum() / len(places)
+        found |= (mine & (scores.argmax(-1) == target)).any(1)
+        values = v[:, :heads, columns].transpose(1, 2).flatten(0, 1)  # [cells, heads, head_dim]
         read = model.read_through(layer, values[filled]).float()
-        read_out = read_out + F.cross_entropy(read.flatten(0, 1), characters[filled].flatten())
+        read_out = read_out + F.cross_entropy(read.flatten(0, 1), characters[filled][:, first : first + heads].flatten())
     return Losses(
         language=F.cross_entropy(logits, labels[asked]),
         pointer=pointer,
         read_out=read_out,
         asked=asked,
         right=logits.argmax(-1) == labels[asked],
-        pointer_right=torch.stack(hits).any(0).float().mean(),
+        pointer_right=found.float().mean(),
     )
 
 
@@ -167,7 +185,10 @@ def score(batch: Batch, right: np.ndarray) -> dict[str, list[float]]:
             if question.kind == "snippet":
                 continue
             found.setdefault(f"{question.kind}_exact", []).append(float(good[asked].all()))
-            if question.value:
+            if question.kind == "continue":
+                first, last = question.value
+                found.setdefault("continued_chars", []).append(good[first:last].mean())
+            elif question.value:
                 first, last = question.value
                 found.setdefault("value_chars", []).append(good[first:last].mean())
                 found.setdefault("value_first", []).append(float(good[first]))
@@ -176,61 +197,87 @@ def score(batch: Batch, right: np.ndarray) -> dict[str, list[float]]:
 
 
 @torch.no_grad()
-def evaluate(model: Glm4v, code: TokenCode, maker: QuestionMaker, grid: tuple[int, int], pages: int, device) -> dict:
+def evaluate(model: Glm4v, code: TokenCode, maker: QuestionMaker, grid: Grid, documents: int, device) -> dict:
+    """Held-out figures: with the right beginning given, and (`free`) with the model left to itself."""
     rng = random.Random(f"evaluate-{grid}")
+    torch.manual_seed(documents)
     totals: dict[str, list[float]] = {}
-    hits = []
-    for _ in range(pages):
-        windows, batch = maker.batch(rng, *grid, 1, 12, 0.5)
+    for n in range(documents):
+        windows, batch = maker.batch(rng, grid, 1, 14)
         windows = torch.from_numpy(windows).to(device)
-        tokens = code(windows, grid[1])
+        tokens = code(misread(windows, MISREAD), grid.cols)
         losses = answer_losses(model, tokens, windows, batch, grid)
         right = np.zeros(batch.ids.size, bool)
         right[losses.asked.cpu().numpy()] = losses.right.cpu().numpy()
-        hits.append(losses.pointer_right.item())
+        totals.setdefault("pointer", []).append(losses.pointer_right.item())
         for name, values in score(batch, right.reshape(batch.ids.shape)).items():
             totals.setdefault(name, []).extend(values)
+        if n < 2:
+            for name, values in free_running(model, tokens, batch, grid).items():
+                totals.setdefault(name, []).extend(values)
     result = {name: round(float(np.mean(values)), 4) for name, values in sorted(totals.items())}
-    return {"grid": list(grid), "pointer": round(float(np.mean(hits)), 4), **result}
+    return {"grid": [grid.rows, grid.cols, grid.pages], "look_ups": len(totals.get("look-up_exact", [])), **result}
+
+
+def free_running(model: Glm4v, tokens: torch.Tensor, batch: Batch, grid: Grid) -> dict[str, list[float]]:
+    """Is the value in the answer to a look-up, and is an absent one called so? One document."""
+    asked = [q for q in batch.questions[0] if q.kind in ("look-up", "absent")]
+    if not asked:
+        return {}
+    wanted = [bytes(q.labels[q.value[0] : q.value[1]]).decode() for q in asked]
+    found: dict[str, list[float]] = {}
+    for question, value, said in zip(asked, wanted, answer(model, tokens, grid, [q.prompt for q in asked])):
+        found.setdefault(f"free_{question.kind}", []).append(float(f" {value}." in said))
+        if question.kind == "look-up":
+            found.setdefault("free_false_not_found", []).append(float("not found" in said))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("training/runs/reader/decoder"))
-    parser.add_argument("--steps", type=int, default=2600)
-    parser.add_argument("--lr", type=float, default=2.5e-4)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--pointer-weight", type=float, default=0.5)
     parser.add_argument("--read-out-weight", type=float, default=0.5)
     parser.add_argument("--device")
-    parser.add_argument("--fp32", action="store_true")
     args = parser.parse_args()
 
     device = pick_device(args.device)
     run = Run(args.out)
     torch.manual_seed(2)
     model = Glm4v(ReaderConfig())
-    construct(model)
+    frozen = construct(model)
     code = TokenCode(model.config.hidden_size)
     model.to(device), code.to(device)
+    frozen.to(device)
     decoder = nn.ModuleDict({"decoder": model.decoder, "lm_head": model.lm_head})
     parameters = list(decoder.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     step = run.resume(device, decoder=decoder, optimizer=optimizer)
+    frozen.restore()
     maker = QuestionMaker(TextSource(find_texts(held_out=False)))
     tester = QuestionMaker(TextSource(find_texts(held_out=True)))
     means: dict[str, float] = {}
+    # Places that a token leaves out are easily left out.
+    share = torch.tensor([0.1 * CODE_NOISE] * BEFORE + [CODE_NOISE] * (WINDOW - BEFORE)).repeat(PLACES // WINDOW)
+    noise = torch.zeros(model.config.hidden_size, device=device)
+    noise[: PLACES * BLOCK] = share.sqrt().repeat_interleave(BLOCK).to(device)
     started = time.time()
     while step < args.steps:
-        _, cell_rows, cell_cols, pages, groups, look_ups = [c for c in CURRICULUM if c[0] <= step][-1]
-        windows, batch = maker.batch(random.Random(f"train-{step}"), cell_rows, cell_cols, pages, groups, look_ups)
+        rng = random.Random(f"train-{step}")
+        shapes = [shapes for start, shapes in CURRICULUM if start <= step][-1]
+        grid, documents, groups, _ = rng.choices(shapes, [shape[-1] for shape in shapes])[0]
+        windows, batch = maker.batch(rng, grid, documents, groups)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
-        with torch.autocast(device.type, torch.bfloat16, enabled=not args.fp32):
-            windows = torch.from_numpy(windows).to(device)
-            tokens = code(windows, cell_cols)
-            tokens[..., : PLACES * BLOCK] += torch.randn_like(tokens[..., : PLACES * BLOCK]) * CODE_NOISE**0.5
-            losses = answer_losses(model, tokens, windows, batch, (cell_rows, cell_cols))
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            windows = misread(torch.from_numpy(windows).to(device), MISREAD)
+            tokens = code(windows, grid.cols)
+            tokens = tokens + torch.randn_like(tokens) * noise
+            losses = answer_losses(model, tokens, windows, batch, grid)
         losses.total(args.pointer_weight, args.read_out_weight).backward()
+        frozen.hold_gradients()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -239,10 +286,11 @@ def main() -> None:
             means[name] = 0.95 * means.get(name, value) + 0.05 * value
         if step % 20 == 0:
             rounded = {name: round(value, 4) for name, value in means.items()}
-            run.log(stage="decoder", step=step, grid=[cell_rows, cell_cols], **rounded, seconds_a_step=round((time.time() - started) / 20, 3))
+            run.log(stage="decoder", step=step, **rounded, seconds_a_step=round((time.time() - started) / 20, 3))
             started = time.time()
-        if step % 100 == 0:
-            run.log(stage="decoder", step=step, held_out=evaluate(model, code, tester, (cell_rows, cell_cols), 12, device))
+        if step % 200 == 0:
+            for tested in EVALUATED:
+                run.log(stage="decoder", step=step, held_out=evaluate(model, code, tester, tested, 5, device))
             started = time.time()
         if run.due() or step == args.steps:
             run.save(step, decoder=decoder, optimizer=optimizer)

@@ -14,19 +14,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from construct import construct
 from corpus import Fact
 from load_reader import load_reader
-from model import CELL, Glm4v, ReaderConfig
-from prompts import Batch
-from questions import continuation, look_up, snippet
+from model import Glm4v, ReaderConfig
+from prompts import Batch, Grid
+from questions import absent, continuation, look_up, on_page, snippet
 from run_folder import Run, learning_rate, pick_device
-from slots import ROWS, PageText
-from train_decoder import SNIPPET, answer_losses, score
-from train_vision import PageSet
+from slots import ROWS, SLOTS, PageText
+from train_decoder import ABSENT, LOOK_UPS, SNIPPET, answer_losses, free_running, score
+from train_vision import PageSet, page_folders
 
 FACT = re.compile(r"The ((?:\S+ ){1,4}?of (?:the )?(?:\S+ ){1,3}?)is ((?:\S+ )?\S+?)\.(?= |$)")
-# (cell rows, pages a step, questions a page), and how often
-CUTS = [((4, 8, 6), 20), ((10, 3, 10), 40), ((30, 1, 16), 40)]
+# (cell rows, pages of a document, documents a step, questions a document), and how often
+CUTS = [((6, 1, 4, 8), 15), ((12, 1, 2, 10), 30), ((30, 1, 1, 16), 40), ((30, 2, 1, 16), 15)]
+EVALUATED = [(12, 1), (30, 1), (30, 4)]
 
 
 def facts_of(page: PageText) -> list[tuple[Fact, int]]:
@@ -41,54 +43,68 @@ def facts_of(page: PageText) -> list[tuple[Fact, int]]:
 class SeenPages:
     """Visual tokens of rendered pages and their texts."""
 
-    def __init__(self, folder: Path, model: Glm4v, device: torch.device, limit: int | None = None):
-        self.pages = PageSet(folder)
-        count, height, width = self.pages.pixels.shape
-        count = min(count, limit or count)
-        self.rows, self.cols = height // CELL, width // CELL
-        self.tokens = np.zeros((count, self.rows, self.cols, model.config.hidden_size), np.float16)
+    def __init__(self, folders: list[Path], model: Glm4v, device: torch.device, limit: int | None = None):
+        pages = PageSet(*folders)
+        self.rows, self.cols = pages.cells
+        chosen = range(0, len(pages), max(1, len(pages) // (limit or len(pages))))
+        self.texts = [pages.rows[page] for page in chosen]
+        self.tokens = np.zeros((len(chosen), self.rows, self.cols, model.config.hidden_size), np.float16)
         model.eval()
         with torch.no_grad():
-            for page in range(count):
-                pixels = torch.from_numpy(np.array(self.pages.pixels[page : page + 1])).to(device)
-                self.tokens[page] = model.visual(pixels)[0].view(self.rows, self.cols, -1).cpu().numpy()
+            for place, page in enumerate(chosen):
+                pixels = torch.from_numpy(np.array(pages.pages[page]))[None].to(device)
+                self.tokens[place] = model.visual(pixels)[0].view(self.rows, self.cols, -1).cpu().numpy()
         model.train()
 
-    def batch(self, rng: random.Random, cell_rows: int, pages: int, groups: int, look_ups: float = 0.5):
-        tokens, windows, questions = [], [], []
-        while len(tokens) < pages:
+    def cut(self, rng: random.Random, cell_rows: int) -> tuple[np.ndarray, PageText]:
+        """A cut that is not nearly empty."""
+        while True:
             page = rng.randrange(len(self.tokens))
             top = rng.randrange(self.rows - cell_rows + 1)
-            rows = self.pages.rows[page][top * ROWS : (top + cell_rows) * ROWS]
-            text = PageText(rows, cell_rows, self.cols)
-            if len(text.text) < 20 * cell_rows or len(text.text) < 4 * SNIPPET:
+            text = PageText(self.texts[page][top * ROWS : (top + cell_rows) * ROWS], cell_rows, self.cols)
+            if len(text) > max(20 * cell_rows, 4 * SNIPPET):
+                return self.tokens[page, top : top + cell_rows].reshape(-1, self.tokens.shape[-1]), text
+
+    def document(self, rng: random.Random, grid: Grid, groups: int, look_ups: float = LOOK_UPS):
+        """Tokens [pages · cells, hidden], windows [pages · cells, ROWS, WINDOW] and questions."""
+        cuts = [self.cut(rng, grid.rows) for _ in range(grid.pages)]
+        facts = [(fact, at, n) for n, (_, text) in enumerate(cuts) for fact, at in facts_of(text)]
+        subjects = [fact.subject for fact, _, _ in facts]
+        rng.shuffle(facts)
+        asked = []
+        for fact, at, n in facts[: round(groups * look_ups)]:
+            if subjects.count(fact.subject) == 1:
+                asked.append(on_page(look_up(cuts[n][1], fact, at), n * grid.cells * SLOTS))
+        while len(asked) < groups:
+            kind, n = rng.random(), rng.randrange(grid.pages)
+            if kind < ABSENT / (1 - look_ups):
+                asked.append(absent(rng, set(subjects)))
                 continue
-            facts = facts_of(text)
-            rng.shuffle(facts)
-            asked = [look_up(text, fact, at) for fact, at in facts[: round(groups * look_ups)]]
-            while len(asked) < groups:
-                make = continuation if rng.random() < 0.25 else snippet
-                asked.append(make(text, rng, SNIPPET + (8 if make is continuation else 0)))
-            tokens.append(torch.from_numpy(self.tokens[page, top : top + cell_rows]).flatten(0, 1))
-            windows.append(torch.from_numpy(text.windows))
-            questions.append(asked)
-        return torch.stack(tokens).float(), torch.stack(windows), Batch(questions)
+            make, length = (continuation, SNIPPET + 12) if kind < 0.4 else (snippet, SNIPPET)
+            asked.append(on_page(make(cuts[n][1], rng, length), n * grid.cells * SLOTS))
+        return np.concatenate([tokens for tokens, _ in cuts]), np.concatenate([text.windows for _, text in cuts]), asked
+
+    def batch(self, rng: random.Random, grid: Grid, documents: int, groups: int, look_ups: float = LOOK_UPS):
+        tokens, windows, asked = zip(*(self.document(rng, grid, groups, look_ups) for _ in range(documents)))
+        return torch.from_numpy(np.stack(tokens)).float(), torch.from_numpy(np.stack(windows)), Batch(list(asked))
 
 
 @torch.no_grad()
-def evaluate(model: Glm4v, seen: SeenPages, cell_rows: int, pages: int, device) -> dict:
-    rng = random.Random(f"tune-{cell_rows}")
+def evaluate(model: Glm4v, seen: SeenPages, grid: Grid, documents: int, device) -> dict:
+    rng = random.Random(f"tune-{grid}")
     totals: dict[str, list[float]] = {}
-    for _ in range(pages):
-        tokens, windows, batch = seen.batch(rng, cell_rows, 1, 12, 0.7)
-        losses = answer_losses(model, tokens.to(device), windows.to(device), batch, (cell_rows, seen.cols))
+    for _ in range(documents):
+        tokens, windows, batch = seen.batch(rng, grid, 1, 14, 0.8)
+        tokens, windows = tokens.to(device), windows.to(device)
+        losses = answer_losses(model, tokens, windows, batch, grid)
         right = np.zeros(batch.ids.size, bool)
         right[losses.asked.cpu().numpy()] = losses.right.cpu().numpy()
         totals.setdefault("pointer", []).append(losses.pointer_right.item())
-        for name, values in score(batch, right.reshape(batch.ids.shape)).items():
+        for name, values in {**score(batch, right.reshape(batch.ids.shape)), **free_running(model, tokens, batch, grid)}.items():
             totals.setdefault(name, []).extend(values)
-    counts = {"look_ups": len(totals.get("look-up_exact", []))}
-    return {"grid": [cell_rows, seen.cols], **counts, **{k: round(float(np.mean(v)), 4) for k, v in sorted(totals.items())}}
+    counts = {"look_ups": len(totals.get("look-up_exact", [])), "absent": len(totals.get("absent_exact", []))}
+    figures = {k: round(float(np.mean(v)), 4) for k, v in sorted(totals.items())}
+    return {"grid": [grid.rows, grid.cols, grid.pages], **counts, **figures}
 
 
 def main() -> None:
@@ -99,47 +115,57 @@ def main() -> None:
     parser.add_argument("--pages", type=Path, default=Path("training/runs/pages"))
     parser.add_argument("--start", type=Path, help="go on from this exported reader instead of the stages before")
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--lr", type=float, default=2.5e-4)
+    parser.add_argument("--lr", type=float, default=4e-4)
     parser.add_argument("--pointer-weight", type=float, default=0.3)
     parser.add_argument("--read-out-weight", type=float, default=0.2)
     parser.add_argument("--train-pages", type=int, help="use fewer pages")
     parser.add_argument("--device")
-    parser.add_argument("--fp32", action="store_true")
     args = parser.parse_args()
 
     device = pick_device(args.device)
     run = Run(args.out)
     torch.manual_seed(4)
-    model = Glm4v(ReaderConfig()).to(device)
+    model = Glm4v(ReaderConfig())
+    frozen = construct(model)
+    model.to(device)
+    frozen.to(device)
     parts = nn.ModuleDict({"decoder": model.decoder, "lm_head": model.lm_head})
     parameters = list(parts.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     step = run.resume(device, parts=parts, visual=model.visual, optimizer=optimizer)
     if step == 0 and args.start:
         model.load_state_dict(load_reader(args.start).state_dict())
     elif step == 0:
         aligned = torch.load(args.align / "checkpoint.pt", map_location=device, weights_only=True)
         model.visual.load_state_dict(aligned["model"])
-    train = SeenPages(args.pages / "train", model, device, args.train_pages)
-    held_out = SeenPages(args.pages / "heldout", model, device, 24)
+    train = SeenPages(page_folders(args.pages, "train"), model, device, args.train_pages)
+    held_out = SeenPages([args.pages / "heldout"], model, device, 24)
     if step == 0 and not args.start:
         start = torch.load(args.decoder / "checkpoint.pt", map_location=device, weights_only=True)["decoder"]
         parts.load_state_dict(start)
+
+    frozen.restore()
+
+    def test() -> None:
+        for rows, pages in EVALUATED:
+            run.log(stage="tune", step=step, held_out=evaluate(model, held_out, Grid(rows, held_out.cols, pages), 6, device))
+
     if step == 0:
-        for rows in (4, 30):
-            run.log(stage="tune", step=0, held_out=evaluate(model, held_out, rows, 12, device))
+        test()
     shapes, weights = zip(*CUTS)
     means: dict[str, float] = {}
     started = time.time()
     while step < args.steps:
         rng = random.Random(f"tune-{step}")
-        cell_rows, pages, groups = rng.choices(shapes, weights)[0]
-        tokens, windows, batch = train.batch(rng, cell_rows, pages, groups)
+        rows, pages, documents, groups = rng.choices(shapes, weights)[0]
+        grid = Grid(rows, train.cols, pages)
+        tokens, windows, batch = train.batch(rng, grid, documents, groups)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=50)
-        with torch.autocast(device.type, torch.bfloat16, enabled=not args.fp32):
-            losses = answer_losses(model, tokens.to(device), windows.to(device), batch, (cell_rows, train.cols))
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            losses = answer_losses(model, tokens.to(device), windows.to(device), batch, grid)
         losses.total(args.pointer_weight, args.read_out_weight).backward()
+        frozen.hold_gradients()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -151,8 +177,7 @@ def main() -> None:
             run.log(stage="tune", step=step, **rounded, seconds_a_step=round((time.time() - started) / 20, 3))
             started = time.time()
         if step % 200 == 0 or step == args.steps:
-            for rows in (4, 30):
-                run.log(stage="tune", step=step, held_out=evaluate(model, held_out, rows, 12, device))
+            test()
             started = time.time()
         if run.due() or step == args.steps:
             run.save(step, parts=parts, visual=model.visual, optimizer=optimizer)

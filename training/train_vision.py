@@ -23,30 +23,45 @@ CUTS = [((3, 21, 20), 45), ((6, 21, 10), 25), ((12, 21, 5), 20), ((30, 21, 2), 1
 
 
 class PageSet:
-    def __init__(self, folder: Path):
-        self.pixels = np.load(folder / "pages.npy", mmap_mode="r")
-        self.rows = json.loads((folder / "rows.json").read_text())
+    """The pages of one or several folders of render_pages.py, all of one size."""
+
+    def __init__(self, *folders: Path):
+        parts = [np.load(folder / "pages.npy", mmap_mode="r") for folder in folders]
+        self.pages = [page for part in parts for page in part]
+        self.rows = [rows for folder in folders for rows in json.loads((folder / "rows.json").read_text())]
+        self.cells = (parts[0].shape[1] // CELL, parts[0].shape[2] // CELL)
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    def whole(self, page: int) -> tuple[np.ndarray, PageText]:
+        return self.cut(page, 0, 0, *self.cells)
 
     def cut(self, page: int, top: int, left: int, cell_rows: int, cell_cols: int) -> tuple[np.ndarray, PageText]:
         y, x = top * CELL, left * CELL
-        pixels = self.pixels[page, y : y + cell_rows * CELL, x : x + cell_cols * CELL]
+        pixels = self.pages[page][y : y + cell_rows * CELL, x : x + cell_cols * CELL]
         rows = self.rows[page][top * ROWS : (top + cell_rows) * ROWS]
         rows = [row[left * COLS : (left + cell_cols) * COLS].rstrip() for row in rows]
         return pixels, PageText(rows, cell_rows, cell_cols)
 
     def sample(self, rng: np.random.Generator, cell_rows: int, cell_cols: int, count: int):
         pixels, windows, looks = [], [], []
-        height, width = self.pixels.shape[1] // CELL, self.pixels.shape[2] // CELL
+        height, width = self.cells
         while len(pixels) < count:
-            page = rng.integers(len(self.pixels))
+            page = rng.integers(len(self))
             top, left = rng.integers(height - cell_rows + 1), rng.integers(width - cell_cols + 1)
             image, text = self.cut(page, top, left, cell_rows, cell_cols)
-            if len(text.text) < cell_rows * cell_cols * 3 and rng.random() < 0.9:
+            if len(text.text) < cell_rows * cell_cols * 2 and rng.random() < 0.9:
                 continue  # mostly empty
             pixels.append(image)
             looks.append(np.insert(text.looks, 0, len(windows), axis=1))
             windows.append(text.windows)
         return tuple(torch.from_numpy(a) for a in (np.stack(pixels), np.stack(windows), np.concatenate(looks)))
+
+
+def page_folders(pages: Path, kind: str) -> list[Path]:
+    """All renderings of a kind; the first is the one that the reader is made for."""
+    return [pages / kind, *sorted(pages.glob(f"{kind}-*"))]
 
 
 class DenseHead(nn.Module):
@@ -102,8 +117,8 @@ def evaluate(model: Glm4v, head: DenseHead, pages: PageSet, device: torch.device
     """Errors on whole held-out pages: share of wrong characters where something is drawn or read."""
     model.eval()
     wrong = drawn = wrong_before = total_before = 0
-    for page in range(min(count, len(pages.pixels))):
-        pixels, text = pages.cut(page, 0, 0, pages.pixels.shape[1] // CELL, pages.pixels.shape[2] // CELL)
+    for page in range(min(count, len(pages))):
+        pixels, text = pages.whole(page)
         tokens = model.visual(torch.from_numpy(np.ascontiguousarray(pixels))[None].to(device))
         read = head(tokens)[0].argmax(-1).cpu().numpy()
         labels = text.windows
@@ -122,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("training/runs/reader/vision"))
     parser.add_argument("--pages", type=Path, default=Path("training/runs/pages"))
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--device")
     args = parser.parse_args()
@@ -139,7 +154,7 @@ def main() -> None:
     parameters = [p for p in learned if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step = run.resume(device, model=model.visual, head=head, patch_head=patch_head, optimizer=optimizer)
-    train, held_out = PageSet(args.pages / "train"), PageSet(args.pages / "heldout")
+    train, held_out = PageSet(*page_folders(args.pages, "train")), PageSet(args.pages / "heldout")
     rng = np.random.default_rng([7, step])
     shapes, weights = zip(*CUTS)
     weights = np.array(weights) / sum(weights)
