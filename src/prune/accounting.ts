@@ -12,13 +12,22 @@ export interface TokenAccount {
   finalTokens: number;
 }
 
-/** Tokens that reach the decoder: visualTokens after the encoder drop of the plan. */
-export function predictEncodedTokens(visualTokens: number, plan: PrunePlan): number {
-  if (!plan.encoder) {
-    assertRowCount(visualTokens);
-    return visualTokens;
-  }
-  return retainedCount(visualTokens, plan.encoder.keepRatio);
+/**
+ * Tokens that reach the decoder: visualTokens after the encoder drop of the plan.
+ *
+ * @param contentDrops tokens that go because of what the pages show (blank cells, repetitions), as
+ *   far as the plan drops them; without it the result is the most that can be left
+ */
+export function predictEncodedTokens(
+  visualTokens: number,
+  plan: PrunePlan,
+  contentDrops = 0,
+): number {
+  assertRowCount(visualTokens);
+  assertRowCount(contentDrops);
+  const rows = Math.max(Math.min(visualTokens, 1), visualTokens - contentDrops);
+  const ratio = plan.encoder?.keepRatio;
+  return ratio === undefined ? rows : retainedCount(rows, ratio);
 }
 
 /**
@@ -100,7 +109,8 @@ export function assertAsPlanned(planned: TokenAccount, actual: TokenAccount): vo
 }
 
 /**
- * The mean over layers as a share of the visual tokens, before any rounding to whole tokens.
+ * The mean over layers as a share of the visual tokens, before any rounding to whole tokens and
+ * without what the content of pages decides (blank cells, repetitions): the most that is left.
  *
  * @throws {GlyphpressError} GP_PRUNE_PLAN if a drop keeps a count, which is no share
  */

@@ -3,36 +3,52 @@
  *
  * Source: ApET, arXiv:2602.19870, as coded at github.com/MaQianKun0/ApET @70cc01b.
  *
- * 1. Choose M basis tokens by farthest-point sampling from a random start.
+ * 1. Choose M basis tokens, by farthest-point sampling from a random start.
  * 2. Fit every token as a combination of the basis: (S Sᵀ + ridge·I) c = S x.
  * 3. The error of a token is ‖x − Sᵀ c‖₂. Keep the largest.
- * 4. Optionally average every dropped token into its cosine-nearest kept token.
+ * 4. Give the basis a place among the kept tokens.
+ * 5. Optionally average every dropped token into its cosine-nearest kept token.
  *
- * Reproduces: the sampling, the ridge fit in place of a plain least squares, the L2 error, raster
- * order, and the plain average of merging.
- * Departs:
+ * {@link APET_FORMS} names the four forms of the authors' code, and `basis: 'overwrite'` and `'blend'`
+ * compute what they compute: kept rows and values agree with fixtures made by that code. The defaults
+ * are others, for text:
+ * - `basis: 'always-keep'`. Basis tokens have an error of about 0, so the ranking alone would drop
+ *   them. The authors write their values over the M kept tokens of lowest error, so a value stands
+ *   where another token was, and that token is lost. Here the same M places go to the basis rows at
+ *   their own positions. `basis: 'rank'` leaves them to the ranking.
+ * - `merge: 'none'`. The authors always merge. With their basis rules a basis token counts twice: in its
+ *   slot, and again as a dropped token.
+ *
+ * Departs from the authors' code in every form:
  * - The start is seeded, so runs repeat. The basis holds M different rows even where rows are equal.
- * - Basis tokens have an error of about 0, so the ranking alone would drop them. The authors write
- *   their values over the M kept tokens of lowest error, so a value stands where another token was.
- *   Here `basis: 'always-keep'` gives the same M places to the basis rows at their own positions.
- *   `basis: 'rank'` leaves them to the ranking.
- * - Merging counts every token once. The authors count a basis token twice: in its slot, and again as
- *   a dropped token.
- * - Sums are taken in float64; errors are float32.
- * - Scope `page` fits and ranks every page by its own basis (the authors' LLaVA code, per image);
- *   scope `document` uses one basis for all pages (their Qwen code).
+ * - Kept rows keep their positions. The LLaVA code renumbers them.
+ * - Sums are taken in float64; errors are float32. The authors cast features to half precision before
+ *   they write the basis and merge.
+ * - Scope `page` fits and ranks every page by its own basis (the LLaVA code, per image); scope
+ *   `document` uses one basis for all pages (the Qwen code).
  */
 import { GlyphpressError } from '../errors.js';
+import {
+  assertRowsWithin,
+  type Basis,
+  type BasisChoice,
+  basisOf,
+  densityPeaks,
+  farthestPoints,
+  randomRows,
+} from './apet-basis.js';
+import { type MergeOptions, mergeDropped } from './apet-merge.js';
 import {
   gatherRows,
   keepHighest,
   matrixRows,
   type PageRun,
-  pageRuns,
   type ScopeOptions,
+  scopeRuns,
 } from './contract.js';
 import { deriveSeed, randomBelow, seededRandom } from './random.js';
 import { type Budget, budgetedCount } from './retained-count.js';
+import { residualNorms } from './ridge-fit.js';
 
 export const APET_DEFAULTS = {
   basisTokenCount: 10,
@@ -41,8 +57,22 @@ export const APET_DEFAULTS = {
   merge: 'none',
 } as const;
 
-/** What becomes of the basis rows: always kept, or ranked by their error of about 0. */
-export type BasisRule = 'always-keep' | 'rank';
+/**
+ * What becomes of the basis.
+ *
+ * - `always-keep`: its rows are kept at their own places.
+ * - `rank`: its rows are ranked by their error of about 0, and so dropped.
+ * - `overwrite`: its values replace the M kept tokens of lowest error (the authors' LLaVA code).
+ * - `blend`: those tokens become half basis, half themselves (the authors' Qwen code).
+ */
+export type BasisRule = 'always-keep' | 'rank' | 'overwrite' | 'blend';
+
+/**
+ * Which basis value goes to which of the M slots, for `overwrite` and `blend`: the slots in row order
+ * (the authors' code behind the encoder), or from higher to lower error (their code inside the
+ * decoder). Basis values come in the order they were chosen.
+ */
+export type SlotOrder = 'raster' | 'error-rank';
 
 /** What becomes of dropped tokens: nothing, or averaged into the nearest kept token. */
 export type MergeRule = 'none' | 'average';
@@ -52,8 +82,14 @@ export interface BasisOptions extends Pick<ScopeOptions, 'scope' | 'pageOfRow'> 
   basisTokenCount?: number;
   /** Added to the diagonal of S Sᵀ, absolute, at least 0. @defaultValue 1e-5 */
   ridge?: number;
+  /** @defaultValue 'farthest-point' */
+  basisChoice?: BasisChoice;
   /** uint32, chooses the first basis token. @defaultValue 0 */
   seed?: number;
+  /** The first basis token in place of a seeded one: a row of each page or of the document, from 0. */
+  start?: number;
+  /** The basis rows themselves, in place of any choice; scope `page` needs some on every page. */
+  basisRows?: Int32Array;
 }
 
 export type ApetOptions = ScopeOptions &
@@ -61,12 +97,58 @@ export type ApetOptions = ScopeOptions &
   Budget & {
     /** @defaultValue 'always-keep' */
     basis?: BasisRule;
+    /** @defaultValue 'raster' */
+    slotOrder?: SlotOrder;
   };
+
+/** The forms of the authors' code by name: github.com/MaQianKun0/ApET @70cc01b. */
+export const APET_FORMS = {
+  /** LLaVA, behind the vision tower: llava/model/llava_arch.py, encode_images. */
+  'llava-encoder': {
+    basis: 'overwrite',
+    slotOrder: 'raster',
+    ridge: 1e-5,
+    merge: 'average',
+    scope: 'page',
+  },
+  /** LLaVA, inside the decoder: llava/model/modeling_llama_x.py, layer_prune. */
+  'llava-decoder': {
+    basis: 'overwrite',
+    slotOrder: 'error-rank',
+    ridge: 1e-5,
+    merge: 'average',
+    scope: 'document',
+  },
+  /** Qwen2.5-VL, behind the merger: qwen/model/qwen2_5_vl_custom.py, forward. */
+  'qwen-encoder': {
+    basis: 'blend',
+    slotOrder: 'raster',
+    ridge: 1e-5,
+    merge: 'average',
+    scope: 'document',
+  },
+  /**
+   * Qwen2.5-VL, inside the decoder: qwen/model/qwen2_5_vl_custom.py, layer_prune. Its call is commented
+   * out in the released code, so the paper's second stage does not run there.
+   */
+  'qwen-decoder': {
+    basis: 'blend',
+    slotOrder: 'error-rank',
+    ridge: 1e-1,
+    merge: 'average',
+    scope: 'document',
+  },
+} as const satisfies Record<string, Partial<ApetOptions> & { merge: MergeRule }>;
+
+export type ApetForm = keyof typeof APET_FORMS;
 
 export interface ApproximationErrors {
   /** float32 [N], L2 norm of what the basis cannot express. */
   errors: Float32Array;
-  /** int32, rows of the basis tokens in the order they were sampled, page after page. */
+  /**
+   * int32, rows of the basis tokens in the order they were chosen, page after page. With
+   * `density-peak`, the rows at the centres of the clusters.
+   */
   basisRows: Int32Array;
 }
 
@@ -79,7 +161,8 @@ export interface ApproximationErrors {
  *   come before all others; of a basis larger than the budget, the lower rows stay.
  * @throws {ShapeError} if visualTokens or pageOfRow do not fit D and N
  * @throws {GlyphpressError} GP_TENSOR_VALUE if a token is not finite; GP_PRUNE_PLAN for bad options
- * Cost: O(N·M·D) time, O(N·M) extra doubles.
+ * Cost: O(N·M·D) time, O(N·M) extra doubles and about 18 MiB that are kept; `density-peak` O(N²·D) time
+ *   within a scope.
  */
 export function selectByApproximationError(
   visualTokens: Float32Array,
@@ -90,34 +173,70 @@ export function selectByApproximationError(
 }
 
 /**
- * {@link selectByApproximationError} with the values of the kept tokens, merged where asked for.
+ * {@link selectByApproximationError} with the values of the kept tokens: with the basis in its slots
+ * and dropped tokens merged, where asked for. As in the authors' code, the places of the basis take
+ * nothing in.
  *
- * As in the authors' code, basis tokens that are always kept take nothing in.
- *
+ * @param options.reach how far merging looks, see {@link mergeDropped}
  * @returns keptRows [K], ascending, and tokens float32 [K, D]
  */
 export function pruneByApproximationError(
   visualTokens: Float32Array,
   dim: number,
-  options: ApetOptions & { /** @defaultValue 'none' */ merge?: MergeRule },
+  options: ApetOptions &
+    Pick<MergeOptions, 'reach'> & { /** @defaultValue 'none' */ merge?: MergeRule },
 ): { keptRows: Int32Array; tokens: Float32Array } {
-  const { keptRows, sparedRows } = rankRows(visualTokens, dim, options);
+  const { keptRows, ranked, bases } = rankRows(visualTokens, dim, options);
+  const rule = options.basis ?? APET_DEFAULTS.basis;
+  const slots =
+    rule === 'overwrite' || rule === 'blend' ? basisSlots(keptRows, ranked, bases, options) : [];
+  const spare =
+    rule === 'always-keep'
+      ? joinRows(bases)
+      : Int32Array.from(slots.flatMap(({ rows }) => [...rows]));
   const tokens =
     options.merge === 'average'
-      ? mergeDropped(visualTokens, dim, keptRows, { ...options, spare: sparedRows })
+      ? mergeDropped(visualTokens, dim, keptRows, { ...options, spare })
       : gatherRows(visualTokens, dim, keptRows);
+  const share = rule === 'blend' ? 0.5 : 1;
+  const placeOf = new Map(Array.from(keptRows, (row, place) => [row, place]));
+  for (const { rows, vectors } of slots) {
+    rows.forEach((row, j) => {
+      const at = placeOf.get(row)! * dim;
+      for (let d = 0; d < dim; d++) {
+        tokens[at + d] = share * vectors[j * dim + d]! + (1 - share) * tokens[at + d]!;
+      }
+    });
+  }
   return { keptRows, tokens };
 }
 
-/** The kept rows, and those of them that stay whatever their error. */
+interface ScopedBasis extends Basis, PageRun {}
+
+/** The kept rows, the errors they were ranked by, and the basis of each scope. */
 function rankRows(visualTokens: Float32Array, dim: number, options: ApetOptions) {
   const n = matrixRows('visualTokens', visualTokens, dim);
   const count = budgetedCount(n, options);
-  const { errors, basisRows } = approximationErrors(visualTokens, dim, options);
-  const sparedRows =
-    (options.basis ?? APET_DEFAULTS.basis) === 'always-keep' ? basisRows : new Int32Array(0);
-  for (const row of sparedRows) errors[row] = Number.POSITIVE_INFINITY;
-  return { keptRows: keepHighest(errors, { ...options, count }), sparedRows };
+  const { errors: ranked, bases } = fitBases(visualTokens, dim, options);
+  if ((options.basis ?? APET_DEFAULTS.basis) === 'always-keep') {
+    for (const row of joinRows(bases)) ranked[row] = Number.POSITIVE_INFINITY;
+  }
+  return { keptRows: keepHighest(ranked, { ...options, count }), ranked, bases };
+}
+
+/** In each scope the kept rows that the basis takes: those of lowest error, as many as it has. */
+function basisSlots(
+  keptRows: Int32Array,
+  errors: Float32Array,
+  bases: readonly ScopedBasis[],
+  { slotOrder = 'raster' }: ApetOptions,
+): { rows: Int32Array; vectors: Float32Array }[] {
+  return bases.map(({ start, end, basisRows, vectors }) => {
+    const kept = keptRows.filter((row) => row >= start && row < end);
+    const byError = kept.sort((a, b) => errors[b]! - errors[a]! || a - b);
+    const rows = byError.slice(Math.max(0, kept.length - basisRows.length));
+    return { rows: slotOrder === 'raster' ? rows.sort() : rows, vectors };
+  });
 }
 
 /**
@@ -132,6 +251,15 @@ export function approximationErrors(
   dim: number,
   options: BasisOptions = {},
 ): ApproximationErrors {
+  const { errors, bases } = fitBases(visualTokens, dim, options);
+  return { errors, basisRows: joinRows(bases) };
+}
+
+function fitBases(
+  visualTokens: Float32Array,
+  dim: number,
+  options: BasisOptions,
+): { errors: Float32Array; bases: ScopedBasis[] } {
   const n = matrixRows('visualTokens', visualTokens, dim);
   const { basisTokenCount = APET_DEFAULTS.basisTokenCount, ridge = APET_DEFAULTS.ridge } = options;
   assertOption(
@@ -141,18 +269,18 @@ export function approximationErrors(
     Number.isSafeInteger(basisTokenCount) && basisTokenCount >= 1,
   );
   assertOption('ridge', ridge, 'finite number ≥ 0', Number.isFinite(ridge) && ridge >= 0);
-  const seed = options.seed ?? 0;
+  if (options.basisRows) assertRowsWithin('basisRows', options.basisRows, n);
 
+  const runs = scopeRuns(options, n);
   const errors = new Float32Array(n);
-  const basisRows: number[] = [];
-  for (const { page, start, end } of scopeRuns(options, n)) {
+  const bases = runs.map((run): ScopedBasis => {
+    const { start, end } = run;
     const rows = visualTokens.subarray(start * dim, end * dim);
-    const m = Math.min(basisTokenCount, Math.max(1, end - start - 1));
-    const first = randomBelow(seededRandom(deriveSeed(seed, page)), end - start);
-    const sample = sampleFarthestPoints(rows, dim, m, first);
-    errors.set(residualNorms(rows, dim, sample, ridge), start);
-    for (const row of sample.basisRows) basisRows.push(start + row);
-  }
+    const basis = chooseBasis(rows, dim, run, basisTokenCount, options);
+    errors.set(residualNorms(rows, dim, basis, ridge), start);
+    // The products are large; nothing needs them any more.
+    return { ...run, ...basis, products: [], basisRows: basis.basisRows.map((row) => start + row) };
+  });
   const bad = errors.findIndex((error) => !Number.isFinite(error));
   if (bad >= 0) {
     throw new GlyphpressError('GP_TENSOR_VALUE', {
@@ -161,261 +289,56 @@ export function approximationErrors(
       details: { tensor: 'visualTokens', row: bad, value: String(errors[bad]) },
     });
   }
-  return { errors, basisRows: Int32Array.from(basisRows) };
+  return { errors, bases };
 }
 
-/**
- * Average every dropped token into the kept token of its scope with the highest cosine similarity:
- * out = (kept + Σ dropped) / (1 + number dropped into it).
- *
- * Averaging similar tokens is harmful where they carry different letters, so plans leave it off.
- * A dropped token of a page without kept rows is lost. Of equal similarities the lower row wins.
- *
- * @param visualTokens float32 [N, D], row-major; not changed
- * @param kept row indices [K], ascending
- * @param options.spare kept rows that take nothing in, such as the basis rows in the authors' code.
- *   Where they are all the kept rows of a scope, nothing is merged there.
- * @returns float32 [K, D]
- * Cost: O((N−K)·K·D) time within a scope, so use scope `page` on long documents; O(B·D) extra
- * doubles for a block of B dropped tokens. Never N×K×D.
- */
-export function mergeDropped(
-  visualTokens: Float32Array,
-  dim: number,
-  kept: Int32Array,
-  options: Pick<ScopeOptions, 'scope' | 'pageOfRow'> & { spare?: Int32Array } = {},
-): Float32Array {
-  const n = matrixRows('visualTokens', visualTokens, dim);
-  const out = gatherRows(visualTokens, dim, kept);
-  const slotOfRow = new Int32Array(n).fill(-1);
-  kept.forEach((row, slot) => {
-    slotOfRow[row] = slot;
-  });
-  const spare = new Set(options.spare);
-  const norm = (row: number) =>
-    Math.sqrt(dot(visualTokens, row * dim, visualTokens, row * dim, dim));
+/** Density peaks compare all rows with all: minutes at this many, hours for a book. */
+const DENSITY_PEAK_ROWS = 4096;
 
-  for (const { start, end } of scopeRuns(options, n)) {
-    const targets: number[] = [];
-    const dropped: number[] = [];
-    for (let row = start; row < end; row++) {
-      if (slotOfRow[row] === -1) dropped.push(row);
-      else if (!spare.has(row)) targets.push(row);
-    }
-    if (targets.length === 0) continue;
-    const targetNorms = Float64Array.from(targets, (row) => Math.max(norm(row), 1e-8));
-    const nearest = new Int32Array(dropped.length);
-    // A block of dropped rows stays in cache while all targets pass by once: [B, D] · [D, T].
-    for (let block = 0; block < dropped.length; block += MERGE_BLOCK) {
-      const rows = dropped.slice(block, block + MERGE_BLOCK);
-      const best = new Float64Array(rows.length).fill(Number.NEGATIVE_INFINITY);
-      targets.forEach((target, t) => {
-        for (let i = 0; i < rows.length; i++) {
-          // The norm of the dropped row scales all its similarities alike: leave it out.
-          const similarity =
-            dot(visualTokens, rows[i]! * dim, visualTokens, target * dim, dim) / targetNorms[t]!;
-          if (similarity > best[i]!) {
-            best[i] = similarity;
-            nearest[block + i] = t;
-          }
-        }
-      });
-    }
-    averageInto(out, visualTokens, dim, dropped, (i) => slotOfRow[targets[nearest[i]!]!]!);
-  }
-  return out;
-}
-
-const MERGE_BLOCK = 16;
-
-/** Add rows to slots of `out` and divide each slot by 1 + the rows that it took. */
-function averageInto(
-  out: Float32Array,
-  tokens: Float32Array,
-  dim: number,
-  rows: readonly number[],
-  slotOf: (index: number) => number,
-): void {
-  const taken = new Map<number, { sum: Float64Array; count: number }>();
-  rows.forEach((row, i) => {
-    const slot = slotOf(i);
-    let target = taken.get(slot);
-    if (!target) {
-      target = { sum: Float64Array.from(out.subarray(slot * dim, (slot + 1) * dim)), count: 1 };
-      taken.set(slot, target);
-    }
-    for (let d = 0; d < dim; d++) target.sum[d]! += tokens[row * dim + d]!;
-    target.count++;
-  });
-  for (const [slot, { sum, count }] of taken) {
-    for (let d = 0; d < dim; d++) out[slot * dim + d] = sum[d]! / count;
-  }
-}
-
-interface BasisSample {
-  /** [M] in sampling order. */
-  basisRows: Int32Array;
-  /** float64 [N, M], inner product of every row with every basis row. */
-  products: Float64Array;
-}
-
-/**
- * Farthest-point sampling: each next basis row is the one farthest (L2) from all chosen so far; of
- * equal distances the lower row wins.
- *
- * Distances come from inner products, which the fit needs as well: |x − s|² = |x|² + |s|² − 2 x·s.
- */
-function sampleFarthestPoints(
+/** The basis of one scope; its rows are counted from the scope's first. */
+function chooseBasis(
   rows: Float32Array,
   dim: number,
-  m: number,
-  first: number,
-): BasisSample {
-  const n = rows.length / dim;
-  const products = new Float64Array(n * m);
-  const squares = new Float64Array(n);
-  for (let row = 0; row < n; row++) squares[row] = dot(rows, row * dim, rows, row * dim, dim);
-  const distance = new Float64Array(n).fill(Number.POSITIVE_INFINITY);
-  const basisRows = new Int32Array(m);
-  let next = first;
-  for (let j = 0; j < m; j++) {
-    basisRows[j] = next;
-    const chosen = next;
-    distance[chosen] = -1;
-    let farthest = -1;
-    for (let row = 0; row < n; row++) {
-      const product = dot(rows, row * dim, rows, chosen * dim, dim);
-      products[row * m + j] = product;
-      if (distance[row] === -1) continue;
-      const apart = Math.max(0, squares[row]! + squares[chosen]! - 2 * product);
-      if (apart < distance[row]!) distance[row] = apart;
-      if (distance[row]! > farthest) {
-        farthest = distance[row]!;
-        next = row;
-      }
-    }
+  { page, start, end }: PageRun,
+  basisTokenCount: number,
+  { basisChoice = 'farthest-point', seed = 0, start: first, basisRows }: BasisOptions,
+): Basis {
+  const n = end - start;
+  if (basisRows) {
+    const given = basisRows.filter((row) => row >= start && row < end).map((row) => row - start);
+    assertOption('basisRows', `none on page ${page}`, 'rows on every page', given.length > 0);
+    return basisOf(rows, dim, given);
   }
-  return { basisRows, products };
-}
-
-/** ‖x − Sᵀ c‖₂ with c = (S Sᵀ + ridge·I)⁻¹ S x, for every row x. Rows [N, D] → float32 [N]. */
-function residualNorms(
-  rows: Float32Array,
-  dim: number,
-  sample: BasisSample,
-  ridge: number,
-): Float32Array {
-  const { basisRows, products } = sample;
-  const n = rows.length / dim;
-  const m = basisRows.length;
-  const gram = new Float64Array(m * m);
-  for (let i = 0; i < m; i++) {
-    for (let j = 0; j < m; j++) gram[i * m + j] = products[basisRows[i]! * m + j]!;
-    gram[i * m + i]! += ridge;
-  }
-  const factor = cholesky(gram, m);
-  const errors = new Float32Array(n);
-  // One coefficient beyond m stays 0: the fit is subtracted two basis rows at a time.
-  const c = new Float64Array(m + 1);
-  const basis = new Float64Array((m + 1) * dim);
-  basisRows.forEach((row, j) => {
-    basis.set(rows.subarray(row * dim, (row + 1) * dim), j * dim);
-  });
-  const residual = new Float64Array(dim);
-  for (let row = 0; row < n; row++) {
-    for (let j = 0; j < m; j++) c[j] = products[row * m + j]!;
-    solveCholesky(factor, m, c);
-    // The residual is formed as a vector: |x|² − 2 c·b + … would cancel for rows near the span.
-    for (let d = 0; d < dim; d++) residual[d] = rows[row * dim + d]!;
-    for (let j = 0; j < m; j += 2) subtractPair(residual, basis, c, j);
-    let sum = 0;
-    for (let d = 0; d < dim; d++) sum += residual[d]! * residual[d]!;
-    errors[row] = Math.sqrt(sum);
-  }
-  return errors;
-}
-
-/**
- * Lower Cholesky factor of a symmetric positive semi-definite [M, M] matrix.
- *
- * A pivot at rounding level means a basis row that the earlier ones already span (equal rows, blank
- * cells). Its column becomes 0 with an infinite pivot, which makes its coefficient 0.
- */
-function cholesky(a: Float64Array, m: number): Float64Array {
-  const l = new Float64Array(m * m);
-  for (let j = 0; j < m; j++) {
-    let pivot = a[j * m + j]!;
-    for (let k = 0; k < j; k++) pivot -= l[j * m + k]! ** 2;
-    if (pivot <= a[j * m + j]! * m * 1e-14) {
-      l[j * m + j] = Number.POSITIVE_INFINITY;
-      continue;
-    }
-    const root = Math.sqrt(pivot);
-    l[j * m + j] = root;
-    for (let i = j + 1; i < m; i++) {
-      let sum = a[i * m + j]!;
-      for (let k = 0; k < j; k++) sum -= l[i * m + k]! * l[j * m + k]!;
-      l[i * m + j] = sum / root;
-    }
-  }
-  return l;
-}
-
-/** Solve L Lᵀ x = b in place. */
-function solveCholesky(l: Float64Array, m: number, x: Float64Array): void {
-  for (let i = 0; i < m; i++) {
-    let sum = x[i]!;
-    for (let k = 0; k < i; k++) sum -= l[i * m + k]! * x[k]!;
-    x[i] = sum / l[i * m + i]!;
-  }
-  for (let i = m - 1; i >= 0; i--) {
-    let sum = x[i]!;
-    for (let k = i + 1; k < m; k++) sum -= l[k * m + i]! * x[k]!;
-    x[i] = sum / l[i * m + i]!;
+  const m = Math.min(basisTokenCount, Math.max(1, n - 1));
+  const words = seededRandom(deriveSeed(seed, page));
+  switch (basisChoice) {
+    case 'farthest-point':
+      if (first !== undefined) assertRowsWithin('start', Int32Array.of(first), n);
+      return farthestPoints(rows, dim, m, first ?? randomBelow(words, n));
+    case 'density-peak':
+      assertOption(
+        'basisChoice',
+        `density-peak over ${n} rows`,
+        `farthest-point where more than ${DENSITY_PEAK_ROWS} rows rank together`,
+        n <= DENSITY_PEAK_ROWS,
+      );
+      return densityPeaks(rows, dim, m, words);
+    case 'random':
+      return basisOf(rows, dim, randomRows(n, m, words));
+    default:
+      throw optionError('basisChoice', basisChoice, '"farthest-point", "density-peak" or "random"');
   }
 }
 
-/** Inner product of two rows; four sums, so that the additions need not wait for each other. */
-function dot(
-  a: Float32Array,
-  aStart: number,
-  b: Float32Array,
-  bStart: number,
-  dim: number,
-): number {
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  let d = 0;
-  for (; d + 3 < dim; d += 4) {
-    s0 += a[aStart + d]! * b[bStart + d]!;
-    s1 += a[aStart + d + 1]! * b[bStart + d + 1]!;
-    s2 += a[aStart + d + 2]! * b[bStart + d + 2]!;
-    s3 += a[aStart + d + 3]! * b[bStart + d + 3]!;
-  }
-  for (; d < dim; d++) s0 += a[aStart + d]! * b[bStart + d]!;
-  return s0 + s1 + (s2 + s3);
-}
-
-/** out −= c[j]·basis[j] + c[j+1]·basis[j+1] */
-function subtractPair(out: Float64Array, basis: Float64Array, c: Float64Array, j: number): void {
-  const dim = out.length;
-  const [c0, c1] = [c[j]!, c[j + 1]!];
-  const first = j * dim;
-  const second = first + dim;
-  for (let d = 0; d < dim; d++) out[d]! -= c0 * basis[first + d]! + c1 * basis[second + d]!;
-}
-
-/** One run per page for scope `page`, one for everything otherwise. */
-function scopeRuns(options: Pick<ScopeOptions, 'scope' | 'pageOfRow'>, n: number): PageRun[] {
-  if (options.scope === 'page') return pageRuns(options.pageOfRow, n);
-  return n === 0 ? [] : [{ page: 0, start: 0, end: n }];
-}
+const joinRows = (bases: readonly ScopedBasis[]) =>
+  Int32Array.from(bases.flatMap(({ basisRows }) => [...basisRows]));
 
 function assertOption(path: string, value: unknown, allowed: string, valid: boolean): void {
-  if (valid) return;
-  throw new GlyphpressError('GP_PRUNE_PLAN', {
+  if (!valid) throw optionError(path, value, allowed);
+}
+
+function optionError(path: string, value: unknown, allowed: string): GlyphpressError {
+  return new GlyphpressError('GP_PRUNE_PLAN', {
     message: `Expected ${path} as ${allowed}, got ${value}`,
     hint: `Set ${path} to a value of that kind, or leave it out for the default.`,
     details: { path, value: String(value), allowed },

@@ -187,6 +187,15 @@ export function pageRuns(pageOfRow: Int32Array | undefined, n: number): PageRun[
   return runs;
 }
 
+/** One run per page for scope `page`, one for all rows otherwise; none for no rows. */
+export function scopeRuns(
+  options: Pick<ScopeOptions, 'scope' | 'pageOfRow'>,
+  n: number,
+): PageRun[] {
+  if (options.scope === 'page') return pageRuns(options.pageOfRow, n);
+  return n === 0 ? [] : [{ page: 0, start: 0, end: n }];
+}
+
 /**
  * Check kept rows against the contract: what a host does with a pruner that it did not write.
  *

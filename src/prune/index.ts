@@ -9,17 +9,22 @@ export {
 } from './accounting.js';
 export {
   APET_DEFAULTS,
+  APET_FORMS,
+  type ApetForm,
   type ApetOptions,
   type ApproximationErrors,
   approximationErrors,
   type BasisOptions,
   type BasisRule,
   type MergeRule,
-  mergeDropped,
   pruneByApproximationError,
+  type SlotOrder,
   selectByApproximationError,
 } from './apet.js';
-export { dropAfterEncoder, dropBeforeLayer } from './apply-plan.js';
+export type { BasisChoice } from './apet-basis.js';
+export { type MergeOptions, mergeDropped } from './apet-merge.js';
+export { dropAfterEncoder, dropBeforeLayer, dropHiddenBeforeLayer } from './apply-plan.js';
+export { inkedCells } from './blank.js';
 export {
   assertKeptRows,
   gatherRows,
@@ -32,12 +37,31 @@ export {
   type RankingScope,
   type ScopeOptions,
 } from './contract.js';
-export { planFromKeep } from './plan-from-keep.js';
+export {
+  cellsLeftByContent,
+  dropEncodedPages,
+  type EncodedPage,
+  type KeptPage,
+  needsSignals,
+} from './encoder-drop.js';
+export { NAMED_PLANS, type NamedPlan, namedPlan } from './named-plans.js';
+export { densityBudgets } from './page-density.js';
+export {
+  blankCells,
+  type CellGrid,
+  countBlank,
+  type PageLine,
+  type PagePixels,
+  type PageSignals,
+  pageSignals,
+} from './page-signals.js';
+export { decoderPlanFromKeep, layersAtDepths, planFromKeep } from './plan-from-keep.js';
 export {
   type DecoderDrop,
   describePlan,
   dropSeed,
   type EncoderDrop,
+  hasTextStructure,
   type PrunePlan,
   parsePrunePlan,
   planId,
@@ -45,5 +69,13 @@ export {
   resolvePlan,
 } from './prune-plan.js';
 export { deriveSeed, type RandomOptions, seededRandom, selectAtRandom } from './random.js';
+export { REPEAT_RUN, repeatedCells } from './repeats.js';
 export { type Budget, budgetedCount, retainedCount } from './retained-count.js';
+export { keepStructured, rowsBeside, type StructureOptions } from './structured-keep.js';
+export { tokenNorms } from './token-norm.js';
 export { selectByVariation, tokenVariation, type VariationMetric } from './v2drop.js';
+export {
+  V2DROP_SCHEDULES,
+  type V2DropSchedule,
+  type V2DropScheduleName,
+} from './v2drop-schedules.js';

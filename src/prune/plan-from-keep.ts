@@ -59,10 +59,42 @@ export function planFromKeep(keepRatio: number, layers: number): PrunePlan {
   return { decoder: drops(ceilDigits(high)) };
 }
 
+/**
+ * V²Drop alone for a share of the visual tokens: the schedule of {@link planFromKeep} without a least
+ * ratio, so that no encoder drop joins in.
+ *
+ * @returns null where drops between layers cannot reach the share: the layers before the first drop
+ *   see every token
+ */
+export function decoderPlanFromKeep(keepRatio: number, layers: number): PrunePlan | null {
+  const whole = planFromKeep(keepRatio, layers);
+  if (!whole.encoder) return whole;
+  const at = dropLayers(layers);
+  if (at.length === 0 || keepRatio <= at[0]! / layers) return null;
+  const drops = (ratio: number): DecoderDrop[] =>
+    at.map((layer) => ({ layer, keepRatio: ratio, method: 'v2drop' }));
+  let [low, high] = [0, LEAST_DROP_RATIO];
+  for (let step = 0; step < 40; step++) {
+    const middle = (low + high) / 2;
+    if (contextShare(layers, { decoder: drops(middle) }) < keepRatio) low = middle;
+    else high = middle;
+  }
+  return { decoder: drops(ceilDigits(high)) };
+}
+
 /** The drop layers for a decoder: distinct, ascending, within [1, layers). */
-function dropLayers(layers: number): number[] {
+const dropLayers = (layers: number) => layersAtDepths(DROP_DEPTHS, layers);
+
+/**
+ * A schedule for another model: the layers at the same relative depths.
+ *
+ * @param depths ascending, as shares of the decoder's layers
+ * @returns distinct layers, ascending, within [1, layers); fewer than depths where a decoder has too
+ *   few layers, the last ones being left out
+ */
+export function layersAtDepths(depths: readonly number[], layers: number): number[] {
   const at: number[] = [];
-  for (const depth of DROP_DEPTHS) {
+  for (const depth of depths) {
     const layer = Math.max((at.at(-1) ?? 0) + 1, Math.round(depth * layers));
     if (layer < layers) at.push(layer);
   }

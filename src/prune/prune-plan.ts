@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { GlyphpressError } from '../errors.js';
-import { APET_DEFAULTS, type BasisRule, type MergeRule } from './apet.js';
+import { APET_DEFAULTS, type BasisRule, type MergeRule, type SlotOrder } from './apet.js';
+import type { BasisChoice } from './apet-basis.js';
 import type { RankingScope } from './contract.js';
 import { deriveSeed } from './random.js';
 import type { Budget } from './retained-count.js';
+import type { VariationMetric } from './v2drop.js';
 
 /** What to drop where. An empty plan keeps everything. */
 export interface PrunePlan {
@@ -24,12 +26,43 @@ interface DropScope {
   minPerPage?: number;
 }
 
-export type EncoderDrop = DropScope & { /** Share kept, in (0, 1]. */ keepRatio: number } & (
-    | ({ method: 'apet' } & EncoderApet)
-    | { method: 'random' }
-  );
+/**
+ * `blank` drops what holds no ink and ranks nothing. The others first drop what `blank` and `repeats`
+ * say, then keep a share of the rest.
+ */
+export type EncoderDrop = BlankDrop | RankedDrop;
 
-interface EncoderApet {
+export type BlankDrop = { method: 'blank'; keepRatio?: undefined } & Pick<ContentDrops, 'repeats'>;
+
+export type RankedDrop = DropScope &
+  ContentDrops &
+  TextStructure & {
+    /** Share kept, in (0, 1], of the tokens that the page content leaves. */ keepRatio: number;
+  } & (({ method: 'apet' } & ApetDrop) | { method: 'random' | 'norm' | 'edges' });
+
+/** Drops that the pixels of the pages decide, before anything is ranked. */
+export interface ContentDrops {
+  /** Tokens of cells without ink. @defaultValue 'keep' */
+  blank?: 'keep' | 'drop';
+  /** Tokens of cells that an earlier page showed already. @defaultValue 'keep' */
+  repeats?: 'keep' | 'drop';
+}
+
+/** What a ranking owes to text. */
+export interface TextStructure {
+  /** Tokens that every text line keeps at least. @defaultValue 0 */
+  minPerLine?: number;
+  /** Kept tokens bring along this many to each side in their row of cells. @defaultValue 0 */
+  neighbours?: number;
+  /** How pages share the budget under scope `page`: by their tokens, or by their ink. @defaultValue 'rows' */
+  pageShare?: 'rows' | 'ink';
+}
+
+/**
+ * What method `apet` takes: behind the encoder, and inside the decoder, where it is the second stage
+ * of its paper and works on the hidden states that enter the layer.
+ */
+interface ApetDrop {
   /** M, 1 to 1024. @defaultValue 10 */
   basisTokenCount?: number;
   /** @defaultValue 1e-5 */
@@ -38,17 +71,34 @@ interface EncoderApet {
   basis?: BasisRule;
   /** @defaultValue 'none' */
   merge?: MergeRule;
+  /** @defaultValue 'farthest-point' */
+  basisChoice?: BasisChoice;
+  /** Which slot takes which basis value, for `overwrite` and `blend`. @defaultValue 'raster' */
+  slotOrder?: SlotOrder;
 }
 
 export type DecoderDrop = DropScope &
   Budget & {
     /** The first layer, 0-based, that runs on the kept tokens; at least 1. */
     layer: number;
-    method: 'v2drop' | 'random';
-  };
+    method: 'v2drop' | 'random' | 'apet';
+    /** How V²Drop measures change. @defaultValue 'l2' */
+    metric?: VariationMetric;
+  } & ApetDrop;
 
-const ENCODER_KEYS = ['method', 'keepRatio', 'scope', 'minPerPage'];
-const APET_KEYS = ['basisTokenCount', 'ridge', 'basis', 'merge'];
+const BLANK_KEYS = ['method', 'repeats'];
+const ENCODER_KEYS = [
+  'method',
+  'keepRatio',
+  'scope',
+  'minPerPage',
+  'blank',
+  'repeats',
+  'minPerLine',
+  'neighbours',
+  'pageShare',
+];
+const APET_KEYS = ['basisTokenCount', 'ridge', 'basis', 'merge', 'basisChoice', 'slotOrder'];
 const DECODER_KEYS = ['layer', 'method', 'keepRatio', 'keepCount', 'scope', 'minPerPage'];
 
 /**
@@ -83,19 +133,35 @@ export function resolvePlan(plan: PrunePlan): PrunePlan {
     seed,
     ...(encoder && {
       encoder: {
-        ...SCOPE_DEFAULTS,
+        ...(encoder.method !== 'blank' && SCOPE_DEFAULTS),
         ...(encoder.method === 'apet' && APET_DEFAULTS),
         ...definedOnly(encoder),
       },
     }),
-    decoder: plan.decoder.map((drop) => ({ ...SCOPE_DEFAULTS, ...definedOnly(drop) })),
+    decoder: plan.decoder.map((drop) => ({
+      ...SCOPE_DEFAULTS,
+      ...(drop.method === 'apet' && APET_DEFAULTS),
+      ...definedOnly(drop),
+    })),
   };
 }
 
-/** A key that is present but undefined must not hide a default. */
+/**
+ * A key that is present but undefined must not hide a default. Defaults of keys that came later are
+ * left out, so that the ids of plans from before still hold.
+ */
 function definedOnly<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
+  const said = Object.entries(value).filter(
+    ([key, member]) => member !== undefined && member !== LATER_DEFAULTS[key],
+  );
+  return Object.fromEntries(said) as T;
 }
+
+const LATER_DEFAULTS: Readonly<Record<string, unknown>> = {
+  basisChoice: 'farthest-point',
+  slotOrder: 'raster',
+  metric: 'l2',
+};
 
 const SCOPE_DEFAULTS = { scope: 'document', minPerPage: 0 } as const;
 
@@ -121,24 +187,49 @@ export function dropSeed(plan: PrunePlan, layer: number): number {
 export function describePlan(plan: PrunePlan): string {
   const { encoder, decoder } = resolvePlan(plan);
   const drops: string[] = [];
-  if (encoder) {
+  if (encoder) drops.push(...contentText(encoder));
+  if (encoder && encoder.method !== 'blank') {
     const name =
-      encoder.method === 'apet' ? `ApET with ${encoder.basisTokenCount} basis tokens` : 'random';
+      encoder.method === 'apet'
+        ? `ApET with ${encoder.basisTokenCount} basis tokens`
+        : ENCODER_NAMES[encoder.method];
     const merged =
       encoder.method === 'apet' && encoder.merge === 'average' ? ', dropped ones merged' : '';
     drops.push(
-      `${name} keeps ${percent(encoder.keepRatio)} after the encoder${merged}${scopeText(encoder)}`,
+      `${name} keeps ${percent(encoder.keepRatio)} after the encoder${merged}${structureText(encoder)}${scopeText(encoder)}`,
     );
   }
   for (const drop of decoder) {
-    const name = drop.method === 'v2drop' ? 'V²Drop' : 'random';
+    const name = DECODER_NAMES[drop.method] + (drop.metric ? ` (${drop.metric})` : '');
     const amount =
       drop.keepCount === undefined
         ? percent(drop.keepRatio)
         : `${drop.keepCount} token${drop.keepCount === 1 ? '' : 's'}`;
-    drops.push(`${name} keeps ${amount} before layer ${drop.layer}${scopeText(drop)}`);
+    const merged = drop.merge === 'average' ? ', dropped ones merged' : '';
+    drops.push(`${name} keeps ${amount} before layer ${drop.layer}${merged}${scopeText(drop)}`);
   }
   return drops.length === 0 ? 'keeps every token' : drops.join('; ');
+}
+
+const ENCODER_NAMES = { norm: 'token norm', edges: 'edge density', random: 'random' } as const;
+
+const DECODER_NAMES = { v2drop: 'V²Drop', apet: 'ApET', random: 'random' } as const;
+
+function contentText(encoder: EncoderDrop): string[] {
+  const blank = encoder.method === 'blank' || encoder.blank === 'drop';
+  return [
+    ...(blank ? ['blank cells go after the encoder'] : []),
+    ...(encoder.repeats === 'drop' ? ['repetitions of earlier pages go after the encoder'] : []),
+  ];
+}
+
+function structureText({ minPerLine, neighbours, pageShare }: TextStructure): string {
+  const parts = [
+    ...(minPerLine ? [`at least ${minPerLine} a text line`] : []),
+    ...(neighbours ? [`with ${neighbours} to each side`] : []),
+    ...(pageShare === 'ink' ? ['pages share by ink'] : []),
+  ];
+  return parts.length ? ` (${parts.join(', ')})` : '';
 }
 
 function scopeText({ scope, minPerPage }: DropScope): string {
@@ -151,17 +242,35 @@ function scopeText({ scope, minPerPage }: DropScope): string {
 
 const percent = (ratio: number) => `${Number((ratio * 100).toPrecision(4))} %`;
 
-/** The same drops, drawn at random: the control for any claim about a plan. */
+/**
+ * The same drops, drawn at random: the control for any claim about a plan. What the page content
+ * decides stays, so that the counts are equal.
+ */
 export function randomTwin(plan: PrunePlan): PrunePlan {
   const { encoder } = plan;
   return {
     ...(plan.id !== undefined && { id: `${plan.id} (random)` }),
     ...(plan.seed !== undefined && { seed: plan.seed }),
     ...(encoder && {
-      encoder: { method: 'random', keepRatio: encoder.keepRatio, ...scopeOf(encoder) },
+      encoder:
+        encoder.method === 'blank'
+          ? encoder
+          : {
+              method: 'random',
+              keepRatio: encoder.keepRatio,
+              ...scopeOf(encoder),
+              ...(encoder.blank && { blank: encoder.blank }),
+              ...(encoder.repeats && { repeats: encoder.repeats }),
+            },
     }),
-    decoder: plan.decoder.map((drop) => ({ ...drop, method: 'random' })),
+    decoder: plan.decoder.map(randomDrop),
   };
+}
+
+function randomDrop(drop: DecoderDrop): DecoderDrop {
+  const { layer, keepRatio, keepCount } = drop;
+  const budget = keepCount === undefined ? { keepRatio } : { keepCount };
+  return { layer, method: 'random', ...budget, ...scopeOf(drop) };
 }
 
 function scopeOf({ scope, minPerPage }: DropScope): DropScope {
@@ -170,33 +279,78 @@ function scopeOf({ scope, minPerPage }: DropScope): DropScope {
 
 function readEncoder(value: unknown, path: string): EncoderDrop {
   const drop = readObject(value, path);
-  const method = oneOf('apet', 'random')(drop.method, `${path}.method`);
+  const method = oneOf('apet', 'random', 'blank', 'norm', 'edges')(drop.method, `${path}.method`);
+  const keepOrDrop = oneOf('keep', 'drop');
+  const repeats = optional(drop, 'repeats', path, keepOrDrop);
+  if (method === 'blank') {
+    onlyKeys(drop, path, BLANK_KEYS);
+    return { method, ...repeats };
+  }
   const common = {
     keepRatio: readRatio(drop.keepRatio, `${path}.keepRatio`),
     ...readScope(drop, path),
+    ...optional(drop, 'blank', path, keepOrDrop),
+    ...repeats,
+    ...optional(drop, 'minPerLine', path, integer(0, 1024)),
+    ...optional(drop, 'neighbours', path, integer(0, 64)),
+    ...optional(drop, 'pageShare', path, oneOf('rows', 'ink')),
   };
-  if (method === 'random') {
+  if (common.pageShare === 'ink' && common.scope !== 'page') {
+    throw planError(`${path}.pageShare`, common.pageShare, '"rows" unless scope is "page"');
+  }
+  if (method !== 'apet') {
     onlyKeys(drop, path, ENCODER_KEYS);
     return { method, ...common };
   }
   onlyKeys(drop, path, [...ENCODER_KEYS, ...APET_KEYS]);
+  if (hasTextStructure(common) && drop.merge === 'average') {
+    throw planError(
+      `${path}.merge`,
+      drop.merge,
+      '"none" with minPerLine, neighbours or pageShare "ink"',
+    );
+  }
+  if (hasTextStructure(common) && (drop.basis === 'overwrite' || drop.basis === 'blend')) {
+    throw planError(
+      `${path}.basis`,
+      drop.basis,
+      '"always-keep" or "rank" with minPerLine, neighbours or pageShare "ink"',
+    );
+  }
   return {
     method,
     ...common,
+    ...readApet(drop, path),
+  };
+}
+
+function readApet(drop: Json, path: string): ApetDrop {
+  return {
     ...optional(drop, 'basisTokenCount', path, integer(1, 1024)),
     ...optional(drop, 'ridge', path, readRidge),
-    ...optional(drop, 'basis', path, oneOf('always-keep', 'rank')),
+    ...optional(drop, 'basis', path, oneOf('always-keep', 'rank', 'overwrite', 'blend')),
     ...optional(drop, 'merge', path, oneOf('none', 'average')),
+    ...optional(drop, 'basisChoice', path, oneOf('farthest-point', 'density-peak', 'random')),
+    ...optional(drop, 'slotOrder', path, oneOf('raster', 'error-rank')),
   };
+}
+
+/** Whether more than scores decides which tokens stay. */
+export function hasTextStructure({ minPerLine, neighbours, pageShare }: TextStructure): boolean {
+  return Boolean(minPerLine) || Boolean(neighbours) || pageShare === 'ink';
 }
 
 function readDecoder(value: unknown, path: string): DecoderDrop {
   const drop = readObject(value, path);
-  onlyKeys(drop, path, DECODER_KEYS);
+  const method = oneOf('v2drop', 'random', 'apet')(drop.method, `${path}.method`);
+  const own = method === 'v2drop' ? ['metric'] : method === 'apet' ? APET_KEYS : [];
+  onlyKeys(drop, path, [...DECODER_KEYS, ...own]);
   const common = {
     layer: integer(1, Number.MAX_SAFE_INTEGER)(drop.layer, `${path}.layer`),
-    method: oneOf('v2drop', 'random')(drop.method, `${path}.method`),
+    method,
     ...readScope(drop, path),
+    ...optional(drop, 'metric', path, oneOf('l2', 'l1', 'cosine')),
+    ...readApet(drop, path),
   };
   if (drop.keepCount === undefined) {
     return { ...common, keepRatio: readRatio(drop.keepRatio, `${path}.keepRatio`) };
@@ -221,7 +375,7 @@ export function assertDropOrder(decoder: readonly DecoderDrop[], layers?: number
   decoder.forEach((drop, i) => {
     const after = i === 0 ? 0 : decoder[i - 1]!.layer;
     const path = `decoder[${i}].layer`;
-    if (drop.layer <= after) {
+    if (!Number.isSafeInteger(drop.layer) || drop.layer <= after) {
       throw planError(path, drop.layer, `integer ≥ ${after + 1}, so that layers ascend`);
     }
     if (layers !== undefined && drop.layer >= layers) {

@@ -69,6 +69,8 @@ export type RandomOptions = ScopeOptions &
  *
  * @param n rows
  * @returns row indices [budgetedCount(n, options)], ascending
+ * @throws {GlyphpressError} GP_PRUNE_PLAN for a bad ratio, count or floor
+ * @throws {ShapeError} if n is no row count or pageOfRow does not fit it
  */
 export function selectAtRandom(n: number, options: RandomOptions): Int32Array {
   const count = budgetedCount(n, options);

@@ -2,7 +2,14 @@ import { ShapeError } from '../errors.js';
 import { keepHighest, matrixRows, type ScopeOptions } from './contract.js';
 import { type Budget, budgetedCount } from './retained-count.js';
 
-/** How the change of a hidden state is measured. V²Drop's default is `l2`. */
+/**
+ * How the change of a hidden state is measured: `l2` ‖after − before‖₂, `l1` ‖after − before‖₁, `cosine`
+ * 1 − cos(before, after).
+ *
+ * `l2` is the default of the paper and of the code at github.com/xuyang-liu16/V2Drop
+ * @219e03e. Until commit 89eddbb the released LLaVA code used `cosine`. `l1` is in the paper's ablation
+ * only. {@link V2DROP_SCHEDULES} has what was published and released by name.
+ */
 export type VariationMetric = 'l2' | 'l1' | 'cosine';
 
 /**
@@ -27,7 +34,8 @@ export function selectByVariation(
 }
 
 /**
- * How much each row changed: ‖after − before‖₂, ‖after − before‖₁ or 1 − cos(before, after).
+ * How much each row changed, on the host: the reference for the score that decoder graphs compute,
+ * and for hidden states that are here anyway.
  *
  * A zero vector has cosine 0 to every other vector, as in PyTorch, and variation 0 to another zero.
  *

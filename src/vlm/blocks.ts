@@ -1,6 +1,7 @@
 /**
  * Pieces of transformer graphs that several model families share. Rows are 2-D, [S, D].
  */
+import type { VariationMetric } from './families/family.js';
 import type { GraphBuilder, Value, WeightView } from './graph-builder.js';
 
 /** y = x · Wᵀ (+ b), W as PyTorch's Linear stores it: [out, in]. */
@@ -56,6 +57,37 @@ export function rotate(
     rotary_embedding_dim: partial ? shape.rotaryDim : 0,
   });
   return rotated!;
+}
+
+/**
+ * How much each row changed over a layer: ‖after − before‖₂, ‖after − before‖₁ or 1 − cos(before, after).
+ * Computed where the rows are, so that only [S] numbers leave the graph.
+ *
+ * Source: V²Drop, arXiv:2509.01552. The cosine is taken as ½‖a/|a| − b/|b|‖², which is the same number
+ * without the cancellation of 1 − 0.9999 in float32; norms are at least 1e-8, as in PyTorch.
+ *
+ * @param before [S, D], input of the layer
+ * @param after [S, D], its output
+ * @returns [S]
+ */
+export function rowVariation(
+  g: GraphBuilder,
+  before: Value,
+  after: Value,
+  metric: VariationMetric,
+): Value {
+  const axis = g.int64s([1]);
+  if (metric !== 'cosine') {
+    const reduce = metric === 'l1' ? 'ReduceL1' : 'ReduceL2';
+    return g.op(reduce, [g.op('Sub', [after, before]), axis], { keepdims: 0 });
+  }
+  const unit = (x: Value) => {
+    const norm = g.op('ReduceL2', [x, axis], { keepdims: 1 });
+    return g.op('Div', [x, g.op('Max', [norm, g.float32(1e-8)])]);
+  };
+  const apart = g.op('Sub', [unit(after), unit(before)]);
+  const square = g.op('ReduceSumSquare', [apart, axis], { keepdims: 0 });
+  return g.op('Mul', [square, g.float32(0.5)]);
 }
 
 export interface DecoderAttentionShape {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { type Calibration, parseCalibration } from './calibration.js';
 import { ConfigReader } from './config-reader.js';
 import type { ModelConfig, ModelFamily } from './families/family.js';
 import { familyOf } from './families/registry.js';
@@ -46,6 +47,8 @@ export interface Checkpoint {
   trained: boolean;
   /** What its makers want said before its answers are believed; null for nothing. */
   notice: string | null;
+  /** What makes its log-probabilities chances, as `glyphpress.calibration` says; null if it does not. */
+  calibration: Calibration | null;
   /** Render config that it was trained to read, as its `glyphpress.render` says; null if it does not. */
   rendering: Readonly<Record<string, unknown>> | null;
   close(): void;
@@ -108,6 +111,7 @@ export function openCheckpoint(path: string): Checkpoint {
       },
       trained: glyphpress?.boolean('trained', true) ?? true,
       notice: glyphpress?.string('notice', '') || null,
+      calibration: parseCalibration(glyphpress?.child('calibration')),
       rendering: glyphpress?.object('render') ?? null,
       close: () => {
         for (const shard of shards) shard.close();
@@ -304,10 +308,7 @@ function hashCheckpoint(
     'tokenizer.json',
   ]) {
     const file = join(dir, name);
-    hash
-      .update(`${name}\0`)
-      .update(existsSync(file) ? readFileSync(file) : '')
-      .update('\0');
+    hash.update(`${name}\0`).update(hashedContent(file, name)).update('\0');
   }
   hash.update(chatTemplate);
   const total = shards.reduce((sum, shard) => sum + dataBytes(shard), 0);
@@ -326,6 +327,16 @@ function hashCheckpoint(
     }
   }
   return hash.digest('hex');
+}
+
+/** A calibration changes no token of an answer: contexts made before it are as good as those made after. */
+function hashedContent(file: string, name: string): string | Buffer {
+  if (!existsSync(file)) return '';
+  const bytes = readFileSync(file);
+  if (name !== 'config.json') return bytes;
+  const { glyphpress, ...config } = JSON.parse(bytes.toString('utf8'));
+  const { calibration: _, ...notes } = glyphpress ?? {};
+  return JSON.stringify(Object.keys(notes).length > 0 ? { ...config, glyphpress: notes } : config);
 }
 
 function dataBytes(shard: SafetensorsFile): number {

@@ -6,7 +6,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import type { StageRange } from './families/family.js';
+import type { StageRange, VariationMetric } from './families/family.js';
 import { GraphBuilder } from './graph-builder.js';
 import { modelCacheDir, placeWeights } from './weight-files.js';
 
@@ -37,13 +37,27 @@ export async function compile(checkpoint: Checkpoint, cacheDir?: string): Promis
 }
 
 export function stageName({ from, to, variation }: StageRange): string {
-  return `stage-${from}-${to}${variation ? '-variation' : ''}`;
+  const measured = variation === 'l2' || !variation ? '' : `-${variation}`;
+  return `stage-${from}-${to}${variation ? '-variation' : ''}${measured}`;
 }
 
-/** Stages between cuts: [0, c₁), [c₁, c₂), … A stage that ends at a cut outputs the variation there. */
-export function stageRanges(cuts: readonly number[], layers: number): StageRange[] {
+/**
+ * Stages between cuts: [0, c₁), [c₁, c₂), … A stage that ends at a cut outputs the variation there, by
+ * the metric of that cut.
+ *
+ * @param metrics by cut; L2 where there is none
+ */
+export function stageRanges(
+  cuts: readonly number[],
+  layers: number,
+  metrics: ReadonlyMap<number, VariationMetric> = new Map(),
+): StageRange[] {
   const edges = [0, ...cuts, layers];
-  return edges.slice(1).map((to, n) => ({ from: edges[n]!, to, variation: to < layers }));
+  return edges.slice(1).map((to, n) => ({
+    from: edges[n]!,
+    to,
+    variation: to < layers ? (metrics.get(to) ?? 'l2') : null,
+  }));
 }
 
 /** @throws GP_PRUNE_PLAN unless every cut lies between two layers */

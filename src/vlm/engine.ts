@@ -10,8 +10,16 @@ import { ContextCache, type ContextLease } from './context-cache.js';
 import { runStage } from './decoder.js';
 import { type PageImage, processImage } from './image-processor.js';
 import { type ContextLayer, LayerCache } from './kv-cache.js';
+import { logSumExp } from './log-probability.js';
+import { LoopDetector } from './loop-detector.js';
 import { textPositions } from './positions.js';
-import { type DropPoint, type PrefillHooks, type PrefillResult, runPrefill } from './prefill.js';
+import {
+  type DropPoint,
+  type PrefillHooks,
+  type PrefillResult,
+  runPrefill,
+  variationMetrics,
+} from './prefill.js';
 import type { PromptRows } from './prompt.js';
 import { Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
@@ -43,9 +51,22 @@ export interface GenerateRequest {
   position: number;
   maxNewTokens: number;
   sampling: SamplingOptions;
+  /** End when the answer only repeats itself. @defaultValue true */
+  stopLoops?: boolean;
 }
 
-export type FinishReason = 'stop' | 'length' | 'aborted';
+/** `loop`: the answer began to repeat itself without end. */
+export type FinishReason = 'stop' | 'length' | 'loop' | 'aborted';
+
+export interface Generated {
+  finishReason: FinishReason;
+  completionTokens: number;
+  /** Tokens at the end that only repeat what stands before them; 0 unless it ended as a loop. */
+  repeatedTokens: number;
+}
+
+/** @param logProb natural logarithm, under the model's own distribution whatever the sampling */
+export type OnToken = (id: number, logProb: number) => void;
 
 export interface Forward {
   /** Output of each stage: float32 [rows, D], by the layer after it. */
@@ -118,7 +139,10 @@ export class Engine {
     drops: readonly DropPoint[],
     hooks: PrefillHooks,
   ): Promise<PrefillResult & { handle: number }> {
-    const lease = await this.#pool.acquire(drops.map(({ layer }) => layer));
+    const lease = await this.#pool.acquire(
+      drops.map(({ layer }) => layer),
+      variationMetrics(drops),
+    );
     try {
       const input = { ...rows, hidden: this.#embed(rows) };
       const result = await runPrefill(lease.stages, this.#text, input, drops, this.#chunk, hooks);
@@ -148,9 +172,9 @@ export class Engine {
   async generate(
     handle: number,
     request: GenerateRequest,
-    onToken: (id: number) => void,
+    onToken: OnToken,
     signal?: AbortSignal,
-  ): Promise<{ finishReason: FinishReason; completionTokens: number } | undefined> {
+  ): Promise<Generated | undefined> {
     const context = this.#contexts.lease(handle, request.tokenIds.length + request.maxNewTokens);
     if (!context) return undefined;
     let lease: StageLease | undefined;
@@ -198,11 +222,17 @@ export class Engine {
   async #decode(
     { stages }: StageLease,
     { caches }: ContextLease,
-    { tokenIds, position, maxNewTokens, sampling }: GenerateRequest,
-    onToken: (id: number) => void,
+    { tokenIds, position, maxNewTokens, sampling, stopLoops = true }: GenerateRequest,
+    onToken: OnToken,
     signal?: AbortSignal,
-  ): Promise<{ finishReason: FinishReason; completionTokens: number }> {
+  ): Promise<Generated> {
     const sampler = new Sampler(sampling, tokenIds);
+    const loops = new LoopDetector();
+    const end = (finishReason: FinishReason, completionTokens: number, repeatedTokens = 0) => ({
+      finishReason,
+      completionTokens,
+      repeatedTokens,
+    });
     const stops = new Set(this.checkpoint.eosTokenIds);
     const step = async (ids: readonly number[], at: number) => {
       let data = this.#embedTokens(ids);
@@ -217,18 +247,23 @@ export class Engine {
     let last: Float32Array | undefined;
     let next = position;
     for (let from = 0; from < tokenIds.length; from += this.#chunk) {
-      if (signal?.aborted) return { finishReason: 'aborted', completionTokens: 0 };
+      if (signal?.aborted) return end('aborted', 0);
       const ids = tokenIds.slice(from, from + this.#chunk);
       last = await step(ids, next);
       next += ids.length;
     }
     if (!last) throw new Error('a question needs at least one token');
     for (let count = 0; ; count += 1) {
-      if (signal?.aborted) return { finishReason: 'aborted', completionTokens: count };
-      if (count === maxNewTokens) return { finishReason: 'length', completionTokens: count };
-      const id = sampler.next(await this.#logits(last));
-      if (stops.has(id)) return { finishReason: 'stop', completionTokens: count };
-      onToken(id);
+      if (signal?.aborted) return end('aborted', count);
+      if (count === maxNewTokens) return end('length', count);
+      const logits = await this.#logits(last);
+      // The sampler may change its copy for the repetition penalty.
+      const own = (sampling.repetitionPenalty ?? 1) === 1 ? logits : logits.slice();
+      const id = sampler.next(logits);
+      if (stops.has(id)) return end('stop', count);
+      onToken(id, own[id]! - logSumExp(own));
+      const repeated = stopLoops ? loops.push(id) : 0;
+      if (repeated > 0) return end('loop', count + 1, repeated);
       // The last token's own row would never be read.
       if (count + 1 < maxNewTokens) last = await step([id], next);
       next += 1;

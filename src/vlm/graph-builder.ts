@@ -75,6 +75,18 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A scalar. */
+  float32(value: number): Value {
+    const key = `float32 ${value}`;
+    const known = this.#constants.get(key);
+    if (known) return known;
+    const name = `const_${this.#constants.size}`;
+    const data = new Uint8Array(Float32Array.of(value).buffer);
+    this.#graph.initializers.push({ name, type: 'float32', dims: [], data });
+    this.#constants.set(key, name);
+    return name;
+  }
+
   /** A weight, or some of its rows, optionally seen under another shape. */
   weight(name: string, view: WeightView = {}): Value {
     const { location, offset, length, shape } = this.weights.locate(name);

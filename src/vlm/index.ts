@@ -1,10 +1,19 @@
 /** Vision-language models: checkpoint folder in, page images to visual tokens to answers. */
+export {
+  type Calibration,
+  type Confidence,
+  calibrationJson,
+  chanceOf,
+  confidenceOf,
+  type PlattCurve,
+} from './calibration.js';
 export { type CompileManifest, compileToFolder } from './compile.js';
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
 export { GLM_4V_IMAGE_PROCESSOR, type PageImage, visualTokenGrid } from './image-processor.js';
 export { type Inspection, inspectModel, type ModelInfo } from './inspect.js';
 export type { ContextLayer } from './kv-cache.js';
+export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
 export {
   type GenerateEvent,
   type GenerateOptions,
@@ -15,7 +24,8 @@ export {
   type PrefillOptions,
   VisionLanguageModel,
 } from './model.js';
-export type { DropInput, KeptCells } from './prefill.js';
+export type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
+export { CELL_COLUMNS, CELL_ROWS, LegibilityProbe, PROBE_FILE } from './probe.js';
 export type { PromptImage } from './prompt.js';
 export { parseSafetensors, SafetensorsFile } from './safetensors.js';
 export {
@@ -24,3 +34,4 @@ export {
   type WritableTensor,
   writeSafetensors,
 } from './safetensors-writer.js';
+export { storeCalibration } from './store-calibration.js';

@@ -1,6 +1,7 @@
 /**
  * What `glyphpress model inspect DIR` tells about a checkpoint, and what the pipeline needs to know.
  */
+import type { Calibration } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { visualTokenGrid } from './image-processor.js';
 import { Tokenizer } from './tokenizer.js';
@@ -42,6 +43,8 @@ export interface ModelInfo {
   trained: boolean;
   /** What its makers want said before its answers are believed; null for nothing. */
   notice: string | null;
+  /** What makes log-probabilities of its answers chances; null while it is not calibrated. */
+  calibration: Calibration | null;
   /** Render config that it was trained to read; null for models that say nothing of it. */
   rendering: Readonly<Record<string, unknown>> | null;
 }
@@ -78,6 +81,7 @@ export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer)
     eosTokenIds: checkpoint.eosTokenIds,
     trained: checkpoint.trained,
     notice: checkpoint.notice,
+    calibration: checkpoint.calibration,
     rendering: checkpoint.rendering,
   };
 }

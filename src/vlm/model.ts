@@ -6,12 +6,19 @@ import { GlyphpressError } from '../errors.js';
 import { ChatTemplate } from './chat-template.js';
 import { openCheckpoint } from './checkpoint.js';
 import { checkCuts } from './compile.js';
-import type { EncodedImage, EngineOptions, FinishReason, Forward } from './engine.js';
+import type {
+  EncodedImage,
+  EngineOptions,
+  Forward,
+  Generated,
+  GenerateRequest,
+  OnToken,
+} from './engine.js';
 import type { ImageProcessorConfig, PageImage } from './image-processor.js';
 import { visualTokenGrid } from './image-processor.js';
 import { describeCheckpoint, type ModelInfo } from './inspect.js';
 import type { ContextLayer } from './kv-cache.js';
-import type { DropInput, KeptCells } from './prefill.js';
+import type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
 import { type PromptImage, type PromptRows, promptRows } from './prompt.js';
 import { checkSampling, type SamplingOptions } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
@@ -22,10 +29,9 @@ export interface OpenOptions extends EngineOptions {}
 /** A drop before decoder layer `layer`, 1 ≤ layer < layers. Text rows are never dropped. */
 export interface LayerDrop {
   layer: number;
-  /** What `select` reads; each is only computed and copied when asked for. */
-  needs: { variation: boolean; hidden: boolean };
+  needs: DropNeeds;
   /** Gets the visual rows still present; returns ascending indices into them to keep. */
-  select(input: DropInput): Int32Array;
+  select(input: DropInput): Selection;
 }
 
 export interface PrefilledContext {
@@ -41,12 +47,16 @@ export interface PrefilledContext {
 }
 
 export interface PrefillOptions {
+  /** Stands in the prompt behind the images, before the question; read as text, never as markup. */
+  textAfterImages?: string;
   signal?: AbortSignal;
   onProgress?(done: number, total: number): void;
 }
 
 export interface GenerateOptions extends SamplingOptions {
   maxNewTokens: number;
+  /** End when the answer only repeats itself. @defaultValue true */
+  stopLoops?: boolean;
   signal?: AbortSignal;
 }
 
@@ -54,12 +64,12 @@ export interface GenerateEvent {
   tokenId: number;
   /** Whole characters only; empty while a character is incomplete. */
   text: string;
+  /** Natural logarithm, under the model's own distribution whatever the sampling. */
+  logProb: number;
 }
 
-export interface GenerateResult {
-  finishReason: FinishReason;
+export interface GenerateResult extends Generated {
   promptTokens: number;
-  completionTokens: number;
 }
 
 export class VisionLanguageModel {
@@ -135,7 +145,10 @@ export class VisionLanguageModel {
     drops: readonly LayerDrop[],
     options: PrefillOptions = {},
   ): Promise<PrefilledContext> {
-    const rows = this.#promptRows(this.template.documentPrefix(images.length), images);
+    const { textAfterImages = '' } = options;
+    const prefix = this.template.documentPrefix(images.length);
+    const text = textAfterImages === '' ? [] : this.tokenizer.encodeLiteral(textAfterImages);
+    const rows = this.#promptRows([...prefix, ...text], images);
     const promptTokens = rows.tokenIds.length;
     this.#checkLength(promptTokens, 'The document');
     const byLayer = checkDrops(drops, this.info.layers);
@@ -160,7 +173,7 @@ export class VisionLanguageModel {
     question: string,
     options: GenerateOptions,
   ): AsyncGenerator<GenerateEvent, GenerateResult> {
-    const { maxNewTokens, signal, ...sampling } = options;
+    const { maxNewTokens, signal, stopLoops = true, ...sampling } = options;
     checkMaxNewTokens(maxNewTokens);
     checkSampling(sampling);
     const tokenIds = this.template.questionSuffix(question);
@@ -169,19 +182,24 @@ export class VisionLanguageModel {
     const abort = new AbortController();
     const signals = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;
     const tokens = new TokenQueue();
-    const request = { tokenIds, position: context.nextPosition, maxNewTokens, sampling };
-    const done = this.#generate(context, request, (id) => tokens.push(id), signals).finally(() =>
-      tokens.end(),
-    );
+    const request = {
+      tokenIds,
+      position: context.nextPosition,
+      maxNewTokens,
+      sampling,
+      stopLoops,
+    };
+    const push = (tokenId: number, logProb: number) => tokens.push({ tokenId, logProb });
+    const done = this.#generate(context, request, push, signals).finally(() => tokens.end());
     // It may fail while the consumer is elsewhere; the error is thrown below, when it comes back.
     done.catch(() => {});
     const text = this.tokenizer.stream();
     try {
       let completionTokens = 0;
-      for await (const tokenId of tokens) {
-        if (signal?.aborted) return { promptTokens, finishReason: 'aborted', completionTokens };
+      for await (const { tokenId, logProb } of tokens) {
+        if (signal?.aborted) return { promptTokens, ...aborted(completionTokens) };
         completionTokens += 1;
-        yield { tokenId, text: text.push(tokenId) };
+        yield { tokenId, text: text.push(tokenId), logProb };
       }
     } finally {
       // A consumer that stops early stops the worker too, and leaves the context free for the next question.
@@ -218,20 +236,15 @@ export class VisionLanguageModel {
 
   async #generate(
     context: PrefilledContext,
-    generate: {
-      tokenIds: number[];
-      position: number;
-      maxNewTokens: number;
-      sampling: SamplingOptions;
-    },
-    onToken: (id: number) => void,
+    generate: GenerateRequest,
+    onToken: OnToken,
     signal: AbortSignal,
-  ): Promise<Omit<GenerateResult, 'promptTokens'>> {
-    if (signal.aborted) return { finishReason: 'aborted', completionTokens: 0 };
+  ): Promise<Generated> {
+    if (signal.aborted) return aborted(0);
     // The worker may have dropped the context for newer ones; then it is sent once more.
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const handle = await this.#handleOf(context);
-      if (signal.aborted) return { finishReason: 'aborted', completionTokens: 0 };
+      if (signal.aborted) return aborted(0);
       const result = await this.worker.call('generate', { handle, generate }, { onToken, signal });
       if (result) return result;
       this.#handles.delete(context);
@@ -282,14 +295,20 @@ export class VisionLanguageModel {
   }
 }
 
+function aborted(completionTokens: number): Generated {
+  return { finishReason: 'aborted', completionTokens, repeatedTokens: 0 };
+}
+
+type QueuedToken = Pick<GenerateEvent, 'tokenId' | 'logProb'>;
+
 /** Tokens between the worker's pace and the reader's. */
-class TokenQueue implements AsyncIterable<number> {
-  readonly #tokens: number[] = [];
+class TokenQueue implements AsyncIterable<QueuedToken> {
+  readonly #tokens: QueuedToken[] = [];
   #ended = false;
   #wake: (() => void) | undefined;
 
-  push(tokenId: number): void {
-    this.#tokens.push(tokenId);
+  push(token: QueuedToken): void {
+    this.#tokens.push(token);
     this.#wake?.();
   }
 
@@ -298,7 +317,7 @@ class TokenQueue implements AsyncIterable<number> {
     this.#wake?.();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<number> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<QueuedToken> {
     for (;;) {
       while (this.#tokens.length > 0) yield this.#tokens.shift()!;
       if (this.#ended) return;

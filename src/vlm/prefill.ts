@@ -4,7 +4,7 @@
  */
 import { ShapeError } from '../errors.js';
 import { runStage } from './decoder.js';
-import type { TextConfig } from './families/family.js';
+import type { TextConfig, VariationMetric } from './families/family.js';
 import { LayerCache } from './kv-cache.js';
 import { type RowPositions, selectPositions } from './positions.js';
 import { checkAscending } from './prompt.js';
@@ -12,14 +12,36 @@ import type { Stage } from './stage-pool.js';
 
 export interface DropPoint {
   layer: number;
-  needs: { variation: boolean; hidden: boolean };
+  needs: DropNeeds;
+}
+
+/** What a drop reads; each is only computed and copied when asked for. */
+export interface DropNeeds {
+  /** The change of each row over the layer before, by this metric; true stands for `l2`. */
+  variation: boolean | VariationMetric;
+  hidden: boolean;
+}
+
+/**
+ * What a drop decides: ascending indices of the visual rows to keep, and float32 [kept, D] where the
+ * kept rows go on with other values (merging).
+ */
+export type Selection = Int32Array | { kept: Int32Array; hidden: Float32Array };
+
+/** The metric of each drop that reads the variation, by layer. */
+export function variationMetrics(drops: readonly DropPoint[]): Map<number, VariationMetric> {
+  const metrics = new Map<number, VariationMetric>();
+  for (const { layer, needs } of drops) {
+    if (needs.variation) metrics.set(layer, needs.variation === true ? 'l2' : needs.variation);
+  }
+  return metrics;
 }
 
 export interface DropInput {
   layer: number;
   /** Visual rows still present. */
   rows: number;
-  /** [rows]: ‖input of `layer` − input of the layer before‖₂ */
+  /** [rows]: change from the input of the layer before to the input of `layer` */
   variation?: Float32Array;
   /** [rows, D]: input of `layer` */
   hidden?: Float32Array;
@@ -38,8 +60,7 @@ export interface PrefillRows {
 }
 
 export interface PrefillHooks {
-  /** Returns ascending indices of the visual rows to keep. */
-  select(drop: DropPoint, input: DropInput): Promise<Int32Array>;
+  select(drop: DropPoint, input: DropInput): Promise<Selection>;
   onProgress?(done: number, total: number): void;
   signal?: AbortSignal;
 }
@@ -118,7 +139,7 @@ async function dropRows(
   const visual = all.filter((row) => rows.image[row]! >= 0);
   const pick = (source: Int32Array, indices: Int32Array) =>
     Int32Array.from(indices, (row) => source[row]!);
-  const kept = await hooks.select(drop, {
+  const selection = await hooks.select(drop, {
     layer: drop.layer,
     rows: visual.length,
     image: pick(rows.image, visual),
@@ -128,15 +149,31 @@ async function dropRows(
       : {}),
     ...(drop.needs.hidden ? { hidden: gatherRows(rows.hidden, visual, width) } : {}),
   });
+  const { kept, hidden } =
+    selection !== null && typeof selection === 'object' && 'kept' in selection
+      ? selection
+      : { kept: selection, hidden: undefined };
   if (!(kept instanceof Int32Array)) {
     throw new ShapeError(
       'rows kept by a layer drop',
       'Int32Array',
       [],
-      'Return an Int32Array from select().',
+      'Return an Int32Array from select(), or an object with one as `kept`.',
     );
   }
   checkAscending(kept, visual.length, `rows kept before layer ${drop.layer}`);
+  if (hidden && hidden.length !== kept.length * width) {
+    throw new ShapeError(
+      'hidden rows kept by a layer drop',
+      `[${kept.length}, ${width}]`,
+      [hidden.length],
+      'Return one row for each kept row from select().',
+    );
+  }
+  // New values first, at the rows' old places: they are moved together with the others below.
+  for (const [n, index] of hidden ? kept.entries() : []) {
+    rows.hidden.set(hidden!.subarray(n * width, (n + 1) * width), visual[index]! * width);
+  }
   const stays = new Uint8Array(all.length);
   for (const row of all) if (rows.image[row]! < 0) stays[row] = 1;
   for (const index of kept) stays[visual[index]!] = 1;

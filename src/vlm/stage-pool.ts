@@ -3,7 +3,7 @@
  * into, and cuts never go away, because any partition computes the same.
  */
 import { type CompiledModel, checkCuts, stageName, stageRanges } from './compile.js';
-import type { StageRange } from './families/family.js';
+import type { StageRange, VariationMetric } from './families/family.js';
 import { Session } from './runtime.js';
 
 export interface Stage extends StageRange {
@@ -23,6 +23,8 @@ export interface StageLease {
 
 export class StagePool {
   #cuts: number[];
+  /** What the stage that ends at a cut measures; L2 until somebody wants another. */
+  readonly #metrics = new Map<number, VariationMetric>();
   #stages: PooledStage[] = [];
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -38,11 +40,18 @@ export class StagePool {
     return this.model.checkpoint.config.text.layers;
   }
 
-  /** Stages that end at each of `cuts`, and perhaps at others. */
-  acquire(cuts: readonly number[]): Promise<StageLease> {
+  /**
+   * Stages that end at each of `cuts`, and perhaps at others.
+   *
+   * @param metrics what to measure at a cut, where it matters
+   */
+  acquire(
+    cuts: readonly number[],
+    metrics: ReadonlyMap<number, VariationMetric> = new Map(),
+  ): Promise<StageLease> {
     const wanted = checkCuts(cuts, this.#layers);
     // One change at a time: two callers must not build the same stage twice.
-    const lease = this.#lastChange.then(() => this.#acquire(wanted));
+    const lease = this.#lastChange.then(() => this.#acquire(wanted, metrics));
     this.#lastChange = lease.catch(() => {});
     return lease;
   }
@@ -52,11 +61,18 @@ export class StagePool {
     await Promise.all(this.#stages.splice(0).map((stage) => stage.session.release()));
   }
 
-  async #acquire(cuts: readonly number[]): Promise<StageLease> {
+  async #acquire(
+    cuts: readonly number[],
+    metrics: ReadonlyMap<number, VariationMetric>,
+  ): Promise<StageLease> {
     this.#cuts = checkCuts([...this.#cuts, ...cuts], this.#layers);
-    const ranges = stageRanges(this.#cuts, this.#layers);
+    for (const [cut, metric] of metrics) this.#metrics.set(cut, metric);
+    const ranges = stageRanges(this.#cuts, this.#layers, this.#metrics);
     const isWanted = (stage: PooledStage) =>
-      ranges.some(({ from, to }) => from === stage.from && to === stage.to);
+      ranges.some(
+        ({ from, to, variation }) =>
+          from === stage.from && to === stage.to && variation === stage.variation,
+      );
     // Old stages go first: otherwise their weights would be in memory twice.
     for (const stage of this.#stages.filter((candidate) => !isWanted(candidate))) {
       stage.retired = true;

@@ -4,8 +4,10 @@ import {
   accountTokens,
   assertAsPlanned,
   contextShare,
+  type DecoderDrop,
   dropAfterEncoder,
   dropBeforeLayer,
+  dropHiddenBeforeLayer,
   type PrunePlan,
   planFromKeep,
   predictEncodedTokens,
@@ -112,6 +114,38 @@ describe('carrying out a plan', () => {
     );
     expect([...keptRows]).toEqual([0, 1]);
     expect(values).toEqual(tokens);
+  });
+
+  it('drops hidden states by ApET page by page, and by nothing else than hidden states', () => {
+    const drop: DecoderDrop = {
+      layer: 2,
+      method: 'apet',
+      keepRatio: 0.5,
+      scope: 'page',
+      minPerPage: 2,
+      basisTokenCount: 2,
+      basis: 'blend',
+      slotOrder: 'error-rank',
+      merge: 'average',
+    };
+    const plan = { decoder: [drop] };
+    const pageOfRow = Int32Array.of(0, 0, 0, 0, 2, 2, 2, 2, 2, 2);
+    const hidden = Float32Array.from({ length: 30 }, (_, i) => Math.sin(i * i));
+    const { keptRows, tokens } = dropHiddenBeforeLayer(hidden, 3, drop, plan, pageOfRow);
+    expect(keptRows).toHaveLength(5);
+    expect(tokens).toHaveLength(15);
+    expect(keptRows.filter((row) => row < 4)).toHaveLength(2);
+    // A page fits, ranks and merges by itself: the same rows alone give the same.
+    const other = hidden.slice();
+    other.subarray(12).fill(0.5);
+    const again = dropHiddenBeforeLayer(other, 3, drop, plan, pageOfRow);
+    expect(again.tokens.subarray(0, 6)).toEqual(tokens.subarray(0, 6));
+    expect(codeOf(() => dropHiddenBeforeLayer(hidden, 3, drop, plan, pageOfRow.slice(1)))).toBe(
+      'GP_TENSOR_SHAPE',
+    );
+    expect(codeOf(() => dropBeforeLayer(new Float32Array(10), drop, plan, pageOfRow))).toBe(
+      'GP_PRUNE_PLAN',
+    );
   });
 
   it('wants the pages of the rows that are still there', () => {

@@ -10,7 +10,7 @@ import {
 import { testPrunerContract } from './pruner-contract.js';
 import { codeOf, thrown } from './thrown-code.js';
 
-for (const basis of ['always-keep', 'rank'] as const) {
+for (const basis of ['always-keep', 'rank', 'overwrite', 'blend'] as const) {
   testPrunerContract(`selectByApproximationError, basis ${basis}`, (n, options) =>
     selectByApproximationError(randomMatrix(n, 8, n), 8, { ...options, basis, basisTokenCount: 3 }),
   );
@@ -287,6 +287,137 @@ describe('pruneByApproximationError', () => {
       else if (!same) merged++;
     });
     expect(merged).toBeGreaterThan(0);
+  });
+});
+
+describe('the basis', () => {
+  const [n, dim] = [60, 12];
+  const tokens = randomMatrix(n, dim, 5);
+  const keep = { keepCount: 20, basisTokenCount: 4 } as const;
+
+  it('begins where it is told, and nowhere else', () => {
+    for (const start of [0, 17, n - 1]) {
+      const { basisRows } = approximationErrors(tokens, dim, { start });
+      expect(basisRows[0]).toBe(start);
+      expect([...basisRows]).toEqual(naiveFarthestPoints(tokens, dim, 10, start));
+    }
+    for (const start of [-1, n]) {
+      expect(codeOf(() => approximationErrors(tokens, dim, { start }))).toBe('GP_PRUNE_PLAN');
+    }
+  });
+
+  it.each(['farthest-point', 'density-peak', 'random'] as const)(
+    '%s: different rows, repeated for a seed, within every page',
+    (basisChoice) => {
+      const pageOfRow = Int32Array.from({ length: n }, (_, row) => (row < 25 ? 0 : 1));
+      const options = {
+        basisChoice,
+        basisTokenCount: 5,
+        scope: 'page',
+        pageOfRow,
+        seed: 3,
+      } as const;
+      const { basisRows, errors } = approximationErrors(tokens, dim, options);
+      expect(approximationErrors(tokens, dim, options)).toEqual({ basisRows, errors });
+      expect(new Set(basisRows).size).toBe(10);
+      expect(basisRows.filter((row) => row < 25)).toHaveLength(5);
+      const kept = selectByApproximationError(tokens, dim, { ...options, keepCount: 20 });
+      for (const row of basisRows) expect(kept).toContain(row);
+    },
+  );
+
+  it('is what it is told to be', () => {
+    const basisRows = Int32Array.of(7, 3, 50);
+    const given = approximationErrors(tokens, dim, { basisRows, ridge: 0.1 });
+    expect(given.basisRows).toEqual(basisRows);
+    denseErrors(tokens, dim, basisRows, 0.1).forEach((error, row) => {
+      expect(given.errors[row]).toBeCloseTo(error, 4);
+    });
+    const pageOfRow = Int32Array.from({ length: n }, (_, row) => Math.floor(row / 20));
+    const options = { basisRows, scope: 'page', pageOfRow } as const;
+    expect(codeOf(() => approximationErrors(tokens, dim, options))).toBe('GP_PRUNE_PLAN');
+    expect(codeOf(() => approximationErrors(tokens, dim, { basisRows: Int32Array.of(n) }))).toBe(
+      'GP_PRUNE_PLAN',
+    );
+  });
+
+  it('refuses unknown choices and density peaks over a book', () => {
+    const basisChoice = 'nearest' as never;
+    expect(codeOf(() => approximationErrors(tokens, dim, { basisChoice }))).toBe('GP_PRUNE_PLAN');
+    const book = new Float32Array(5000);
+    expect(codeOf(() => approximationErrors(book, 1, { basisChoice: 'density-peak' }))).toBe(
+      'GP_PRUNE_PLAN',
+    );
+  });
+
+  it('takes the places of lowest error, as it is or by half, in either order', () => {
+    const { errors, basisRows } = approximationErrors(tokens, dim, keep);
+    const ranked = [...errors.keys()].sort((a, b) => errors[b]! - errors[a]!).slice(0, 20);
+    const row = (i: number) => tokens.subarray(i * dim, (i + 1) * dim);
+    for (const basis of ['overwrite', 'blend'] as const) {
+      for (const slotOrder of ['raster', 'error-rank'] as const) {
+        const result = pruneByApproximationError(tokens, dim, { ...keep, basis, slotOrder });
+        expect([...result.keptRows]).toEqual([...ranked].sort((a, b) => a - b));
+        const slots = ranked.slice(-4);
+        if (slotOrder === 'raster') slots.sort((a, b) => a - b);
+        result.keptRows.forEach((kept, place) => {
+          const slot = slots.indexOf(kept);
+          const [own, given] = [row(kept), slot < 0 ? row(kept) : row(basisRows[slot]!)];
+          result.tokens.subarray(place * dim, (place + 1) * dim).forEach((value, d) => {
+            const half = 0.5 * given[d]! + 0.5 * own[d]!;
+            expect(value).toBeCloseTo(basis === 'blend' ? half : given[d]!, 6);
+          });
+        });
+      }
+    }
+  });
+
+  it('gives way where fewer tokens are kept than it has', () => {
+    const result = pruneByApproximationError(tokens, dim, {
+      keepCount: 2,
+      basisTokenCount: 4,
+      basis: 'overwrite',
+      merge: 'average',
+    });
+    expect(result.keptRows).toHaveLength(2);
+    const { basisRows } = approximationErrors(tokens, dim, { basisTokenCount: 4 });
+    result.keptRows.forEach((_, place) => {
+      const value = result.tokens.subarray(place * dim, (place + 1) * dim);
+      const at = basisRows[place]! * dim;
+      expect(value).toEqual(tokens.subarray(at, at + dim));
+    });
+  });
+
+  it('keeps its errors where the basis nearly spans itself', () => {
+    // Two basis rows that differ by 1e-4 make coefficients of thousands, which cancel.
+    const near = randomMatrix(30, 6, 8);
+    near.set(
+      near.subarray(0, 6).map((value, d) => value + (d === 2 ? 1e-4 : 0)),
+      6,
+    );
+    const basisRows = Int32Array.of(0, 1, 5);
+    const { errors } = approximationErrors(near, 6, { basisRows, ridge: 0 });
+    denseErrors(near, 6, basisRows, 0).forEach((error, row) => {
+      expect(errors[row]).toBeCloseTo(error, 4);
+    });
+  });
+});
+
+describe('merging far and wide', () => {
+  it('is the same within its reach, and sees only near rows beyond', () => {
+    const [n, dim] = [400, 6];
+    const tokens = randomMatrix(n, dim, 3);
+    const kept = Int32Array.from({ length: n / 2 }, (_, i) => 2 * i);
+    expect(mergeDropped(tokens, dim, kept, { reach: 200 })).toEqual(
+      mergeDropped(tokens, dim, kept),
+    );
+    // Row 1 is like row 398 only, which lies beyond a reach of 10.
+    const far = new Float32Array(n * dim).fill(1);
+    for (const row of [1, 398]) far.set([9, -9, 9, -9, 9, -9], row * dim);
+    const last = (merged: Float32Array) => merged[(n / 2 - 1) * dim]!;
+    far[1 * dim] = 15;
+    expect(last(mergeDropped(far, dim, kept))).toBe(12);
+    expect(last(mergeDropped(far, dim, kept, { reach: 10 }))).not.toBe(12);
   });
 });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   describePlan,
   dropSeed,
+  type EncoderDrop,
   type PrunePlan,
   parsePrunePlan,
   planId,
@@ -74,6 +75,18 @@ describe('parsePrunePlan', () => {
     [{ encoder: { method: 'apet', keepRatio: 0.5, keepCount: 1 } }, 'encoder.keepCount'],
     [{ encoder: { method: 'apet', keepRatio: 0.5, ridge: -1 } }, 'encoder.ridge'],
     [{ encoder: { method: 'apet', keepRatio: 0.5, ridge: Number.NaN } }, 'encoder.ridge'],
+    [{ encoder: { method: 'blank', keepRatio: 0.5 } }, 'encoder.keepRatio'],
+    [{ encoder: { method: 'blank', blank: 'drop' } }, 'encoder.blank'],
+    [{ encoder: { method: 'norm', keepRatio: 0.5, blank: 'no' } }, 'encoder.blank'],
+    [{ encoder: { method: 'norm', keepRatio: 0.5, ridge: 1 } }, 'encoder.ridge'],
+    [{ encoder: { method: 'edges' } }, 'encoder.keepRatio'],
+    [{ encoder: { method: 'edges', keepRatio: 0.5, minPerLine: -1 } }, 'encoder.minPerLine'],
+    [{ encoder: { method: 'apet', keepRatio: 0.5, neighbours: 65 } }, 'encoder.neighbours'],
+    [{ encoder: { method: 'apet', keepRatio: 0.5, pageShare: 'ink' } }, 'encoder.pageShare'],
+    [
+      { encoder: { method: 'apet', keepRatio: 0.5, minPerLine: 1, merge: 'average' } },
+      'encoder.merge',
+    ],
     [
       { encoder: { method: 'apet', keepRatio: 0.5, basisTokenCount: 0 } },
       'encoder.basisTokenCount',
@@ -87,7 +100,20 @@ describe('parsePrunePlan', () => {
     [{ decoder: [{ ...v2, layer: 0 }] }, 'decoder[0].layer'],
     [{ decoder: [{ ...v2, layer: 12 }] }, 'decoder[0].layer'],
     [{ decoder: [{ ...v2, layer: 1.5 }] }, 'decoder[0].layer'],
-    [{ decoder: [{ ...v2, method: 'apet' }] }, 'decoder[0].method'],
+    [{ decoder: [{ ...v2, method: 'norm' }] }, 'decoder[0].method'],
+    [{ decoder: [{ ...v2, metric: 'l3' }] }, 'decoder[0].metric'],
+    [{ decoder: [{ ...v2, basis: 'rank' }] }, 'decoder[0].basis'],
+    [{ decoder: [{ ...v2, method: 'random', metric: 'l2' }] }, 'decoder[0].metric'],
+    [{ decoder: [{ ...v2, method: 'apet', metric: 'l2' }] }, 'decoder[0].metric'],
+    [{ decoder: [{ ...v2, method: 'apet', slotOrder: 'rows' }] }, 'decoder[0].slotOrder'],
+    [
+      { encoder: { method: 'apet', keepRatio: 0.5, basisChoice: 'nearest' } },
+      'encoder.basisChoice',
+    ],
+    [
+      { encoder: { method: 'apet', keepRatio: 0.5, neighbours: 1, basis: 'blend' } },
+      'encoder.basis',
+    ],
     [{ decoder: [v2, { ...v2, layer: 2, keepRatio: 1.5 }] }, 'decoder[1].keepRatio'],
     [{ decoder: [v2, { ...v2, layer: 2, keepRatio: Number.NaN }] }, 'decoder[1].keepRatio'],
     [{ decoder: [v2, { layer: 2, method: 'random' }] }, 'decoder[1].keepRatio'],
@@ -192,12 +218,31 @@ describe('planId', () => {
     expect(planId(resolvePlan(plan))).toBe(planId(plan));
   });
 
+  it('ignores written-out defaults of keys that came later', () => {
+    const plan: PrunePlan = {
+      encoder: { method: 'apet', keepRatio: 0.5 },
+      decoder: [{ layer: 2, keepRatio: 0.5, method: 'v2drop' }],
+    };
+    const same: PrunePlan = {
+      encoder: { ...plan.encoder, basisChoice: 'farthest-point', slotOrder: 'raster' } as never,
+      decoder: [{ ...plan.decoder[0]!, metric: 'l2' }],
+    };
+    expect(planId(same)).toBe(planId(plan));
+    const other = [
+      { ...plan, decoder: [{ ...plan.decoder[0]!, metric: 'l1' as const }] },
+      { ...plan, decoder: [{ ...plan.decoder[0]!, method: 'apet' as const }] },
+      { ...plan, encoder: { ...plan.encoder, basisChoice: 'random' } as never },
+      { ...plan, encoder: { ...plan.encoder, basis: 'blend' } as never },
+    ];
+    expect(new Set([plan, ...other].map(planId)).size).toBe(5);
+  });
+
   it('changes with anything that changes what is dropped', () => {
     const variants = [
       full,
       { ...full, seed: 5 },
       { ...full, encoder: undefined },
-      { ...full, encoder: { ...full.encoder!, keepRatio: 0.31 } },
+      { ...full, encoder: { ...full.encoder!, keepRatio: 0.31 } as EncoderDrop },
       { ...full, decoder: full.decoder.slice(1) },
       { ...full, decoder: [] },
       randomTwin(full),
@@ -213,6 +258,19 @@ it('describes a plan in one line', () => {
       'V²Drop keeps 1 token before layer 9',
   );
   expect(describePlan({ decoder: [] })).toBe('keeps every token');
+  const stages = parsePrunePlan({
+    decoder: [
+      { layer: 1, keepRatio: 0.5, method: 'v2drop', metric: 'cosine' },
+      { layer: 2, keepRatio: 0.5, method: 'apet', merge: 'average', basis: 'overwrite' },
+    ],
+  });
+  expect(describePlan(stages)).toBe(
+    'V²Drop (cosine) keeps 50 % before layer 1; ApET keeps 50 % before layer 2, dropped ones merged',
+  );
+  expect(randomTwin(stages).decoder).toEqual([
+    { layer: 1, keepRatio: 0.5, method: 'random' },
+    { layer: 2, keepRatio: 0.5, method: 'random' },
+  ]);
 });
 
 it('makes the random control of a plan: same counts, floors and scopes', () => {
@@ -252,3 +310,54 @@ function memberPaths(value: object, prefix: string[] = []): string[][] {
       : [path];
   });
 }
+
+describe('drops that the pages decide', () => {
+  const encoder = {
+    method: 'edges',
+    keepRatio: 0.5,
+    scope: 'page',
+    blank: 'drop',
+    repeats: 'drop',
+    minPerLine: 1,
+    neighbours: 2,
+    pageShare: 'ink',
+  } as const;
+
+  it('are read as given, and told in words', () => {
+    const plan = parsePrunePlan({ encoder });
+    expect(plan.encoder).toEqual(encoder);
+    expect(describePlan(plan)).toBe(
+      'blank cells go after the encoder; repetitions of earlier pages go after the encoder; edge density keeps 50 % after the encoder (at least 1 a text line, with 2 to each side, pages share by ink) (by page)',
+    );
+    expect(describePlan({ encoder: { method: 'blank' }, decoder: [] })).toBe(
+      'blank cells go after the encoder',
+    );
+  });
+
+  it('stay in the random twin, for equal counts; the ranking does not', () => {
+    const plan: PrunePlan = { encoder, decoder: [] };
+    expect(randomTwin(plan).encoder).toEqual({
+      method: 'random',
+      keepRatio: 0.5,
+      scope: 'page',
+      blank: 'drop',
+      repeats: 'drop',
+    });
+    const blank: PrunePlan = { encoder: { method: 'blank' }, decoder: [] };
+    expect(randomTwin(blank)).toEqual(blank);
+  });
+
+  it('change the id, and leave those of older plans as they were', () => {
+    const ids = [
+      { encoder: { method: 'blank' } },
+      { encoder: { method: 'blank', repeats: 'drop' } },
+      { encoder: { method: 'norm', keepRatio: 0.5 } },
+      { encoder: { method: 'norm', keepRatio: 0.5, blank: 'drop' } },
+      { encoder: { method: 'norm', keepRatio: 0.5, blank: 'drop', neighbours: 1 } },
+    ].map((plan) => planId(parsePrunePlan(plan)));
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(planId({ decoder: [{ layer: 2, keepRatio: 0.5, method: 'v2drop' }] })).toBe(
+      '1d1144954afb56ad',
+    );
+  });
+});

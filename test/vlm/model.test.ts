@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { answerQuestion } from '../../src/pipeline/answer.js';
 import {
   type GenerateEvent,
   type GenerateOptions,
@@ -16,6 +17,7 @@ import {
 } from '../../src/vlm/index.js';
 import { WorkerClient } from '../../src/vlm/worker/client.js';
 import { Golden, maxAbsDifference, READER, TINY, TOLERANCE } from './golden.js';
+import { asF32, copyCheckpoint, editJson, replaceWeights, tinyWeights } from './variants.js';
 
 const golden = new Golden('three');
 const cacheDir = mkdtempSync(join(tmpdir(), 'glyphpress-cache-'));
@@ -69,7 +71,10 @@ async function ask(
 }
 
 /** Keeps every other visual row before the layer. */
-function halve(layer: number, needs = { variation: false, hidden: false }): LayerDrop {
+function halve(
+  layer: number,
+  needs: LayerDrop['needs'] = { variation: false, hidden: false },
+): LayerDrop {
   const select: LayerDrop['select'] = ({ rows }) =>
     Int32Array.from({ length: Math.ceil(rows / 2) }, (_, n) => 2 * n);
   return { layer, needs, select };
@@ -88,6 +93,7 @@ describe('VisionLanguageModel', () => {
     expect(result).toEqual({
       finishReason: 'length',
       completionTokens: 32,
+      repeatedTokens: 0,
       promptTokens: golden.integers('input_ids').length,
     });
   });
@@ -248,6 +254,67 @@ describe('generation', () => {
       results.push((await ask(model, context, { temperature: 5, seed })).result);
     const stopped = results.find(({ finishReason }) => finishReason === 'stop')!;
     expect(stopped.completionTokens).toBeLessThan(32);
+  });
+
+  it('tells how likely each token was, whatever the sampling', async () => {
+    const context = await model.prefill(images, []);
+    const { logits } = await model.forward(images, question);
+    const last = logits.subarray(-model.info.vocabSize);
+    const total = Math.log([...last].reduce((sum, logit) => sum + Math.exp(logit), 0));
+    for (const options of [
+      {},
+      { temperature: 4, seed: 3 },
+      { repetitionPenalty: 1.9, temperature: 2, topK: 90, seed: 5 },
+    ]) {
+      const [first, ...rest] = (await ask(model, context, options)).events;
+      expect(first!.logProb).toBeCloseTo(last[first!.tokenId]! - total, 3);
+      for (const { logProb } of rest) expect(logProb).toBeLessThanOrEqual(1e-6);
+    }
+  });
+
+  it('ends when the answer only repeats itself, and tells what is repetition', async () => {
+    // Without what attention and MLPs add, a token depends on the one before alone: a cycle is near.
+    const variant = copyCheckpoint((dir) =>
+      editJson(dir, 'generation_config.json', (config) => {
+        config.eos_token_id = [];
+      }),
+    );
+    onTestFinished(variant.remove);
+    const weights = tinyWeights();
+    for (const { name, data } of weights)
+      if (/language_model.*(o_proj|down_proj)/.test(name)) data.fill(0);
+    await replaceWeights(variant.dir, weights.map(asF32));
+    const forgetful = await open({}, variant.dir);
+    const context = await forgetful.prefill(images, []);
+    const long = { maxNewTokens: 900 };
+    const all = await ask(forgetful, context, { ...long, stopLoops: false });
+    const { ids, result } = await ask(forgetful, context, long);
+    expect(all.result).toMatchObject({ finishReason: 'length', completionTokens: 900 });
+    expect(result.finishReason).toBe('loop');
+    expect(ids).toEqual(all.ids.slice(0, ids.length));
+    expect(result.completionTokens).toBe(ids.length);
+    const { repeatedTokens } = result;
+    expect(repeatedTokens).toBeGreaterThanOrEqual(64);
+    // What stands at the end is the same cycle on and on, also where the answer would have gone on.
+    const rest = all.ids.slice(ids.length - repeatedTokens);
+    const isCycle = (length: number) =>
+      rest.every((id, at) => at < length || id === rest[at - length]);
+    const cycle = rest.findIndex((_, n) => n > 0 && isCycle(n));
+    expect(cycle).toBeGreaterThan(0);
+    expect(cycle).toBeLessThanOrEqual(256);
+    // One copy stays.
+    const kept = all.ids.slice(0, ids.length - repeatedTokens);
+    expect(kept.slice(-cycle)).toEqual(rest.slice(0, cycle));
+    const { answer, finishReason, logProb } = await answerQuestion(
+      forgetful,
+      context,
+      question,
+      long,
+    );
+    expect(finishReason).toBe('loop');
+    const untrimmed = all.events.slice(0, kept.length).map(({ text }) => text);
+    expect(answer).toBe(untrimmed.join('').trim());
+    expect(logProb!.min).toBeLessThanOrEqual(logProb!.mean);
   });
 
   it('ends when it is aborted, and can be left early', async () => {

@@ -54,12 +54,15 @@ export interface ModelConfig {
   tiedHead: boolean;
 }
 
+/** How the change of a row over a layer is measured; see `rowVariation` in `../blocks.ts`. */
+export type VariationMetric = 'l2' | 'l1' | 'cosine';
+
 /** A run of decoder layers [from, to), compiled as one graph. */
 export interface StageRange {
   from: number;
   to: number;
-  /** Also output `variation` [rows]: ‖output − input of the last layer‖₂ of each row. */
-  variation: boolean;
+  /** Also output `variation` [rows], the change of each row over the last layer; null for none. */
+  variation: VariationMetric | null;
 }
 
 export interface ModelFamily {

@@ -12,6 +12,7 @@ import {
   linear,
   rmsNorm,
   rotaryInputs,
+  rowVariation,
 } from '../blocks.js';
 import { ConfigReader } from '../config-reader.js';
 import type { Feeds } from '../feed.js';
@@ -309,9 +310,7 @@ function buildStage(
   }
   g.output('output', 'float32', ['rows', text.hiddenSize], h);
   if (variation) {
-    const moved = g.op('Sub', [h, lastInput]);
-    const norm = g.op('ReduceL2', [moved, g.int64s([1])], { keepdims: 0 });
-    g.output('variation', 'float32', ['rows'], norm);
+    g.output('variation', 'float32', ['rows'], rowVariation(g, lastInput, h, variation));
   }
 }
 

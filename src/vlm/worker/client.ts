@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { GlyphpressError } from '../../errors.js';
 import type { EngineOptions } from '../engine.js';
-import type { DropInput, DropPoint } from '../prefill.js';
+import type { DropInput, DropPoint, Selection } from '../prefill.js';
 import {
   type Calls,
   deserialiseError,
@@ -17,9 +17,9 @@ import {
 } from './protocol.js';
 
 export interface CallHooks {
-  onToken?(tokenId: number): void;
+  onToken?(tokenId: number, logProb: number): void;
   onProgress?(done: number, total: number): void;
-  select?(drop: DropPoint, input: DropInput): Int32Array;
+  select?(drop: DropPoint, input: DropInput): Selection;
   signal?: AbortSignal;
 }
 
@@ -104,7 +104,9 @@ export class WorkerClient {
         pending.reject(pending.thrown ? pending.thrown.error : deserialiseError(message.error));
         break;
       case 'token':
-        this.#guard(message.id, pending, () => pending.hooks.onToken?.(message.tokenId));
+        this.#guard(message.id, pending, () =>
+          pending.hooks.onToken?.(message.tokenId, message.logProb),
+        );
         break;
       case 'progress':
         this.#guard(message.id, pending, () =>

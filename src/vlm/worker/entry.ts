@@ -3,7 +3,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Engine } from '../engine.js';
-import type { DropInput, DropPoint } from '../prefill.js';
+import type { DropInput, DropPoint, Selection } from '../prefill.js';
 import {
   type FromWorker,
   type PrefillReply,
@@ -21,7 +21,7 @@ engine.catch(() => {});
 interface Job {
   abort: AbortController;
   ended: Promise<void>;
-  selected?: (kept: Int32Array | undefined) => void;
+  selected?: (kept: Selection | undefined) => void;
 }
 const jobs = new Map<number, Job>();
 
@@ -70,7 +70,8 @@ async function dispatch(
     case 'dropContext':
       return { reply: ready.dropContext(call.request) };
     case 'generate': {
-      const onToken = (tokenId: number) => send({ kind: 'token', id: call.id, tokenId });
+      const onToken = (tokenId: number, logProb: number) =>
+        send({ kind: 'token', id: call.id, tokenId, logProb });
       const { handle: context, generate } = call.request;
       return { reply: await ready.generate(context, generate, onToken, job.abort.signal) };
     }
@@ -97,7 +98,7 @@ async function prefill(
       data ? [data.buffer as ArrayBuffer] : [],
     );
     send({ kind: 'select', id, drop, input }, transfer);
-    return new Promise<Int32Array>((resolve, reject) => {
+    return new Promise<Selection>((resolve, reject) => {
       job.selected = (kept) => (kept ? resolve(kept) : reject(new Error('select() failed')));
     });
   };

@@ -6,13 +6,13 @@ import { type ErrorCode, GlyphpressError } from '../../errors.js';
 import type {
   EncodedImage,
   EngineOptions,
-  FinishReason,
   Forward,
+  Generated,
   GenerateRequest,
 } from '../engine.js';
 import type { PageImage } from '../image-processor.js';
 import type { ContextLayer } from '../kv-cache.js';
-import type { DropInput, DropPoint, KeptCells } from '../prefill.js';
+import type { DropInput, DropPoint, KeptCells, Selection } from '../prefill.js';
 import type { PromptRows } from '../prompt.js';
 
 export interface WorkerData {
@@ -37,7 +37,7 @@ export interface Calls {
   generate: {
     request: { handle: number; generate: GenerateRequest };
     /** Undefined: the context is gone and must be loaded again. */
-    reply: { finishReason: FinishReason; completionTokens: number } | undefined;
+    reply: Generated | undefined;
   };
   forward: { request: { rows: PromptRows; cuts: number[] }; reply: Forward };
   close: { request: undefined; reply: undefined };
@@ -48,12 +48,12 @@ export type Method = keyof Calls;
 export type ToWorker =
   | { [M in Method]: { kind: 'call'; id: number; method: M; request: Calls[M]['request'] } }[Method]
   | { kind: 'abort'; id: number }
-  | { kind: 'selected'; id: number; kept: Int32Array | undefined };
+  | { kind: 'selected'; id: number; kept: Selection | undefined };
 
 export type FromWorker =
   | { kind: 'reply'; id: number; reply: unknown }
   | { kind: 'error'; id: number; error: SerialisedError }
-  | { kind: 'token'; id: number; tokenId: number }
+  | { kind: 'token'; id: number; tokenId: number; logProb: number }
   | { kind: 'progress'; id: number; done: number; total: number }
   | { kind: 'select'; id: number; drop: DropPoint; input: DropInput };
 

@@ -1,0 +1,89 @@
+/**
+ * From the log-probabilities of an answer to the chance that it is right.
+ *
+ * Source: Platt, "Probabilistic outputs for support vector machines" (1999): a logistic curve, here over
+ * the mean and the least log-probability of the answer's tokens. `glyphpress model calibrate` fits it.
+ */
+import type { ConfigReader } from './config-reader.js';
+import type { AnswerLogProb } from './log-probability.js';
+
+/** p = 1 / (1 + exp(−(intercept + mean·meanLogProb + min·minLogProb))); no slope is negative. */
+export interface PlattCurve {
+  intercept: number;
+  mean: number;
+  min: number;
+}
+
+/** As `glyphpress.calibration` in config.json says. */
+export interface Calibration extends PlattCurve {
+  /** Look-ups that it was fitted on. */
+  questions: number;
+  /** Of these, answered right. */
+  right: number;
+  /** On look-ups that it was not fitted on (cross-validation); null where that was not measured. */
+  expectedCalibrationError: number | null;
+}
+
+export interface Confidence {
+  /** Chance that the answer is right, 0 to 1; null for an answer without tokens, or one whose tokens are unknown. */
+  confidence: number | null;
+  /** Natural logarithm; null as above. */
+  meanLogProb: number | null;
+  /** False: the model has no calibration, and `confidence` is exp(meanLogProb), which tells more from less only. */
+  calibrated: boolean;
+}
+
+/** Below this a token is as good as impossible; keeps the curve finite. */
+const LEAST_LOG_PROB = -50;
+
+export function confidenceOf(
+  logProb: AnswerLogProb | null,
+  calibration: PlattCurve | null,
+): Confidence {
+  if (!logProb) return { confidence: null, meanLogProb: null, calibrated: false };
+  const confidence = calibration ? chanceOf(logProb, calibration) : Math.exp(logProb.mean);
+  return { confidence, meanLogProb: logProb.mean, calibrated: calibration !== null };
+}
+
+export function chanceOf({ mean, min }: AnswerLogProb, curve: PlattCurve): number {
+  const bounded = (logProb: number) => Math.max(LEAST_LOG_PROB, logProb);
+  const score = curve.intercept + curve.mean * bounded(mean) + curve.min * bounded(min);
+  return 1 / (1 + Math.exp(-score));
+}
+
+/** @throws GP_CHECKPOINT for a field that is missing or out of range */
+export function parseCalibration(config: ConfigReader | undefined): Calibration | null {
+  if (!config) return null;
+  config.check(config.string('method', '') === 'platt', 'method', '"platt"');
+  const slope = (key: string) => {
+    const value = config.number(key);
+    config.check(value >= 0, key, 'at least 0');
+    return value;
+  };
+  const questions = config.count('questions');
+  const right = config.number('right');
+  config.check(right >= 0 && right <= questions, 'right', `from 0 to ${questions}`);
+  const error = config.number('expected_calibration_error', -1);
+  config.check(error <= 1, 'expected_calibration_error', 'from 0 to 1');
+  return {
+    intercept: config.number('intercept'),
+    mean: slope('mean_log_prob'),
+    min: slope('min_log_prob'),
+    questions,
+    right,
+    expectedCalibrationError: error < 0 ? null : error,
+  };
+}
+
+/** The form in which config.json holds it. */
+export function calibrationJson(calibration: Calibration): Record<string, unknown> {
+  return {
+    method: 'platt',
+    intercept: calibration.intercept,
+    mean_log_prob: calibration.mean,
+    min_log_prob: calibration.min,
+    questions: calibration.questions,
+    right: calibration.right,
+    expected_calibration_error: calibration.expectedCalibrationError,
+  };
+}

@@ -1,0 +1,29 @@
+/** Writes a calibration into a model folder; everything else in its config.json stays. */
+
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { GlyphpressError } from '../errors.js';
+import { type Calibration, calibrationJson } from './calibration.js';
+
+/** @param dir a folder that was opened before, so its config.json is known to be sound */
+export function storeCalibration(dir: string, calibration: Calibration): void {
+  const file = join(dir, 'config.json');
+  const text = readFileSync(file, 'utf8');
+  const config = JSON.parse(text) as { glyphpress?: Record<string, unknown> };
+  config.glyphpress = { ...config.glyphpress, calibration: calibrationJson(calibration) };
+  const indent = /^\{\r?\n([ \t]+)/.exec(text)?.[1] ?? '';
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    writeFileSync(temporary, `${JSON.stringify(config, null, indent)}\n`, { flag: 'wx' });
+    renameSync(temporary, file);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw new GlyphpressError('GP_STORAGE', {
+      message: `The calibration cannot be written to ${file}: ${(cause as Error).message}`,
+      hint: 'Calibrate a copy of the model in a folder that this user may write.',
+      details: { file },
+      cause,
+    });
+  }
+}
