@@ -11,11 +11,11 @@ export interface Import {
 }
 
 const EDGES = ['cli', 'server', 'workers'];
-const VERBS = ['pipeline', 'queue', 'search', 'eval'];
-const PARTS = ['render', 'vlm', 'prune', 'store'];
+const VERBS = ['pipeline', 'queue', 'service', 'search', 'eval'];
+const PARTS = ['render', 'vlm', 'prune', 'store', 'extract'];
 
 /** Single files at the bottom: everybody may import them, they import nothing. */
-const GROUND = ['errors', 'cache-folder'];
+const GROUND = ['errors', 'cache-folder', 'data-folder'];
 
 /** Folder → the other folders that it may import. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Command, Option } from 'commander';
+import { WorkerChildren } from '../server/worker-children.js';
+import { interruptible } from './interrupt.js';
+import { warnIfUntrained } from './model-options.js';
+import { wholeNumber } from './options.js';
+import {
+  type DataFlags,
+  dataFolderOf,
+  modelFolders,
+  modelsOf,
+  ownRedis,
+  type ServiceModelFlags,
+  withDataOption,
+  withServiceModelOptions,
+} from './service-options.js';
+
+interface Flags extends DataFlags, ServiceModelFlags {
+  host: string;
+  port: number;
+  workers: number;
+  requireKey?: boolean;
+  maxDocumentMb: number;
+  maxUnfinished: number;
+  keepDays?: number;
+  contextMb: number;
+  logLevel: string;
+  json?: boolean;
+}
+
+/** The same place from `src` and from `dist`. */
+const BIN = fileURLToPath(new URL('../../bin/glyphpress.js', import.meta.url));
+
+const ANSWER_GRACE_MS = 10_000;
+/** A worker gives its work back to the queue first, then is killed. */
+const WORKER_GRACE_MS = 20_000;
+const MB = 1024 ** 2;
+const DAY_MS = 24 * 3_600_000;
+
+export function registerServe(program: Command): void {
+  withServiceModelOptions(
+    withDataOption(
+      program
+        .command('serve')
+        .description('run the service: API, workers and a private Redis')
+        .addOption(
+          new Option('--host <address>', 'address to listen on')
+            .default('127.0.0.1')
+            .env('GLYPHPRESS_HOST'),
+        )
+        .addOption(
+          new Option('--port <n>', 'port to listen on, 0 for a free one')
+            .argParser(wholeNumber(0, 65_535))
+            .default(8_747)
+            .env('GLYPHPRESS_PORT'),
+        )
+        .option(
+          '--workers <n>',
+          'worker processes here; 0 for workers elsewhere',
+          wholeNumber(0, 64),
+          1,
+        )
+        .option('--require-key', 'ask for an API key on this machine too'),
+    ),
+  )
+    .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
+    .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
+    .option('--keep-days <n>', 'delete documents after so long', wholeNumber(1, 3_650))
+    .option('--context-mb <n>', 'memory for contexts', wholeNumber(16, 1e6), 1_024)
+    .addOption(
+      new Option('--log-level <level>', 'what to log, as JSON lines on stderr')
+        .choices(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .env('GLYPHPRESS_LOG_LEVEL'),
+    )
+    .option('--json', 'print the address as JSON')
+    .addHelpText(
+      'after',
+      `
+Redis: REDIS_URL, else a private one (redis-server or valkey-server on PATH) in the data folder.
+Off this machine (--host 0.0.0.0) every request needs a key: glyphpress keys create.
+
+Examples:
+  $ glyphpress serve
+  $ glyphpress serve --port 8080 --workers 2 --model ~/models/Glyph
+  $ REDIS_URL=redis://db:6379 glyphpress serve --host 0.0.0.0 --workers 0`,
+    )
+    .action(async (flags: Flags) => {
+      await interruptible((signal) => serve(flags, signal));
+    });
+}
+
+async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
+  // Loaded late: the other commands need no HTTP.
+  const { startService } = await import('../server/service.js');
+  const models = modelsOf(flags);
+  for (const name of models.names) warnIfUntrained(models.info(name));
+  const redis = await ownRedis(flags);
+  try {
+    const dataFolder = dataFolderOf(flags);
+    const service = await startService({
+      redisUrl: redis.url,
+      dataFolder,
+      models,
+      host: flags.host,
+      port: flags.port,
+      requireKey: flags.requireKey ?? false,
+      limits: {
+        documentBytes: flags.maxDocumentMb * MB,
+        perTenant: flags.maxUnfinished,
+        ...(flags.keepDays !== undefined && { keepMs: flags.keepDays * DAY_MS }),
+      },
+      engine: { maxBytes: flags.contextMb * MB },
+      logger: { level: flags.logLevel, stream: process.stderr },
+      version: packageVersion(),
+    });
+    const workers = new WorkerChildren({
+      entry: BIN,
+      args: [
+        'worker',
+        '--background',
+        ...['--data', dataFolder],
+        ...modelFolders(flags).flatMap((dir) => ['--model', dir]),
+        ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)]),
+      ],
+      env: { ...process.env, REDIS_URL: redis.url },
+      count: flags.workers,
+      onExit: (pid, code, by) => service.app.log.error({ pid, code, signal: by }, 'worker ended'),
+    });
+    try {
+      const started = { url: service.url, workers: flags.workers, dataFolder };
+      process.stdout.write(
+        flags.json ? `${JSON.stringify(started)}\n` : `glyphpress serves ${service.url}\n`,
+      );
+      await Promise.race([aborted(signal), redis.lost]);
+      if (!flags.json) process.stderr.write('stopping\n');
+    } finally {
+      await Promise.all([service.close(ANSWER_GRACE_MS), workers.close(WORKER_GRACE_MS)]);
+    }
+  } finally {
+    await redis.stop();
+    await models.close();
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function packageVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

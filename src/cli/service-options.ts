@@ -1,0 +1,102 @@
+/** Options that the commands of the service share, and their way to Redis. */
+
+import path from 'node:path';
+import { type Command, Option } from 'commander';
+import { dataFolder } from '../data-folder.js';
+import { privateRedisSocket, startPrivateRedis } from '../environment/private-redis.js';
+import { pingRedis } from '../environment/redis.js';
+import { GlyphpressError } from '../errors.js';
+import { ModelRegistry } from '../service/models.js';
+import { READER_FOLDER } from './model-options.js';
+import { wholeNumber } from './options.js';
+
+export interface DataFlags {
+  data?: string;
+}
+
+export interface ServiceModelFlags {
+  model: string[];
+  threads?: number;
+}
+
+export function withDataOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--data <dir>',
+      'folder for documents and the private Redis (default: the user’s data folder)',
+    ).env('GLYPHPRESS_DATA'),
+  );
+}
+
+export function withServiceModelOptions(command: Command): Command {
+  return command
+    .option(
+      '--model <dir>',
+      'model folder (repeatable, the first is the default; default: the reader that ships with glyphpress)',
+      (value: string, previous: string[]) => [...previous, value],
+      [],
+    )
+    .option('--threads <n>', 'threads for each model', wholeNumber(1, 256));
+}
+
+export function dataFolderOf({ data }: DataFlags): string {
+  return path.resolve(data ?? dataFolder());
+}
+
+export function modelFolders({ model }: ServiceModelFlags): string[] {
+  return (model.length > 0 ? model : [READER_FOLDER]).map((dir) => path.resolve(dir));
+}
+
+export function modelsOf(flags: ServiceModelFlags): ModelRegistry {
+  const { threads } = flags;
+  return new ModelRegistry(modelFolders(flags), { ...(threads !== undefined && { threads }) });
+}
+
+/** Some Redis to work with, and how to let go of it. */
+export interface RedisAccess {
+  url: string;
+  /** Rejects when it cannot be kept alive. */
+  lost: Promise<never>;
+  stop(): Promise<void>;
+}
+
+const elsewhere = (url: string): RedisAccess => ({
+  url,
+  lost: new Promise(() => {}),
+  stop: async () => {},
+});
+
+/** REDIS_URL, else one of our own for as long as we run. */
+export async function ownRedis(
+  flags: DataFlags,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RedisAccess> {
+  if (env.REDIS_URL) return elsewhere(await checkedUrl(env.REDIS_URL));
+  return startPrivateRedis(dataFolderOf(flags), env);
+}
+
+/** REDIS_URL, else the private one of a `serve` that runs on the same data folder. */
+export async function runningRedis(
+  flags: DataFlags,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RedisAccess | null> {
+  if (env.REDIS_URL) return elsewhere(await checkedUrl(env.REDIS_URL));
+  const socket = privateRedisSocket(dataFolderOf(flags));
+  return (await pingRedis(socket, 2_000)).ok ? elsewhere(socket) : null;
+}
+
+async function checkedUrl(url: string): Promise<string> {
+  const ping = await pingRedis(url);
+  if (!ping.ok) {
+    throw new GlyphpressError('GP_REDIS_UNAVAILABLE', {
+      message: `REDIS_URL does not answer: ${ping.problem}`,
+      hint: 'Start that server, correct REDIS_URL, or unset it to let glyphpress start its own.',
+    });
+  }
+  if (ping.evictionPolicy && ping.evictionPolicy !== 'noeviction') {
+    process.stderr.write(
+      `warning: Redis evicts keys when it is full (maxmemory-policy ${ping.evictionPolicy}): documents may be lost. Set it to noeviction.\n`,
+    );
+  }
+  return url;
+}

@@ -1,0 +1,126 @@
+import os from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { GlyphpressError } from '../errors.js';
+import { type DocumentRef, STAGES, type Stage } from '../queue/document-record.js';
+import { interruptible } from './interrupt.js';
+import { wholeNumber } from './options.js';
+import {
+  type DataFlags,
+  dataFolderOf,
+  modelsOf,
+  runningRedis,
+  type ServiceModelFlags,
+  withDataOption,
+  withServiceModelOptions,
+} from './service-options.js';
+
+interface Flags extends DataFlags, ServiceModelFlags {
+  queues: Stage[];
+  concurrency: number;
+  browsers?: number;
+  background?: boolean;
+  lockSeconds: number;
+}
+
+/** What is under way may take this long to finish before it goes back to the queue. */
+const GRACE_MS = 5_000;
+
+export function registerWorker(program: Command): void {
+  withServiceModelOptions(
+    withDataOption(
+      program
+        .command('worker')
+        .description('compress documents that a service has taken in')
+        .option('--queues <list>', `steps to take, of ${STAGES.join(',')}`, stages, [...STAGES])
+        .option('--concurrency <n>', 'documents of each step at once', wholeNumber(1, 64), 1)
+        .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64))
+        .addOption(
+          new Option(
+            '--lock-seconds <n>',
+            'work of a worker that is not heard of for so long goes to another',
+          )
+            .argParser(wholeNumber(1, 3_600))
+            .default(30)
+            .env('GLYPHPRESS_LOCK_SECONDS'),
+        )
+        .option('--background', 'let everything else on this machine go first'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      `
+Redis: REDIS_URL, else the private one of a glyphpress serve on the same data folder. The data folder
+and the models must be the same as those of the service.
+
+Examples:
+  $ glyphpress worker
+  $ REDIS_URL=redis://db:6379 glyphpress worker --data /mnt/glyphpress --queues extract,render
+  $ REDIS_URL=redis://db:6379 glyphpress worker --data /mnt/glyphpress --queues encode,prefill`,
+    )
+    .action(async (flags: Flags) => {
+      await interruptible((signal) => work(flags, signal));
+    });
+}
+
+async function work(flags: Flags, signal: AbortSignal): Promise<void> {
+  // Questions are answered beside it. Before any thread is started: they take after this one.
+  if (flags.background) os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
+  const { startWorkers } = await import('../service/worker-process.js');
+  const models = modelsOf(flags);
+  const redis = await runningRedis(flags);
+  if (!redis) {
+    throw new GlyphpressError('GP_REDIS_NOT_FOUND', {
+      message: `No service runs on ${dataFolderOf(flags)}, and REDIS_URL is not set`,
+      hint: 'Start glyphpress serve first, or set REDIS_URL to the Redis of the service.',
+    });
+  }
+  const workers = await startWorkers({
+    redisUrl: redis.url,
+    dataFolder: dataFolderOf(flags),
+    models,
+    stages: flags.queues,
+    concurrency: flags.concurrency,
+    lockMs: flags.lockSeconds * 1000,
+    ...(flags.browsers !== undefined && { browsers: flags.browsers }),
+    onError: logError,
+  });
+  log('info', { queues: flags.queues, concurrency: flags.concurrency }, 'worker started');
+  await Promise.race([aborted(signal), parentGone()]);
+  await workers.close(GRACE_MS);
+  log('info', {}, 'worker stopped');
+  // An open channel would keep this process alive.
+  if (process.channel) process.disconnect();
+}
+
+/** A worker of `serve` must not outlive it, however it ends. */
+function parentGone(): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.channel) process.once('disconnect', () => resolve());
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function logError(error: unknown, ref: DocumentRef | null): void {
+  const { name, message, stack, code } = error as NodeJS.ErrnoException;
+  const known = error instanceof GlyphpressError;
+  log('error', { ...ref, error: known ? { code, message } : { name, code, stack } }, message);
+}
+
+/** Lines as the service writes them. Errors name files and figures, never text of a document. */
+function log(level: 'info' | 'error', fields: Record<string, unknown>, msg: string): void {
+  const line = { level: level === 'info' ? 30 : 50, time: Date.now(), pid: process.pid, ...fields };
+  process.stderr.write(`${JSON.stringify({ ...line, msg })}\n`);
+}
+
+function stages(text: string): Stage[] {
+  const names = text.split(',').map((name) => name.trim());
+  const known = names.filter((name): name is Stage => (STAGES as readonly string[]).includes(name));
+  if (known.length === names.length) return [...new Set(known)];
+  throw new InvalidArgumentError(`Expected a list of ${STAGES.join(',')}.`);
+}

@@ -1,0 +1,62 @@
+/** Connections to Redis, each set up for what waits at its other end. */
+
+import { Redis, type RedisOptions } from 'ioredis';
+import { GlyphpressError } from '../errors.js';
+
+/**
+ * - `request`: a person waits. A Redis that is away is told at once instead of after its return.
+ * - `worker`: nobody waits. Commands are kept until Redis is back.
+ */
+export type ConnectionUse = 'request' | 'worker';
+
+const USES: Record<ConnectionUse, RedisOptions> = {
+  request: { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 10_000 },
+  worker: { maxRetriesPerRequest: null },
+};
+
+/**
+ * @param url `redis://…`, `rediss://…` or the path of a socket
+ * @returns connected; it connects again by itself whenever the connection is lost
+ * @throws {GlyphpressError} GP_REDIS_UNAVAILABLE
+ */
+export async function connectRedis(url: string, use: ConnectionUse): Promise<Redis> {
+  const redis = new Redis(url, {
+    ...USES[use],
+    lazyConnect: true,
+    connectTimeout: 5_000,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
+  });
+  let problem: Error | undefined;
+  redis.on('error', (error) => {
+    problem = error;
+  });
+  const give = setTimeout(() => redis.disconnect(), 10_000);
+  try {
+    await redis.connect();
+    return redis;
+  } catch (cause) {
+    redis.disconnect();
+    throw redisUnavailable(problem ?? cause);
+  } finally {
+    clearTimeout(give);
+  }
+}
+
+export function redisUnavailable(cause: unknown): GlyphpressError {
+  const { message, code } = cause as NodeJS.ErrnoException;
+  return new GlyphpressError('GP_REDIS_UNAVAILABLE', {
+    message: `Redis does not answer: ${message || code}`,
+    hint: 'Start it, correct REDIS_URL, or unset REDIS_URL to let glyphpress start its own.',
+    cause,
+  });
+}
+
+/** What ioredis throws when there is nobody to talk to, as against what Redis itself says. */
+export function isConnectionLoss(error: unknown): boolean {
+  const { name, message = '', code } = (error ?? {}) as NodeJS.ErrnoException;
+  return (
+    name === 'MaxRetriesPerRequestError' ||
+    /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ETIMEDOUT)$/.test(code ?? '') ||
+    /Connection is closed|Stream isn't writeable|Command timed out|LOADING/.test(message)
+  );
+}

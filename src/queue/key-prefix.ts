@@ -1,0 +1,2 @@
+/** In front of every key in Redis; BullMQ's keys lie below `gp:bull`. */
+export const KEY_PREFIX = 'gp';

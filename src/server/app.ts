@@ -1,0 +1,98 @@
+/** The HTTP face: routes, checks, errors. Knows nothing of how it was started. */
+
+import { randomUUID } from 'node:crypto';
+import multipart from '@fastify/multipart';
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyServerOptions } from 'fastify';
+import { GlyphpressError } from '../errors.js';
+import { guard } from './auth.js';
+import type { App, ServerParts } from './context.js';
+import { sendFailure } from './errors.js';
+import { chatRoutes } from './routes/chat.js';
+import { documentRoutes } from './routes/documents.js';
+import { fileRoutes } from './routes/files.js';
+import { modelRoutes } from './routes/models.js';
+import { operationRoutes } from './routes/operations.js';
+
+export interface AppOptions {
+  requireKey: boolean;
+  logger?: FastifyServerOptions['logger'];
+}
+
+/** A client that sends its head slower than this, or then nothing for so long, is let go. */
+const HEADERS_TIMEOUT_MS = 15_000;
+const IDLE_TIMEOUT_MS = 120_000;
+/** For a whole request body: large documents on slow lines take their time. */
+const REQUEST_TIMEOUT_MS = 15 * 60_000;
+
+const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+export async function createApp(
+  parts: ServerParts,
+  { requireKey, logger = false }: AppOptions,
+): Promise<App> {
+  const { limits } = parts;
+  const app: App = Fastify({
+    logger,
+    bodyLimit: limits.jsonBytes,
+    connectionTimeout: IDLE_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    forceCloseConnections: 'idle',
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID()}`;
+    },
+    // A wrong type is a mistake to be told of, not to be guessed right.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setErrorHandler((error, request, reply) => sendFailure(request, reply, error));
+  app.setNotFoundHandler((request, reply) => {
+    const error = new GlyphpressError('GP_ROUTE', {
+      message: `There is no ${request.method} ${request.url.split('?')[0]!.slice(0, 200)}`,
+      hint: 'GET /openapi.json lists what there is.',
+    });
+    sendFailure(request, reply, error);
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    });
+  });
+  guard(app, parts.keys, requireKey);
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'glyphpress',
+        version: parts.version,
+        description: 'Long documents as visual tokens: hand them in once, ask them many times.',
+      },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+      ...(requireKey && { security: [{ key: [] }] }),
+    },
+  });
+  await app.register(multipart, {
+    // One byte more than is taken, so that what is too large is seen to be.
+    limits: { fileSize: limits.documentBytes + 1, files: 1, fields: 20, fieldSize: 65_536 },
+    throwFileSizeLimit: false,
+  });
+  // Whatever is not JSON or a form is a document, read as it comes.
+  app.removeContentTypeParser('text/plain');
+  app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
+
+  documentRoutes(app, parts);
+  fileRoutes(app, parts);
+  modelRoutes(app, parts);
+  chatRoutes(app, parts);
+  operationRoutes(app, parts);
+  await app.ready();
+  return app;
+}

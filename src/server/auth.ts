@@ -1,0 +1,87 @@
+/** Who asks, and whether they may: a key says the tenant, never a header or a body. */
+
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { GlyphpressError } from '../errors.js';
+import { type ApiKeys, SCOPES, type Scope } from './api-keys.js';
+
+/** What a route asks for: `public` nothing, `any` a valid key, else one of these scopes. */
+export type Access = 'public' | 'any' | readonly Scope[];
+
+export interface Caller {
+  tenant: string;
+  scopes: readonly Scope[];
+  keyId: string | null;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access;
+  }
+  interface FastifyRequest {
+    caller: Caller;
+  }
+}
+
+/** Whose documents they are where nobody needs a key. */
+export const LOCAL_TENANT = 'local';
+
+const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
+/**
+ * @param requireKey false only where nobody but this machine can connect. Then pages of other sites in
+ *   a browser here are kept out by their Host and Origin.
+ */
+export function guard(app: FastifyInstance, keys: ApiKeys, requireKey: boolean): void {
+  app.decorateRequest('caller', null as unknown as Caller);
+  app.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access;
+    if (!requireKey) assertLocal(request);
+    // No route: nobody is told apart from others by what does not exist.
+    if (access === 'public' || request.is404) return;
+    request.caller = await identify(request, keys, requireKey);
+    if (access === 'any') return;
+    const { scopes } = request.caller;
+    // A route that says nothing of its access is for nobody but an administrator.
+    const wanted = access ?? [];
+    if (scopes.includes('admin') || wanted.some((scope) => scopes.includes(scope))) return;
+    throw new GlyphpressError('GP_FORBIDDEN', {
+      message: `This key may ${scopes.join(', ') || 'nothing'}; ${wanted.join(' or ') || 'admin'} is needed`,
+      hint: 'Use a key with that scope: glyphpress keys create --scopes …',
+      details: { scopes, needed: wanted },
+    });
+  });
+}
+
+async function identify(
+  request: FastifyRequest,
+  keys: ApiKeys,
+  requireKey: boolean,
+): Promise<Caller> {
+  const given = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  // OpenAI's clients always send some key; without the need for one only ours mean anything.
+  if (!requireKey && !given?.startsWith('gp_')) {
+    return { tenant: LOCAL_TENANT, scopes: SCOPES, keyId: null };
+  }
+  const key = given === undefined ? null : await keys.verify(given);
+  if (key) return { tenant: key.tenant, scopes: key.scopes, keyId: key.id };
+  throw new GlyphpressError('GP_UNAUTHORISED', {
+    message: given === undefined ? 'The request has no API key' : 'The API key is not valid',
+    hint: 'Send Authorization: Bearer gp_…; glyphpress keys create makes one.',
+  });
+}
+
+function assertLocal({ headers }: FastifyRequest): void {
+  const { host = '', origin } = headers;
+  const foreignOrigin = origin !== undefined && !isLocalOrigin(origin);
+  if (LOCAL_HOST.test(host) && !foreignOrigin) return;
+  throw new GlyphpressError('GP_FORBIDDEN', {
+    message: foreignOrigin
+      ? 'Pages of other sites may not use a service that asks for no key'
+      : 'A service that asks for no key answers under localhost only',
+    hint: 'Use http://127.0.0.1, or start the service with --require-key.',
+  });
+}
+
+function isLocalOrigin(origin: string): boolean {
+  return URL.canParse(origin) && LOCAL_HOST.test(new URL(origin).host);
+}

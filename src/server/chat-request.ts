@@ -1,0 +1,198 @@
+/** What a chat completion request asks: which document, which question, how to answer. */
+
+import { GlyphpressError } from '../errors.js';
+import type { GenerateOptions } from '../vlm/index.js';
+import { documentIdOf } from './document-view.js';
+
+export interface FilePart {
+  file_id?: string | null;
+  file_data?: string | null;
+  filename?: string | null;
+}
+
+export type ContentPart =
+  | { type: 'text'; text: string }
+  | { type: 'file'; file: FilePart }
+  | { type: string };
+
+export interface ChatMessage {
+  role: string;
+  content?: string | ContentPart[] | null;
+}
+
+export interface ChatRequest {
+  model: string;
+  messages: ChatMessage[];
+  max_tokens?: number | null;
+  max_completion_tokens?: number | null;
+  temperature?: number | null;
+  top_p?: number | null;
+  seed?: number | null;
+  stop?: string | string[] | null;
+  stream?: boolean | null;
+  stream_options?: { include_usage?: boolean } | null;
+  glyphpress?: { document_ids?: string[]; wait_seconds?: number; citations?: boolean };
+}
+
+export type AskedDocument =
+  | { kind: 'stored'; id: string }
+  | { kind: 'inline'; data: Buffer; mediaType: string | undefined; filename: string | null };
+
+/**
+ * The one document of a request: every place that names one must name the same.
+ *
+ * @throws {GlyphpressError} GP_REQUEST for none, for several, and for data that is no base64
+ */
+export function documentOf({ messages, glyphpress }: ChatRequest): AskedDocument {
+  const ids = new Set(glyphpress?.document_ids?.map(documentIdOf));
+  const inline: FilePart[] = [];
+  for (const { content } of messages) {
+    if (!Array.isArray(content)) continue;
+    for (const part of content) {
+      if (!isFile(part)) continue;
+      if (part.file.file_id) ids.add(documentIdOf(part.file.file_id));
+      else if (part.file.file_data) inline.push(part.file);
+      else throw bad('A file part needs file_id or file_data', 'messages');
+    }
+  }
+  const count = ids.size + new Set(inline.map((file) => file.file_data)).size;
+  if (count === 0) {
+    throw new GlyphpressError('GP_REQUEST', {
+      message: 'The request names no document',
+      hint: 'Add a content part {"type":"file","file":{"file_id":"file-…"}} or glyphpress.document_ids.',
+      details: { param: 'messages' },
+    });
+  }
+  if (count > 1) {
+    throw new GlyphpressError('GP_REQUEST', {
+      message: `The request names ${count} documents; a question is about one`,
+      hint: 'Ask about each document, or hand them in as one.',
+      details: { param: 'messages', documents: count },
+    });
+  }
+  const [id] = ids;
+  return id !== undefined ? { kind: 'stored', id } : inlineDocument(inline[0]!);
+}
+
+function inlineDocument({ file_data: text, filename }: FilePart): AskedDocument {
+  const [, mediaType, base64 = text!] = /^data:([^;,]*)(?:;[^,]*)?,([\s\S]*)$/.exec(text!) ?? [];
+  if (!/^[A-Za-z0-9+/_-]*={0,2}\s*$/.test(base64)) {
+    throw bad('file_data is not base64', 'messages');
+  }
+  return {
+    kind: 'inline',
+    data: Buffer.from(base64, 'base64'),
+    mediaType: mediaType || undefined,
+    filename: filename ?? null,
+  };
+}
+
+/**
+ * The question as the model gets it: the last thing said, with what went before it in front where
+ * there was more than one turn.
+ */
+export function questionOf({ messages }: ChatRequest, maxCharacters: number): string {
+  const said = messages
+    .map(({ role, content }) => ({ role, text: textOf(content) }))
+    .filter(({ text }) => text.trim() !== '');
+  const last = said.at(-1);
+  if (last?.role !== 'user') {
+    throw bad('The last message must be a question of the user', 'messages');
+  }
+  const before = said.slice(0, -1);
+  const instructions = before.filter(({ role }) => role === 'system' || role === 'developer');
+  const turns = before.filter(({ role }) => role === 'user' || role === 'assistant');
+  const question = [
+    ...instructions.map(({ text }) => text),
+    ...turns.map(({ role, text }) => `${role === 'user' ? 'Question' : 'Answer'}: ${text}`),
+    turns.length > 0 ? `Question: ${last.text}` : last.text,
+  ].join('\n\n');
+  if (question.length <= maxCharacters) return question;
+  throw new GlyphpressError('GP_REQUEST_TOO_LARGE', {
+    message: `The messages have ${question.length} characters; at most ${maxCharacters} are taken`,
+    hint: 'Long text belongs into a document.',
+    details: { param: 'messages', limit: maxCharacters },
+  });
+}
+
+function textOf(content: ChatMessage['content']): string {
+  if (typeof content === 'string') return content;
+  const texts = (content ?? []).flatMap((part) => {
+    if (part.type === 'text') return [(part as { text: string }).text];
+    if (part.type === 'file') return [];
+    throw bad(`Content of type "${part.type.slice(0, 40)}" is not taken`, 'messages');
+  });
+  return texts.join('\n');
+}
+
+export function generateOptionsOf(
+  request: ChatRequest,
+  maxAnswerTokens: number,
+): Omit<GenerateOptions, 'signal'> {
+  const wanted = request.max_completion_tokens ?? request.max_tokens ?? DEFAULT_ANSWER_TOKENS;
+  const { temperature, top_p: topP, seed } = request;
+  return {
+    maxNewTokens: Math.min(wanted, maxAnswerTokens),
+    ...(typeof temperature === 'number' && { temperature }),
+    ...(typeof topP === 'number' && { topP }),
+    ...(typeof seed === 'number' && { seed: Math.abs(seed) % 2 ** 32 }),
+  };
+}
+
+const DEFAULT_ANSWER_TOKENS = 256;
+
+/** Passes an answer on as it grows, up to the first of the stop sequences. */
+export class StopFilter {
+  readonly #stops: readonly string[];
+  #held = '';
+  #stopped = false;
+
+  constructor(stop: ChatRequest['stop']) {
+    this.#stops = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((text) => text !== '');
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** @returns what can be passed on: what may be the start of a stop sequence is held back */
+  push(text: string): string {
+    if (this.#stopped) return '';
+    const all = this.#held + text;
+    const ends = this.#stops.map((stop) => all.indexOf(stop)).filter((at) => at >= 0);
+    if (ends.length > 0) {
+      this.#stopped = true;
+      this.#held = '';
+      return all.slice(0, Math.min(...ends));
+    }
+    const hold = Math.max(0, ...this.#stops.map((stop) => overlap(all, stop)));
+    this.#held = all.slice(all.length - hold);
+    return all.slice(0, all.length - hold);
+  }
+
+  /** What was held back when nothing more comes. */
+  end(): string {
+    const rest = this.#held;
+    this.#held = '';
+    return rest;
+  }
+}
+
+/** Length of the longest end of `text` that `stop` starts with. */
+function overlap(text: string, stop: string): number {
+  for (let length = Math.min(text.length, stop.length - 1); length > 0; length--)
+    if (text.endsWith(stop.slice(0, length))) return length;
+  return 0;
+}
+
+function isFile(part: ContentPart): part is { type: 'file'; file: FilePart } {
+  return part.type === 'file';
+}
+
+function bad(message: string, param: string): GlyphpressError {
+  return new GlyphpressError('GP_REQUEST', {
+    message,
+    hint: 'GET /openapi.json describes every request.',
+    details: { param },
+  });
+}

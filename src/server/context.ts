@@ -1,0 +1,72 @@
+/** What the routes share. */
+
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { Redis } from 'ioredis';
+import type { CompressionQueue } from '../queue/compression-queue.js';
+import type { DocumentRecords, RecordLimits } from '../queue/document-records.js';
+import type { ContentStore } from '../service/content-store.js';
+import type { DocumentService } from '../service/documents.js';
+import type { ModelRegistry } from '../service/models.js';
+import type { QuestionEngine } from '../service/question-engine.js';
+import type { ApiKeys } from './api-keys.js';
+
+export interface ServiceLimits extends RecordLimits {
+  /** Bytes of one document. */
+  documentBytes: number;
+  /** Bytes of a JSON body; larger documents come as a stream or a form. */
+  jsonBytes: number;
+  /** Longest answer. */
+  answerTokens: number;
+  /** Characters of a question with all that goes before it. */
+  questionCharacters: number;
+  /** How long a question waits for its document. */
+  waitMs: number;
+  /** How long documents are kept unless they say otherwise; null for ever. */
+  keepMs: number | null;
+  /** How long a document is kept that came inside a question. */
+  inlineKeepMs: number;
+}
+
+export const DEFAULT_LIMITS: ServiceLimits = {
+  perTenant: 1_000,
+  total: 10_000,
+  documentBytes: 64 * 1024 ** 2,
+  jsonBytes: 16 * 1024 ** 2,
+  answerTokens: 4_096,
+  questionCharacters: 100_000,
+  waitMs: 300_000,
+  keepMs: null,
+  inlineKeepMs: 3_600_000,
+};
+
+export interface ServerParts {
+  redis: Redis;
+  records: DocumentRecords;
+  queue: CompressionQueue;
+  store: ContentStore;
+  models: ModelRegistry;
+  documents: DocumentService;
+  engine: QuestionEngine;
+  keys: ApiKeys;
+  limits: ServiceLimits;
+  /** Aborted when the server begins to close: event streams end, and are taken up elsewhere. */
+  closing: AbortSignal;
+  /** Aborted when its grace is over: answers end. */
+  stopping: AbortSignal;
+  version: string;
+}
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;

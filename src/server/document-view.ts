@@ -1,0 +1,60 @@
+/** A document's record as clients see it. */
+
+import type { DocumentRecord } from '../queue/document-record.js';
+import type { DocumentSettings } from '../service/document-settings.js';
+
+export const seconds = (ms: number) => Math.floor(ms / 1000);
+const orNull = (ms: number | null) => (ms === null ? null : seconds(ms));
+
+export function documentView(record: DocumentRecord) {
+  const { model, ...settings } = JSON.parse(record.settings) as DocumentSettings;
+  const { pagesDone, pages, share } = record;
+  return {
+    id: record.id,
+    object: 'document' as const,
+    status: record.state,
+    stage: record.stage,
+    progress: { pages_done: Math.max(pagesDone, pages ?? 0), pages, share },
+    filename: record.filename,
+    media_type: record.mediaType,
+    bytes: record.bytes,
+    characters: record.characters,
+    model,
+    settings,
+    priority: record.priority,
+    error: record.failure,
+    created_at: seconds(record.createdAt),
+    started_at: orNull(record.startedAt),
+    finished_at: orNull(record.finishedAt),
+    expires_at: orNull(record.expiresAt),
+  };
+}
+
+/** A file and its document are one thing with two names. */
+export const fileIdOf = (documentId: string) => documentId.replace(/^doc_/, 'file-');
+
+/** Takes both names; what is neither names no document. */
+export const documentIdOf = (id: string) => id.replace(/^file-/, 'doc_');
+
+export function fileView(record: DocumentRecord) {
+  const { failure } = record;
+  return {
+    id: fileIdOf(record.id),
+    object: 'file' as const,
+    bytes: record.bytes,
+    created_at: seconds(record.createdAt),
+    ...(record.expiresAt !== null && { expires_at: seconds(record.expiresAt) }),
+    filename: record.filename ?? 'document.txt',
+    purpose: record.purpose ?? 'user_data',
+    status: FILE_STATUS[record.state],
+    ...(failure && { status_details: `${failure.code}: ${failure.message}` }),
+  };
+}
+
+const FILE_STATUS = {
+  queued: 'uploaded',
+  in_progress: 'uploaded',
+  completed: 'processed',
+  failed: 'error',
+  cancelled: 'error',
+} as const;

@@ -1,0 +1,181 @@
+/** One catalogue, two faces: OpenAI's envelope for its routes, problem details (RFC 9457) for ours. */
+
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { ERROR_CATALOGUE, type ErrorCode, GlyphpressError } from '../errors.js';
+import { isConnectionLoss, redisUnavailable } from '../queue/connection.js';
+import { tooLarge } from '../service/content-store.js';
+
+/** What an error means over HTTP. What stands nowhere here is a fault of ours: 500. */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  GP_USAGE: 400,
+  GP_REQUEST: 400,
+  GP_INPUT_EMPTY: 400,
+  GP_INPUT_ENCODING: 400,
+  GP_INPUT_FORMAT: 415,
+  GP_CONFIG_SYNTAX: 400,
+  GP_CONFIG_UNKNOWN_KEY: 400,
+  GP_CONFIG_VALUE: 400,
+  GP_CONFIG_CONFLICT: 400,
+  GP_FONT: 400,
+  GP_PRUNE_PLAN: 400,
+  GP_CONTEXT_LENGTH: 400,
+  GP_UNAUTHORISED: 401,
+  GP_FORBIDDEN: 403,
+  GP_ROUTE: 404,
+  GP_MODEL_UNKNOWN: 404,
+  GP_DOCUMENT_UNKNOWN: 404,
+  // Neither is worth an automatic second try, which clients make after 409.
+  GP_DOCUMENT_STATE: 422,
+  GP_IDEMPOTENCY_KEY: 422,
+  GP_IDEMPOTENCY_BUSY: 409,
+  GP_REQUEST_TOO_LARGE: 413,
+  GP_QUEUE_FULL: 429,
+  GP_BUSY: 503,
+  GP_DOCUMENT_PENDING: 503,
+  GP_REDIS_UNAVAILABLE: 503,
+  GP_STORAGE: 507,
+};
+
+const RETRY_AFTER_S: Partial<Record<ErrorCode, number>> = {
+  GP_QUEUE_FULL: 10,
+  GP_BUSY: 2,
+  GP_DOCUMENT_PENDING: 5,
+  GP_REDIS_UNAVAILABLE: 2,
+  GP_IDEMPOTENCY_BUSY: 1,
+};
+
+const INTERNAL = 'GP_INTERNAL';
+
+export interface HttpFailure {
+  status: number;
+  code: string;
+  title: string;
+  message: string;
+  hint: string;
+  details: Record<string, unknown>;
+  retryAfterS: number | null;
+}
+
+/** What a client is told; `unforeseen` is for the log alone. */
+export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean } {
+  const known = asKnown(error);
+  if (!known) {
+    return {
+      status: 500,
+      code: INTERNAL,
+      title: 'Something went wrong inside glyphpress.',
+      message: 'Something went wrong inside glyphpress',
+      hint: 'Try again; report it with the request id if it stays.',
+      details: {},
+      retryAfterS: null,
+      unforeseen: true,
+    };
+  }
+  const { code, message, hint, details } = known;
+  // All of the service is full, not only this tenant's share of it.
+  const status = code === 'GP_QUEUE_FULL' && details.scope === 'total' ? 503 : STATUS[code];
+  return {
+    status: status ?? 500,
+    code,
+    title: ERROR_CATALOGUE[code].meaning,
+    message,
+    hint,
+    details,
+    retryAfterS: RETRY_AFTER_S[code] ?? null,
+    unforeseen: status === undefined,
+  };
+}
+
+function asKnown(error: unknown): GlyphpressError | null {
+  if (error instanceof GlyphpressError) return error;
+  if (isConnectionLoss(error)) return redisUnavailable(error);
+  // Either the client has left and reads nothing of this, or the service ends.
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new GlyphpressError('GP_BUSY', {
+      message: 'The answer was cut off: the service is stopping',
+      hint: 'Ask again.',
+      cause: error,
+    });
+  }
+  return fromFastify(error as FastifyError);
+}
+
+/** Fastify's own errors of a request in our words. */
+function fromFastify(error: FastifyError): GlyphpressError | null {
+  const { code = '', statusCode = 500, validation, validationContext, message } = error ?? {};
+  if (validation) {
+    const { instancePath, params, message: problem } = validation[0]!;
+    const extra = (params as { additionalProperty?: string }).additionalProperty;
+    const path = [...instancePath.split('/').slice(1), ...(extra ? [extra] : [])].join('.');
+    return new GlyphpressError('GP_REQUEST', {
+      message: extra
+        ? `${path} is not known here`
+        : `${path || `The ${validationContext}`} ${problem}`,
+      hint: 'GET /openapi.json describes every request.',
+      details: { ...(path && { param: path }), in: validationContext },
+      cause: error,
+    });
+  }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || code === 'FST_REQ_FILE_TOO_LARGE') {
+    return new GlyphpressError('GP_REQUEST_TOO_LARGE', {
+      message: 'The body is larger than the service takes in this form',
+      hint: 'Send a document as a stream or as multipart/form-data; GET /v1/limits says what is taken.',
+      cause: error,
+    });
+  }
+  if (statusCode < 400 || statusCode >= 500) return null;
+  return new GlyphpressError('GP_REQUEST', {
+    message,
+    hint: 'GET /openapi.json describes every request.',
+    cause: error,
+  });
+}
+
+export { tooLarge };
+
+/** OpenAI's clients read `error` and nothing else. */
+export function openAiError(failure: HttpFailure) {
+  const { status, code, message, hint, details } = failure;
+  return {
+    error: {
+      message: `${message.replace(/\.$/, '')}. ${hint}`,
+      type: openAiType(status),
+      code,
+      param: typeof details.param === 'string' ? details.param : null,
+    },
+  };
+}
+
+function openAiType(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  if (status === 404) return 'not_found_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}
+
+export function problem(failure: HttpFailure, requestId: string) {
+  const { status, code, title, message, hint, details } = failure;
+  return {
+    type: `urn:glyphpress:error:${code}`,
+    title,
+    status,
+    detail: message,
+    code,
+    hint,
+    details,
+    request_id: requestId,
+  };
+}
+
+const OPENAI_ROUTES = /^\/v1\/(models|files|chat|responses|completions|embeddings)(\/|\?|$)/;
+
+export function sendFailure(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+  const failure = httpFailure(error);
+  if (failure.unforeseen) request.log.error({ err: error }, 'unforeseen error');
+  if (failure.retryAfterS !== null) void reply.header('retry-after', String(failure.retryAfterS));
+  if (failure.status === 401) void reply.header('www-authenticate', 'Bearer');
+  void reply.code(failure.status);
+  if (OPENAI_ROUTES.test(request.url)) void reply.send(openAiError(failure));
+  else void reply.type('application/problem+json').send(problem(failure, request.id));
+}

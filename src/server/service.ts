@@ -1,0 +1,153 @@
+/** A running service in this process: connections, store, models, engine, HTTP. */
+
+import type { AddressInfo } from 'node:net';
+import type { FastifyServerOptions } from 'fastify';
+import type { Redis } from 'ioredis';
+import { findChromium } from '../environment/chromium.js';
+import { GlyphpressError } from '../errors.js';
+import { CompressionQueue } from '../queue/compression-queue.js';
+import { connectRedis } from '../queue/connection.js';
+import { DocumentRecords } from '../queue/document-records.js';
+import { ContentStore } from '../service/content-store.js';
+import { DocumentService } from '../service/documents.js';
+import type { ModelRegistry } from '../service/models.js';
+import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
+import { Sweeper, type SweeperOptions } from '../service/sweeper.js';
+import { ApiKeys } from './api-keys.js';
+import { createApp } from './app.js';
+import { type App, DEFAULT_LIMITS, type ServiceLimits } from './context.js';
+
+export interface ServiceOptions {
+  redisUrl: string;
+  dataFolder: string;
+  models: ModelRegistry;
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** Off this machine a key is needed in any case. */
+  requireKey: boolean;
+  limits?: Partial<ServiceLimits>;
+  engine?: EngineOptions;
+  sweeper?: SweeperOptions;
+  logger?: FastifyServerOptions['logger'];
+  version: string;
+}
+
+export interface RunningService {
+  app: App;
+  url: string;
+  keys: ApiKeys;
+  /** No new requests; answers under way go on for `graceMs`, event streams end at once. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** For an answer that is cut off to say so. */
+const LAST_WORDS_MS = 500;
+
+/** @throws {GlyphpressError} GP_SERVICE for a set-up that would be unsafe or whose port is taken */
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const { models, host, port, version, redisUrl } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const connections: Redis[] = [];
+  const connect = async (use: 'request' | 'worker') => {
+    const redis = await connectRedis(redisUrl, use);
+    connections.push(redis);
+    return redis;
+  };
+  const closing = new AbortController();
+  const stopping = new AbortController();
+  const cleanUp: (() => Promise<unknown> | unknown)[] = [
+    () => models.close(),
+    () => {
+      for (const redis of connections) redis.disconnect();
+    },
+  ];
+  const close = async () => {
+    for (const step of cleanUp.toReversed()) await step();
+  };
+  try {
+    const redis = await connect('request');
+    const keys = new ApiKeys(redis);
+    const requireKey = options.requireKey || !isLoopback(host);
+    if (requireKey && (await keys.count()) === 0) throw noKeys(host);
+    const records = new DocumentRecords(redis);
+    const queue = new CompressionQueue(redis);
+    cleanUp.push(() => queue.close());
+    const store = new ContentStore(options.dataFolder);
+    const subscriber = await connect('worker');
+    const parts = { store, models, records, queue, limits };
+    const documents = await DocumentService.open({ ...parts, subscriber });
+    const engine = new QuestionEngine(models, options.engine);
+    const app = await createApp(
+      {
+        ...parts,
+        redis,
+        documents,
+        engine,
+        keys,
+        closing: closing.signal,
+        stopping: stopping.signal,
+        version,
+      },
+      { requireKey, ...(options.logger !== undefined && { logger: options.logger }) },
+    );
+    cleanUp.push(() => app.close());
+    const sweeper = new Sweeper(
+      { documents, records, queue, store, onError: (err) => app.log.error({ err }, 'sweeper') },
+      options.sweeper,
+    );
+    cleanUp.push(() => sweeper.close());
+    // Asking a browser for its version blocks; from here on the answer is known.
+    findChromium();
+    await listen(app, host, port);
+    const { port: bound } = app.server.address() as AddressInfo;
+    const shown = host.includes(':') ? `[${host}]` : host;
+    return {
+      app,
+      url: `http://${shown}:${bound}`,
+      keys,
+      async close(graceMs) {
+        closing.abort();
+        const end = setTimeout(() => {
+          stopping.abort();
+          setTimeout(() => app.server.closeAllConnections(), LAST_WORDS_MS).unref();
+        }, graceMs);
+        try {
+          await close();
+        } finally {
+          clearTimeout(end);
+        }
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+async function listen(app: App, host: string, port: number): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    throw new GlyphpressError('GP_SERVICE', {
+      message: `Cannot listen on ${host}:${port}: ${(cause as Error).message}`,
+      hint: 'Give another --port or --host.',
+      details: { host, port },
+      cause,
+    });
+  }
+}
+
+function noKeys(host: string): GlyphpressError {
+  return new GlyphpressError('GP_SERVICE', {
+    message: isLoopback(host)
+      ? 'A key is required, and there is none'
+      : `${host} can be reached by others, and there is no API key yet`,
+    hint: 'Make one first: glyphpress keys create --tenant NAME. Or stay on 127.0.0.1.',
+    details: { host },
+  });
+}

@@ -1,0 +1,55 @@
+/** Pages, span map and text of a document, as far as they are there. */
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
+import { CONTEXT_FORM } from '../pipeline/compress.js';
+import { PAGES_FORM, type PageIndex, workFolderOf } from '../pipeline/drawn-pages.js';
+import { PAGES_FILE, pageFileName } from '../pipeline/page-folder.js';
+import { type ArtifactForm, readArtifactFile, readManifest } from '../store/artifact-folder.js';
+import type { Work } from './steps.js';
+
+/** The finished context holds the pages; before it there are the drawn ones. */
+async function artifactOf({ place, resolved }: Work) {
+  const candidates: [string, ArtifactForm][] = [
+    [place.context(resolved.contextKey), CONTEXT_FORM],
+    [place.pages(resolved.pagesKey), PAGES_FORM],
+  ];
+  for (const [folder, form] of candidates) {
+    const manifest = await readManifest<unknown>(folder, form).catch(() => null);
+    if (manifest) return { folder, manifest };
+  }
+  return null;
+}
+
+/** @returns null for a page that is not there, or not yet */
+export async function pageImage(work: Work, index: number): Promise<Buffer | null> {
+  const file = pageFileName(index);
+  const artifact = await artifactOf(work);
+  if (artifact) {
+    if (!Object.hasOwn(artifact.manifest.files, file)) return null;
+    return readArtifactFile(artifact.folder, artifact.manifest, file);
+  }
+  const drawn = path.join(workFolderOf(work.place.pages(work.resolved.pagesKey)), file);
+  return readFile(drawn).catch(() => null);
+}
+
+/** @throws {GlyphpressError} GP_DOCUMENT_PENDING before all pages are drawn */
+export async function pageIndex(work: Work): Promise<PageIndex> {
+  const artifact = await artifactOf(work);
+  if (artifact) {
+    const bytes = await readArtifactFile(artifact.folder, artifact.manifest, PAGES_FILE);
+    return JSON.parse(bytes.toString('utf8')) as PageIndex;
+  }
+  throw notThere(work, 'pages');
+}
+
+/** Pending where it will come, a state that does not allow it where it never will. */
+export function notThere({ record }: Work, what: string): GlyphpressError {
+  const over = ['failed', 'cancelled'].includes(record.state);
+  return new GlyphpressError(over ? 'GP_DOCUMENT_STATE' : 'GP_DOCUMENT_PENDING', {
+    message: `The document has no ${what}${over ? `: it is ${record.state}` : ' yet'}`,
+    hint: over ? 'Submit it again.' : 'Follow its events, or ask again.',
+    details: { state: record.state, stage: record.stage },
+  });
+}

@@ -1,0 +1,99 @@
+/** How a document is to be compressed: what a client may ask for, and what it comes to. */
+
+import { GlyphpressError } from '../errors.js';
+import { type PrunePlan, parsePrunePlan, planFromKeep, planId } from '../prune/index.js';
+import {
+  DEFAULT_PRESET,
+  loadRenderConfig,
+  PRESETS,
+  type RawRenderConfig,
+  type RenderConfig,
+  renderingId,
+} from '../render/index.js';
+import { keyName } from '../store/known-folders.js';
+import type { ModelInfo } from '../vlm/index.js';
+
+/** As asked for; stored with the document. */
+export interface DocumentSettings {
+  /** Name of a model of the service. */
+  model: string;
+  /** Preset or keys; absent for what the model was trained to read. */
+  render?: string | RawRenderConfig;
+  keep?: number;
+  plan?: unknown;
+  encoding?: string;
+}
+
+/** How the text of the document was found. */
+export interface TextSource {
+  mediaType: string;
+  extractorVersion: number;
+}
+
+export interface ResolvedSettings {
+  renderConfig: RenderConfig;
+  plan: PrunePlan;
+  /** Equal names, equal text, pages, tokens and contexts of the same bytes. */
+  textKey: string;
+  pagesKey: string;
+  tokensKey: string;
+  contextKey: string;
+}
+
+/** @throws {GlyphpressError} GP_REQUEST, GP_CONFIG_…, GP_PRUNE_PLAN */
+export function resolveSettings(
+  settings: DocumentSettings,
+  info: ModelInfo,
+  { mediaType, extractorVersion }: TextSource,
+): ResolvedSettings {
+  const renderConfig = renderConfigOf(settings, info);
+  const plan = planOf(settings, info);
+  const text = {
+    mediaType,
+    encoding: settings.encoding ?? '',
+    extractor: String(extractorVersion),
+  };
+  const pages = { ...text, rendering: renderingId(renderConfig) };
+  const tokens = { ...pages, checkpoint: info.checkpointHash };
+  return {
+    renderConfig,
+    plan,
+    textKey: keyName(text),
+    pagesKey: keyName(pages),
+    tokensKey: keyName(tokens),
+    contextKey: keyName({ ...tokens, plan: planId(plan) }),
+  };
+}
+
+function renderConfigOf({ render }: DocumentSettings, info: ModelInfo): RenderConfig {
+  if (render === undefined) return loadRenderConfig(info.rendering ?? DEFAULT_PRESET);
+  // Neither a name nor a key of a client's may lead to a file of this machine.
+  if (typeof render === 'string') {
+    if (Object.hasOwn(PRESETS, render)) return loadRenderConfig(render);
+    throw new GlyphpressError('GP_CONFIG_VALUE', {
+      message: `There is no render preset "${render}"`,
+      hint: `Give one of ${Object.keys(PRESETS).join(', ')}, or the keys themselves.`,
+      details: { param: 'render', allowed: Object.keys(PRESETS) },
+    });
+  }
+  if ('font-path' in render) {
+    throw new GlyphpressError('GP_CONFIG_VALUE', {
+      message: 'A font file cannot be named over the network',
+      hint: 'Name a family with font-family.',
+      details: { param: 'render.font-path' },
+    });
+  }
+  return loadRenderConfig({ ...(info.rendering ?? PRESETS[DEFAULT_PRESET]) }, render);
+}
+
+function planOf({ keep, plan }: DocumentSettings, { layers }: ModelInfo): PrunePlan {
+  if (keep !== undefined && plan !== undefined) {
+    throw new GlyphpressError('GP_REQUEST', {
+      message: 'keep and plan both say what to prune',
+      hint: 'Give one of them.',
+      details: { param: 'keep' },
+    });
+  }
+  if (keep !== undefined) return planFromKeep(keep, layers);
+  return plan === undefined ? { decoder: [] } : parsePrunePlan(plan, { layers });
+}

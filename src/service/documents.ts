@@ -1,0 +1,275 @@
+/** The documents of a service: taken in, watched, cancelled, deleted. */
+
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { GlyphpressError } from '../errors.js';
+import type { CompressionQueue } from '../queue/compression-queue.js';
+import {
+  type DocumentRecord,
+  type DocumentRef,
+  isDocumentId,
+  isTerminal,
+  type Priority,
+} from '../queue/document-record.js';
+import {
+  CHANGED_CHANNEL,
+  type DocumentEvent,
+  type DocumentRecords,
+  type RecordLimits,
+} from '../queue/document-records.js';
+import type { ContentStore, Upload } from './content-store.js';
+import { type DocumentSettings, resolveSettings } from './document-settings.js';
+import { EXTRACTOR_VERSION, encodingOf } from './extract.js';
+import type { ModelRegistry } from './models.js';
+
+export interface Submission {
+  tenant: string;
+  upload: Upload;
+  settings: DocumentSettings;
+  filename: string | null;
+  mediaType: string;
+  origin: 'document' | 'file' | 'inline';
+  purpose?: string;
+  priority: Priority;
+  /** Deleted by itself so long after it came; null for never. */
+  expiresInMs: number | null;
+}
+
+export interface DocumentServiceParts {
+  store: ContentStore;
+  models: ModelRegistry;
+  records: DocumentRecords;
+  queue: CompressionQueue;
+  /** In subscriber mode; for changes that other processes make. */
+  subscriber: Redis;
+  limits: RecordLimits;
+}
+
+/** Looks again by itself this often, should a change ever go unheard. */
+const LOOK_AGAIN_MS = 15_000;
+
+export class DocumentService {
+  readonly #parts: DocumentServiceParts;
+  readonly #watchers = new Map<string, Set<() => void>>();
+
+  private constructor(parts: DocumentServiceParts) {
+    this.#parts = parts;
+  }
+
+  static async open(parts: DocumentServiceParts): Promise<DocumentService> {
+    const service = new DocumentService(parts);
+    parts.subscriber.on('message', (channel, member) => {
+      if (channel !== CHANGED_CHANNEL) return;
+      for (const wake of service.#watchers.get(member) ?? []) wake();
+    });
+    await parts.subscriber.subscribe(CHANGED_CHANNEL);
+    return service;
+  }
+
+  /**
+   * Takes a document in; once this returns it is compressed, whatever happens to this process.
+   *
+   * @throws {GlyphpressError} GP_QUEUE_FULL, and what is wrong with the settings
+   */
+  async submit(submission: Submission): Promise<DocumentRecord> {
+    const { store, models, records, queue, limits } = this.#parts;
+    const { tenant, upload, settings, expiresInMs, mediaType, ...rest } = submission;
+    encodingOf(settings.encoding);
+    const { contextKey } = resolveSettings(settings, models.info(settings.model), {
+      mediaType,
+      extractorVersion: EXTRACTOR_VERSION,
+    });
+    const id = `doc_${randomBytes(12).toString('hex')}`;
+    // Nobody may delete the last document of this content while this one joins it.
+    const { ahead } = await records.exclusively(contentLock(tenant, upload.hash), async () => {
+      const created = await records.create(
+        {
+          tenant,
+          id,
+          origin: rest.origin,
+          purpose: rest.purpose ?? null,
+          filename: rest.filename,
+          mediaType,
+          bytes: upload.bytes,
+          contentHash: upload.hash,
+          settings: JSON.stringify(settings),
+          settingsKey: contextKey,
+          priority: rest.priority,
+          expiresAt: expiresInMs === null ? null : Date.now() + expiresInMs,
+        },
+        limits,
+      );
+      try {
+        await store.adopt(tenant, upload);
+      } catch (error) {
+        await records.remove({ tenant, id, contentHash: upload.hash, settingsKey: contextKey });
+        throw error;
+      }
+      return created;
+    });
+    // Should this fail, the document is accepted nevertheless: the sweeper finds it without jobs.
+    await queue.add({ tenant, id, generation: 1 }, rest.priority, ahead).catch(() => {});
+    return (await records.get({ tenant, id }))!;
+  }
+
+  /** @throws {GlyphpressError} GP_DOCUMENT_UNKNOWN, also for what belongs to another tenant */
+  async get(ref: DocumentRef): Promise<DocumentRecord> {
+    const record = isDocumentId(ref.id) ? await this.#parts.records.get(ref) : null;
+    if (record) return record;
+    throw new GlyphpressError('GP_DOCUMENT_UNKNOWN', {
+      message: `There is no document ${JSON.stringify(ref.id.slice(0, 80))}`,
+      hint: 'It may have expired or been deleted: submit it again.',
+      details: { param: 'document' },
+    });
+  }
+
+  list(
+    tenant: string,
+    page: { limit: number; after?: string | undefined },
+  ): Promise<DocumentRecord[]> {
+    return this.#parts.records.list(tenant, page);
+  }
+
+  /** A document of the tenant with these bytes and settings that is not lost, if there is one. */
+  async findEqual(
+    tenant: string,
+    hash: string,
+    settings: DocumentSettings,
+    mediaType: string,
+  ): Promise<DocumentRecord | null> {
+    const { models, records } = this.#parts;
+    const { contextKey } = resolveSettings(settings, models.info(settings.model), {
+      mediaType,
+      extractorVersion: EXTRACTOR_VERSION,
+    });
+    for (const [id, key] of Object.entries(await records.siblings(tenant, hash))) {
+      const record = key === contextKey ? await records.get({ tenant, id }) : null;
+      if (record && !['failed', 'cancelled'].includes(record.state)) return record;
+    }
+    return null;
+  }
+
+  /** @throws {GlyphpressError} GP_DOCUMENT_STATE when it is finished */
+  async cancel(ref: DocumentRef): Promise<DocumentRecord> {
+    const { records, queue } = this.#parts;
+    const record = await this.get(ref);
+    const cancelled = await records.finish(ref, 'cancelled');
+    const now = await this.get(ref);
+    if (!cancelled && now.state !== 'cancelled') {
+      throw new GlyphpressError('GP_DOCUMENT_STATE', {
+        message: `The document is ${now.state} already`,
+        hint: 'Only a document that is not finished can be cancelled; DELETE removes any.',
+        details: { state: now.state },
+      });
+    }
+    await queue.remove({ ...ref, generation: record.generation });
+    return now;
+  }
+
+  /** Also its pages and its context, unless another document of the tenant needs them. */
+  async remove(ref: DocumentRef): Promise<void> {
+    const { records, queue, store } = this.#parts;
+    const record = await this.get(ref);
+    const { tenant, contentHash, settingsKey } = record;
+    await records.exclusively(contentLock(tenant, contentHash), async () => {
+      const { sameContent, sameSettings } = await records.remove(record);
+      if (sameContent === 0) await store.removeContent(tenant, contentHash);
+      else if (sameSettings === 0) await store.removeContext(tenant, contentHash, settingsKey);
+    });
+    await queue.remove({ ...ref, generation: record.generation });
+  }
+
+  /**
+   * What happened to a document after the event `after`, and then what happens, until it is finished
+   * or deleted.
+   */
+  async *follow(
+    ref: DocumentRef,
+    after: string | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<DocumentEvent> {
+    const change = this.#watch(ref);
+    const stopped = aborted(signal);
+    try {
+      for (let last = after; !signal.aborted; ) {
+        const heard = change.next();
+        const events = await this.#parts.records.events(ref, last);
+        for (const event of events) {
+          yield event;
+          last = event.id;
+          if (isTerminalType(event.type)) return;
+        }
+        if (events.length === 0) {
+          const record = await this.#parts.records.get(ref);
+          if (!record || isTerminal(record.state)) return;
+          await Promise.race([heard, stopped, later(LOOK_AGAIN_MS)]);
+        }
+      }
+    } finally {
+      change.stop();
+    }
+  }
+
+  /**
+   * @returns the document once it is finished, or as it is when the time is over
+   * @throws {GlyphpressError} GP_DOCUMENT_UNKNOWN when it is deleted meanwhile
+   */
+  async untilFinished(
+    ref: DocumentRef,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<DocumentRecord> {
+    const end = Date.now() + timeoutMs;
+    const change = this.#watch(ref);
+    const stopped = aborted(signal);
+    try {
+      for (;;) {
+        const heard = change.next();
+        const record = await this.get(ref);
+        const left = end - Date.now();
+        if (isTerminal(record.state) || left <= 0 || signal.aborted) return record;
+        await Promise.race([heard, stopped, later(Math.min(left, LOOK_AGAIN_MS))]);
+      }
+    } finally {
+      change.stop();
+    }
+  }
+
+  #watch({ tenant, id }: DocumentRef) {
+    const member = `${tenant} ${id}`;
+    let wake = () => {};
+    const watcher = () => wake();
+    const watchers = this.#watchers.get(member) ?? new Set();
+    this.#watchers.set(member, watchers.add(watcher));
+    return {
+      /** Ask before looking, so that nothing goes unheard in between. */
+      next: () =>
+        new Promise<void>((resolve) => {
+          wake = resolve;
+        }),
+      stop: () => {
+        watchers.delete(watcher);
+        if (watchers.size === 0) this.#watchers.delete(member);
+      },
+    };
+  }
+}
+
+function contentLock(tenant: string, hash: string): string {
+  return `content:${tenant}:${hash}`;
+}
+
+function isTerminalType(type: DocumentEvent['type']): boolean {
+  return type === 'completed' || type === 'failed' || type === 'cancelled';
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,33 @@
+/** How sure an answer is, and where in the document it stands. */
+
+import { type Citation, citeAnswer } from '../pipeline/citations.js';
+import { finalAnswer } from '../pipeline/final-answer.js';
+import { saysNotFound } from '../pipeline/says-not-found.js';
+import { confidenceOf, type ModelInfo } from '../vlm/index.js';
+import { pageIndex } from './document-pages.js';
+import type { EngineAnswer } from './question-engine.js';
+import { storedText, type Work } from './steps.js';
+
+export interface Evidence {
+  /** False where the answer says that the text does not hold what was asked for. */
+  found: boolean;
+  confidence: number | null;
+  calibrated: boolean;
+  /** Only when asked for: they are looked up in the whole text. */
+  citations?: Citation[];
+}
+
+export async function evidenceOf(
+  work: Work,
+  question: string,
+  { answer, logProb }: EngineAnswer,
+  { calibration }: Pick<ModelInfo, 'calibration'>,
+  withCitations: boolean,
+): Promise<Evidence> {
+  const { confidence, calibrated } = confidenceOf(logProb, calibration);
+  const evidence = { found: !saysNotFound(finalAnswer(answer)), confidence, calibrated };
+  if (!withCitations) return evidence;
+  const text = (await storedText(work.place, work.resolved)) ?? '';
+  const readPages = async () => (await pageIndex(work)).pages;
+  return { ...evidence, citations: await citeAnswer(answer, question, text, readPages) };
+}

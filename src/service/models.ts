@@ -1,0 +1,80 @@
+/** The models of a service, by the name that clients use. */
+
+import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
+import { inspectModel, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
+
+export interface ModelOptions {
+  threads?: number;
+  /** Memory for contexts that the model holds ready. */
+  contextCacheBytes?: number;
+  /** For compiled graphs; see OpenOptions. */
+  cacheDir?: string;
+}
+
+export class ModelRegistry {
+  readonly #infos = new Map<string, ModelInfo>();
+  readonly #opened = new Map<string, Promise<VisionLanguageModel>>();
+  readonly #options: ModelOptions;
+
+  /**
+   * @param dirs checkpoint folders; a model is called as its folder, the first one is the default
+   * @throws {GlyphpressError} GP_CHECKPOINT and others if one cannot be read, GP_SERVICE for two of one name
+   */
+  constructor(dirs: readonly string[], options: ModelOptions = {}) {
+    this.#options = options;
+    for (const dir of dirs) {
+      const name = path.basename(path.resolve(dir));
+      if (this.#infos.has(name)) {
+        throw new GlyphpressError('GP_SERVICE', {
+          message: `Two models are called ${name}`,
+          hint: 'A model is called as its folder: rename one of the folders.',
+          details: { name },
+        });
+      }
+      this.#infos.set(name, inspectModel(path.resolve(dir)));
+    }
+  }
+
+  get names(): string[] {
+    return [...this.#infos.keys()];
+  }
+
+  get defaultName(): string {
+    return this.names[0]!;
+  }
+
+  /** @throws {GlyphpressError} GP_MODEL_UNKNOWN */
+  info(name: string): ModelInfo {
+    const info = this.#infos.get(name);
+    if (info) return info;
+    throw new GlyphpressError('GP_MODEL_UNKNOWN', {
+      message: `There is no model "${name}" here`,
+      hint: `Give one of ${this.names.join(', ')}.`,
+      details: { param: 'model', allowed: this.names },
+    });
+  }
+
+  /** The model, opened once; a failure to open is not kept. */
+  open(name: string): Promise<VisionLanguageModel> {
+    const known = this.#opened.get(name);
+    if (known) return known;
+    const opening = VisionLanguageModel.open(this.info(name).dir, this.#options);
+    this.#opened.set(name, opening);
+    opening.catch(() => this.#opened.delete(name));
+    return opening;
+  }
+
+  /** For a model whose thread may be dead: the next call opens it anew, unless somebody did already. */
+  async reopen(name: string, failed: VisionLanguageModel): Promise<void> {
+    const opened = this.#opened.get(name);
+    if ((await opened?.catch(() => null)) !== failed) return;
+    if (this.#opened.get(name) === opened) this.#opened.delete(name);
+    await failed.close().catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#opened.values()].map(async (model) => (await model).close()));
+    this.#opened.clear();
+  }
+}
