@@ -13,6 +13,7 @@ export const ERROR_CATALOGUE = {
   GP_INPUT_UNREADABLE: { meaning: 'The input cannot be read.', retryable: false },
   GP_INPUT_EMPTY: { meaning: 'The document holds no text.', retryable: false },
   GP_INPUT_ENCODING: { meaning: 'The document is not valid UTF-8.', retryable: false },
+  GP_INPUT_FORMAT: { meaning: 'The document is in a form that is not read.', retryable: false },
   GP_OUTPUT_EXISTS: {
     meaning: 'The output folder holds something else.',
     retryable: false,
@@ -67,6 +68,39 @@ export const ERROR_CATALOGUE = {
     meaning: 'The model server answered something that is not the protocol.',
     retryable: false,
   },
+  GP_REDIS_NOT_FOUND: { meaning: 'There is no Redis or Valkey to work with.', retryable: false },
+  GP_REDIS_UNAVAILABLE: { meaning: 'Redis does not answer.', retryable: true },
+  GP_QUEUE_FULL: { meaning: 'More work waits than the service takes in.', retryable: true },
+  GP_BUSY: { meaning: 'More questions wait than the service takes in.', retryable: true },
+  GP_JOB: { meaning: 'A job in the queue is not what a worker understands.', retryable: false },
+  GP_DOCUMENT_POISON: {
+    meaning: 'A document ended its workers more often than it is tried.',
+    retryable: false,
+  },
+  GP_DOCUMENT_UNKNOWN: { meaning: 'There is no such document here.', retryable: false },
+  GP_DOCUMENT_STATE: {
+    meaning: 'The document is in a state that does not allow this.',
+    retryable: false,
+  },
+  GP_DOCUMENT_PENDING: { meaning: 'The document is still being compressed.', retryable: true },
+  GP_MODEL_UNKNOWN: { meaning: 'The service has no such model.', retryable: false },
+  GP_REQUEST: { meaning: 'A request is not what the interface describes.', retryable: false },
+  GP_REQUEST_TOO_LARGE: {
+    meaning: 'A request is larger than the service takes.',
+    retryable: false,
+  },
+  GP_ROUTE: { meaning: 'The service has no such address.', retryable: false },
+  GP_UNAUTHORISED: { meaning: 'The request carries no valid API key.', retryable: false },
+  GP_FORBIDDEN: { meaning: 'The API key does not allow this.', retryable: false },
+  GP_IDEMPOTENCY_KEY: {
+    meaning: 'An idempotency key was used for another request.',
+    retryable: false,
+  },
+  GP_IDEMPOTENCY_BUSY: {
+    meaning: 'A request with the same idempotency key is under way.',
+    retryable: true,
+  },
+  GP_SERVICE: { meaning: 'The service cannot start as it is set up.', retryable: false },
 } as const satisfies Record<string, { meaning: string; retryable: boolean }>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;

@@ -46,6 +46,11 @@ describe('the catalogue', () => {
       'GP_BROWSER_LAUNCH',
       'GP_BROWSER_CRASHED',
       'GP_BACKEND_UNAVAILABLE',
+      'GP_REDIS_UNAVAILABLE',
+      'GP_QUEUE_FULL',
+      'GP_BUSY',
+      'GP_DOCUMENT_PENDING',
+      'GP_IDEMPOTENCY_BUSY',
     ]);
   });
 });

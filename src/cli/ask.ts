@@ -11,6 +11,7 @@ import { readCompressedSource } from '../pipeline/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/context-library.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { inspectModel } from '../vlm/index.js';
+import { answerNotes } from './answer-notes.js';
 import {
   API_KEY_HELP,
   type BackendFlags,
@@ -23,8 +24,10 @@ import {
   openModel,
   prunePlanOf,
   READER_FOLDER,
+  type SidecarFlags,
   warnIfUntrained,
   withModelOptions,
+  withSidecarOption,
 } from './model-options.js';
 import {
   givesRenderConfig,
@@ -35,7 +38,7 @@ import {
 } from './options.js';
 import { compressProgress, Progress } from './progress.js';
 
-interface Flags extends RenderFlags, ModelFlags, BackendFlags {
+interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens: number;
   temperature?: number;
   seed?: number;
@@ -45,18 +48,24 @@ interface Flags extends RenderFlags, ModelFlags, BackendFlags {
 
 export function registerAsk(program: Command): void {
   withBackendOptions(
-    withModelOptions(
-      withRenderOptions(
-        program
-          .command('ask')
-          .description('ask a question about a text or a compressed folder')
-          .argument('<file|dir>', 'text file, or folder made by compress')
-          .argument('<question>')
-          .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1, 100_000), 128)
-          .option('--temperature <t>', 'sample instead of taking the likeliest token', temperature)
-          .option('--seed <n>', 'seed for sampling', wholeNumber(0, 2 ** 32 - 1))
-          .option('--stream', 'print the answer as it grows')
-          .option('--json', 'print answer, report, usage and timings as JSON'),
+    withSidecarOption(
+      withModelOptions(
+        withRenderOptions(
+          program
+            .command('ask')
+            .description('ask a question about a text or a compressed folder')
+            .argument('<file|dir>', 'text file, or folder made by compress')
+            .argument('<question>')
+            .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1, 100_000), 128)
+            .option(
+              '--temperature <t>',
+              'sample instead of taking the likeliest token',
+              temperature,
+            )
+            .option('--seed <n>', 'seed for sampling', wholeNumber(0, 2 ** 32 - 1))
+            .option('--stream', 'print the answer as it grows')
+            .option('--json', 'print answer, report, usage and timings as JSON'),
+        ),
       ),
     ),
   )
@@ -64,11 +73,14 @@ export function registerAsk(program: Command): void {
       'after',
       `
 A text is compressed on its first question; later questions with the same settings re-use its context.
+The answer is printed alone; how sure the model is and where the answer stands in the text go to stderr,
+and with --json into confidence, meanLogProb, calibrated, found and citations.
 ${API_KEY_HELP}
 
 Examples:
   $ glyphpress ask book.txt "Who wrote the letter?"
   $ glyphpress ask contract.gp "When does it end?" --json
+  $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
     .action((target: string, question: string, flags: Flags) => {
@@ -98,6 +110,7 @@ async function askHere(target: string, question: string, flags: Flags) {
         renderConfig: givesRenderConfig(flags) ? renderConfigOf(flags, model.info.rendering) : null,
         defaultConfig: () => renderConfigOf(flags, model.info.rendering),
         plan: prunePlanOf(flags, model.info.layers),
+        sidecar: flags.sidecar ?? null,
         modelIsGiven: flags.model !== undefined,
         library: new ContextLibrary(cacheFolder()),
         chromium: chromiumOptions,
@@ -145,6 +158,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
           browsers: flags.browsers,
           extractMs: performance.now() - start,
           maxNewTokens: flags.maxTokens,
+          sidecar: flags.sidecar ?? compressed?.body.sidecar?.budget ?? 0,
           signal,
           pagesFolder: (name) => path.join(cacheFolder(), 'pages', name),
           onProgress: compressProgress(progress),
@@ -208,6 +222,10 @@ function printAnswer(flags: Flags, result: AskResult): void {
   if (flags.stream) (flags.json ? process.stderr : process.stdout).write('\n');
   else if (!flags.json) process.stdout.write(`${result.answer}\n`);
   if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else {
+    const notes = answerNotes(result);
+    if (notes !== '') process.stderr.write(`${notes}\n`);
+  }
 }
 
 function temperature(text: string): number {

@@ -11,27 +11,31 @@ import {
   openModel,
   prunePlanOf,
   READER_FOLDER,
+  type SidecarFlags,
   warnIfUntrained,
   withModelOptions,
+  withSidecarOption,
 } from './model-options.js';
 import { type RenderFlags, renderConfigOf, withRenderOptions } from './options.js';
 import { compressProgress, Progress } from './progress.js';
 import { reportText } from './report-text.js';
 
-interface Flags extends RenderFlags, ModelFlags {
+interface Flags extends RenderFlags, ModelFlags, SidecarFlags {
   out: string;
   json?: boolean;
 }
 
 export function registerCompress(program: Command): void {
-  withModelOptions(
-    withRenderOptions(
-      program
-        .command('compress')
-        .description('turn a text into a compressed context that can be asked many times')
-        .argument('<file>', 'text file')
-        .requiredOption('-o, --out <dir>', 'folder for pages, report and context')
-        .option('--json', 'print the report as JSON'),
+  withSidecarOption(
+    withModelOptions(
+      withRenderOptions(
+        program
+          .command('compress')
+          .description('turn a text into a compressed context that can be asked many times')
+          .argument('<file>', 'text file')
+          .requiredOption('-o, --out <dir>', 'folder for pages, report and context')
+          .option('--json', 'print the report as JSON'),
+      ),
     ),
   )
     .addHelpText(
@@ -42,6 +46,7 @@ A folder that already holds the same document with the same settings is kept as 
 Examples:
   $ glyphpress compress contract.txt -o contract.gp
   $ glyphpress compress contract.txt -o contract.gp --config glyph-96 --keep 0.5
+  $ glyphpress compress contract.txt -o contract.gp --plan lossless --sidecar 200
   $ glyphpress ask contract.gp "Who may end the contract?"`,
     )
     .action(async (file: string, flags: Flags) => {
@@ -54,7 +59,7 @@ Examples:
         warnIfUntrained(model.info);
         const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
         const renderConfig = renderConfigOf(flags, model.info.rendering);
-        const settings = { renderConfig, plan, model };
+        const settings = { renderConfig, plan, model, sidecar: flags.sidecar ?? 0 };
         const { report, cached, rebuiltBecause } = await interruptible((signal) =>
           ensureCompressed(document, settings, flags.out, {
             chromium: chromiumOptions,

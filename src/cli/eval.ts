@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import {
@@ -32,23 +32,33 @@ import { readDocument, sha256Hex } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
+import { registerCurve } from './curve.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
   openModel,
   prunePlanOf,
   READER_FOLDER,
+  type SidecarFlags,
   warnIfUntrained,
   withModelOptions,
+  withSidecarOption,
 } from './model-options.js';
-import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
+import {
+  numberList,
+  pageCounts,
+  type RenderFlags,
+  renderConfigOf,
+  wholeNumber,
+  withRenderOptions,
+} from './options.js';
 import { Progress } from './progress.js';
 
 const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcribe'];
 const SUITES = ['reader', 'quick', 'all', ...TASK_SUITES] as const;
 type SuiteName = (typeof SUITES)[number];
 
-interface Flags extends RenderFlags, ModelFlags, BackendFlags {
+interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   suite?: SuiteName;
   tasks?: string;
   pages?: number[];
@@ -66,58 +76,65 @@ interface Flags extends RenderFlags, ModelFlags, BackendFlags {
 }
 
 export function registerEval(program: Command): void {
-  withBackendOptions(
-    withModelOptions(
-      withRenderOptions(
-        program
-          .command('eval')
-          .description('measure how well a model reads and finds, by length and depth')
-          .addOption(
-            new Option('--suite <name>', 'tasks made here (default: reader)').choices(SUITES),
-          )
-          .option('--tasks <file>', 'tasks from a JSONL file: RULER, MRCR, LongBench or own shape')
-          .option(
-            '--pages <list>',
-            'lengths of documents (default: 1,2,4; reader 1,8; quick 1)',
-            pageCounts,
-          )
-          .addOption(
-            new Option('--depths <list>', 'where needles are hidden, in percent')
-              .argParser(percents)
-              .default([0, 0.25, 0.5, 0.75, 1], '0,25,50,75,100'),
-          )
-          .option(
-            '--samples <n>',
-            'documents for each length (default: 4; reader and quick 1)',
-            wholeNumber(1, 10_000),
-          )
-          .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
-          .addOption(
-            new Option('--haystack <file>', 'hide needles in this text (repeatable)')
-              .argParser(collect)
-              .default([], 'made-up prose'),
-          )
-          .addOption(
-            new Option(
-              '--prompt <style>',
-              'bare: the question alone (readers); full: with instructions',
-            ).choices(PROMPT_STYLES),
-          )
-          .addOption(new Option('--metric <name>', 'score --tasks with this').choices(METRIC_NAMES))
-          .option('--limit <n>', 'only the first lines of --tasks', wholeNumber(1, 1_000_000))
-          .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
-          .option('--json', 'print the report as JSON')
-          .option(
-            '--concurrency <n>',
-            'documents that server gets side by side',
-            wholeNumber(1, 256),
-            4,
-          )
-          .option(
-            '--max-tokens <n>',
-            'longest answer (default: the task says; 4096 for a server)',
-            wholeNumber(1, 100_000),
-          ),
+  const evaluation = withBackendOptions(
+    withSidecarOption(
+      withModelOptions(
+        withRenderOptions(
+          program
+            .command('eval')
+            .description('measure how well a model reads and finds, by length and depth')
+            .addOption(
+              new Option('--suite <name>', 'tasks made here (default: reader)').choices(SUITES),
+            )
+            .option(
+              '--tasks <file>',
+              'tasks from a JSONL file: RULER, MRCR, LongBench or own shape',
+            )
+            .option(
+              '--pages <list>',
+              'lengths of documents (default: 1,2,4; reader 1,8; quick 1)',
+              pageCounts,
+            )
+            .addOption(
+              new Option('--depths <list>', 'where needles are hidden, in percent')
+                .argParser(percents)
+                .default([0, 0.25, 0.5, 0.75, 1], '0,25,50,75,100'),
+            )
+            .option(
+              '--samples <n>',
+              'documents for each length (default: 4; reader and quick 1)',
+              wholeNumber(1, 10_000),
+            )
+            .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
+            .addOption(
+              new Option('--haystack <file>', 'hide needles in this text (repeatable)')
+                .argParser(collect)
+                .default([], 'made-up prose'),
+            )
+            .addOption(
+              new Option(
+                '--prompt <style>',
+                'bare: the question alone (readers); full: with instructions',
+              ).choices(PROMPT_STYLES),
+            )
+            .addOption(
+              new Option('--metric <name>', 'score --tasks with this').choices(METRIC_NAMES),
+            )
+            .option('--limit <n>', 'only the first lines of --tasks', wholeNumber(1, 1_000_000))
+            .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
+            .option('--json', 'print the report as JSON')
+            .option(
+              '--concurrency <n>',
+              'documents that server gets side by side',
+              wholeNumber(1, 256),
+              4,
+            )
+            .option(
+              '--max-tokens <n>',
+              'longest answer (default: the task says; 4096 for a server)',
+              wholeNumber(1, 100_000),
+            ),
+        ),
       ),
     ),
   )
@@ -151,6 +168,8 @@ Examples:
       checkFlags(flags);
       return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags);
     });
+  // Options behind a command below are that command's own.
+  registerCurve(evaluation.enablePositionalOptions());
 }
 
 async function evaluateModel(flags: Flags) {
@@ -164,6 +183,7 @@ async function evaluateModel(flags: Flags) {
       chromium: chromiumOptions,
       browsers: flags.browsers,
       maxNewTokens: flags.maxTokens,
+      sidecar: flags.sidecar,
     });
     await evaluate(flags, asker, config, rendering ? 'bare' : 'full');
   } finally {
@@ -178,6 +198,7 @@ async function evaluateServer(flags: Flags) {
     browsers: flags.browsers,
     maxNewTokens: flags.maxTokens ?? 4096,
     concurrency: flags.concurrency,
+    sidecar: flags.sidecar,
   });
   await evaluate(flags, asker, renderConfigOf(flags), 'full');
 }
@@ -192,7 +213,7 @@ async function evaluate(
   const progress = new Progress();
   try {
     await interruptible(async (signal) => {
-      const plan = await makePlan(flags, config, style, signal);
+      const plan = await makePlan(flags, config, style, asker.hasProbe ?? false, signal);
       const key = runKey(plan, asker);
       const folder =
         flags.out ?? path.join(cacheFolder(), 'evals', sha256Hex(JSON.stringify(key)).slice(0, 32));
@@ -235,6 +256,7 @@ async function makePlan(
   flags: Flags,
   config: RenderConfig,
   style: PromptStyle,
+  hasProbe: boolean,
   signal: AbortSignal,
 ): Promise<EvalPlan> {
   if (flags.tasks !== undefined) {
@@ -251,6 +273,7 @@ async function makePlan(
     config,
     seed: flags.seed,
     style,
+    hasProbe,
     depths: flags.depths,
     pages: flags.pages ?? (suite === 'reader' ? [1, 8] : suite === 'quick' ? [1] : [1, 2, 4]),
     samples: flags.samples ?? (suite === 'reader' || suite === 'quick' ? 1 : 4),
@@ -276,18 +299,7 @@ function checkFlags(flags: Flags): void {
     );
 }
 
-const pageCounts = (text: string) => numbers(text, 1, 1_000, true);
-const percents = (text: string) => numbers(text, 0, 100, false).map((percent) => percent / 100);
-
-function numbers(text: string, min: number, max: number, whole: boolean): number[] {
-  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  if (!values.every((n) => n >= min && n <= max && (!whole || Number.isInteger(n)))) {
-    throw new InvalidArgumentError(
-      `Expected ${whole ? 'whole numbers' : 'numbers'} from ${min} to ${max}, separated by commas.`,
-    );
-  }
-  return [...new Set(values)].sort((a, b) => a - b);
-}
+const percents = (text: string) => numberList(text, 0, 100, false).map((percent) => percent / 100);
 
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];

@@ -5,7 +5,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { GlyphpressError } from '../errors.js';
-import { type PrunePlan, parsePrunePlan, planFromKeep } from '../prune/index.js';
+import {
+  NAMED_PLANS,
+  namedPlan,
+  type PrunePlan,
+  parsePrunePlan,
+  planFromKeep,
+} from '../prune/index.js';
 import { type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
@@ -22,7 +28,10 @@ export interface ModelFlags {
 export function withModelOptions(command: Command): Command {
   return command
     .option('--model <dir>', 'model folder (default: the reader that ships with glyphpress)')
-    .option('--plan <file>', 'prune plan, JSON')
+    .option(
+      '--plan <name|file>',
+      `prune plan: ${Object.keys(NAMED_PLANS).join(', ')} (see glyphpress plans), or a JSON file`,
+    )
     .option('--keep <share>', 'keep this share of the visual tokens, mean over the layers', ratio)
     .option('--threads <n>', 'threads for the model', wholeNumber(1, 256));
 }
@@ -46,7 +55,19 @@ export function prunePlanOf(flags: ModelFlags, layers: number): PrunePlan | null
   }
   if (flags.keep !== undefined) return planFromKeep(flags.keep, layers);
   if (flags.plan === undefined) return null;
-  return parsePrunePlan(readPlan(flags.plan), { layers });
+  return namedPlan(flags.plan, layers) ?? parsePrunePlan(readPlan(flags.plan), { layers });
+}
+
+export interface SidecarFlags {
+  sidecar?: number;
+}
+
+export function withSidecarOption(command: Command): Command {
+  return command.option(
+    '--sidecar <n>',
+    'up to n text tokens for exact values (codes, hashes, amounts, dates, addresses) beside the pages',
+    wholeNumber(0, 1_000_000),
+  );
 }
 
 function readPlan(file: string): string {
@@ -56,7 +77,7 @@ function readPlan(file: string): string {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     throw new GlyphpressError(missing ? 'GP_INPUT_NOT_FOUND' : 'GP_INPUT_UNREADABLE', {
       message: missing
-        ? `No prune plan ${file}`
+        ? `No prune plan ${file}: neither a name (${Object.keys(NAMED_PLANS).join(', ')}) nor a file`
         : `The prune plan ${file} cannot be read: ${(cause as Error).message}`,
       hint: 'Give a JSON file, for example {"decoder":[{"layer":2,"keepRatio":0.5,"method":"v2drop"}]}.',
       details: { file },

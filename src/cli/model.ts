@@ -1,9 +1,12 @@
 import { type Command, Option } from 'commander';
 import { compileToFolder, type Inspection, inspectModel } from '../vlm/index.js';
+import { registerCalibrate } from './model-calibrate.js';
 import { wholeNumber } from './options.js';
 
 export function registerModel(program: Command): void {
-  const model = program.command('model').description('look into model folders, and compile them');
+  const model = program
+    .command('model')
+    .description('look into model folders, compile and calibrate them');
 
   model
     .command('inspect')
@@ -40,6 +43,14 @@ export function registerModel(program: Command): void {
       });
       process.stdout.write(`${JSON.stringify(manifest, null, flags.json ? 0 : 2)}\n`);
     });
+
+  registerCalibrate(model);
+}
+
+function calibrationText(calibration: Inspection['calibration']): string {
+  if (!calibration) return 'not calibrated (glyphpress model calibrate DIR)';
+  const { questions, expectedCalibrationError: error } = calibration;
+  return `calibrated on ${questions} look-ups${error === null ? '' : `, off by ${error.toFixed(3)}`}`;
 }
 
 function inspectionText(model: Inspection): string {
@@ -65,6 +76,7 @@ function inspectionText(model: Inspection): string {
       'key-value bytes',
       `${model.kvBytesPerToken} a token in float32, ${model.kvBytesPerToken / 2} as stored`,
     ],
+    ['confidence', calibrationText(model.calibration)],
     ['checkpoint', model.checkpointHash],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));

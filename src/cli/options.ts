@@ -67,6 +67,20 @@ export function wholeNumber(min: number, max: number) {
   };
 }
 
+/** Lengths of documents, for example "1,2,4". */
+export const pageCounts = (text: string) => numberList(text, 1, 1_000, true);
+
+/** Numbers separated by commas: each once, ascending. */
+export function numberList(text: string, min: number, max: number, whole: boolean): number[] {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (!values.every((n) => n >= min && n <= max && (!whole || Number.isInteger(n)))) {
+    throw new InvalidArgumentError(
+      `Expected ${whole ? 'whole numbers' : 'numbers'} from ${min} to ${max}, separated by commas.`,
+    );
+  }
+  return [...new Set(values)].sort((a, b) => a - b);
+}
+
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

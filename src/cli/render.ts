@@ -17,6 +17,7 @@ interface Flags extends RenderFlags {
   out: string;
   from?: number;
   to?: number;
+  countBlank?: boolean;
   json?: boolean;
 }
 
@@ -29,6 +30,7 @@ export function registerRender(program: Command): void {
       .requiredOption('-o, --out <dir>', 'folder for page-0001.png … and pages.json')
       .option('--from <page>', 'first page to draw', wholeNumber(1, 1e9))
       .option('--to <page>', 'last page to draw', wholeNumber(1, 1e9))
+      .option('--count-blank', 'also count the visual tokens of cells without ink')
       .option('--json', 'print the result as JSON'),
   )
     .addHelpText(
@@ -48,6 +50,7 @@ ${configKeysHelp()}`,
           chromium: chromiumOptions(),
           browsers: flags.browsers,
           ...pageRange,
+          countBlank: flags.countBlank ?? false,
           signal,
           onPage: ({ pagesDone, share }) =>
             progress.update({ stage: 'render', done: pagesDone, unit: 'pages', share }),
@@ -76,6 +79,12 @@ function renderText(result: Awaited<ReturnType<typeof renderToFolder>>, folder: 
     `${result.pages} pages in ${folder} (${result.pagesPerSecond.toFixed(1)} pages/s)`,
     `${result.characters} characters, ${result.textTokens} text tokens (${result.tokenizer}) → ${result.visualTokens} visual tokens: ${result.renderRatio.toFixed(2)}×`,
   ];
+  if (result.blankTokens !== null) {
+    const share = ((100 * result.blankTokens) / result.visualTokens).toFixed(1);
+    lines.push(
+      `${result.blankTokens} of them (${share} %) hold no ink; without these ${result.inkedRatio!.toFixed(2)}×`,
+    );
+  }
   if (result.missingGlyphs > 0) {
     lines.push(
       `${result.missingGlyphs} characters have no glyph and are drawn as escapes: ${result.missingSample.join(' ')}`,

@@ -8,10 +8,13 @@ export function reportText(report: CompressionReport): string {
     ['document', `${report.documentId}, ${whole(report.characters)} characters`],
     ['text tokens', `${whole(report.textTokens)} (${report.tokenizer})`],
     ['pages', `${report.pages}, drawn by ${report.browser}`],
-    ['visual tokens', `${whole(report.visualTokens)}   rendering ${times(report.renderRatio)}`],
+    [
+      'visual tokens',
+      `${whole(report.visualTokens)}   rendering ${times(report.renderRatio)}${contentOf(report)}`,
+    ],
     [
       'context tokens',
-      `${whole(report.contextTokens)} mean over ${report.layerTokens.length} layers (${report.layerTokens.map(whole).join(' ')})   pruning ${times(report.pruneRatio)}`,
+      `${whole(report.contextTokens)}${report.sidecarTokens > 0 ? `, ${whole(report.sidecarTokens)} of them text of the sidecar;` : ''} mean over ${report.layerTokens.length} layers (${report.layerTokens.map(whole).join(' ')})   pruning ${times(report.pruneRatio)}`,
     ],
     ['stacked', times(report.stackedRatio)],
   ];
@@ -39,6 +42,14 @@ export function reportText(report: CompressionReport): string {
   ]);
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+function contentOf({ blankTokens, repeatedTokens }: CompressionReport): string {
+  const parts = [
+    ...(blankTokens ? [`${whole(blankTokens)} without ink`] : []),
+    ...(repeatedTokens ? [`${whole(repeatedTokens)} repetitions`] : []),
+  ];
+  return parts.length > 0 ? `   ${parts.join(', ')}` : '';
 }
 
 const whole = (n: number) => Math.round(n).toLocaleString('en-US');

@@ -6,12 +6,13 @@ import { answerQuestion } from '../pipeline/answer.js';
 import { askServer } from '../pipeline/ask-server.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ensureCompressed } from '../pipeline/compress.js';
-import { decodeDocument } from '../pipeline/read-document.js';
+import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
+import { transcribeDocument } from '../pipeline/transcribe.js';
 import type { PrunePlan } from '../prune/index.js';
 import type { ChromiumOptions, RenderConfig } from '../render/index.js';
-import type { VisionLanguageModel } from '../vlm/index.js';
-import type { EvalQuestion } from './task.js';
+import { type AnswerLogProb, LegibilityProbe, type VisionLanguageModel } from '../vlm/index.js';
+import type { EvalDocument, EvalQuestion } from './task.js';
 
 export interface Reply {
   answer: string;
@@ -19,6 +20,8 @@ export interface Reply {
   usage: { promptTokens: number | null; completionTokens: number | null };
   totalMs: number;
   report: CompressionReport;
+  /** Of the answer's tokens, where they are known. */
+  logProb?: AnswerLogProb | null;
 }
 
 /** A document that was rendered (and compressed, where that happens here), ready for questions. */
@@ -30,14 +33,20 @@ export interface OpenedDocument {
 export interface Asker {
   /** Documents that may be open side by side. */
   readonly concurrency: number;
+  /** Questions by the legibility probe can be asked. */
+  readonly hasProbe?: boolean;
   /** What the answers depend on, apart from the questions. */
   readonly key: Record<string, string>;
-  /** @param folder is made, and removed by {@link OpenedDocument.close} */
+  /**
+   * @param folder is made, and removed by {@link OpenedDocument.close}
+   * @param document that the text is of
+   */
   open(
     text: string,
     config: RenderConfig,
     folder: string,
-    signal?: AbortSignal,
+    signal: AbortSignal | undefined,
+    document: EvalDocument,
   ): Promise<OpenedDocument>;
 }
 
@@ -47,12 +56,15 @@ interface Drawing {
 }
 
 export interface ModelAskerOptions extends Drawing {
+  /** Text tokens for exact values beside the pages. @defaultValue 0 */
+  sidecar?: number | undefined;
   /** Longest answer, in place of what the question says. */
   maxNewTokens?: number | undefined;
 }
 
 export class ModelAsker implements Asker {
   readonly concurrency = 1;
+  readonly hasProbe: boolean;
   readonly key: Record<string, string>;
 
   constructor(
@@ -61,11 +73,13 @@ export class ModelAsker implements Asker {
     planName: string,
     readonly options: ModelAskerOptions,
   ) {
+    this.hasProbe = LegibilityProbe.isIn(model.info.dir, model.info.hiddenSize);
     this.key = {
       backend: 'onnx',
       model: model.info.checkpointHash,
       prunePlan: planName,
       maxNewTokens: String(options.maxNewTokens ?? 'as the question says'),
+      ...(options.sidecar && { sidecar: String(options.sidecar) }),
     };
   }
 
@@ -79,12 +93,13 @@ export class ModelAsker implements Asker {
     const document = decodeDocument(Buffer.from(text), 'the document');
     const { context, report } = await ensureCompressed(
       document,
-      { model, plan, renderConfig },
+      { model, plan, renderConfig, sidecar: options.sidecar ?? 0 },
       folder,
       { chromium: options.chromium, browsers: options.browsers, ...(signal && { signal }) },
     );
     return {
-      ask: async ({ question, maxNewTokens }) => {
+      ask: async ({ question, maxNewTokens, by }) => {
+        if (by === 'probe') return this.#read(document, renderConfig, report, signal);
         const answer = await answerQuestion(model, context, question, {
           maxNewTokens: options.maxNewTokens ?? maxNewTokens,
           ...(signal && { signal }),
@@ -98,9 +113,37 @@ export class ModelAsker implements Asker {
       },
     };
   }
+
+  /** The whole document as the legibility probe reads it. */
+  async #read(
+    document: SourceDocument,
+    config: RenderConfig,
+    report: CompressionReport,
+    signal?: AbortSignal,
+  ): Promise<Reply> {
+    const started = performance.now();
+    const { chromium, browsers } = this.options;
+    const pages = transcribeDocument(document, config, this.model, {
+      chromium: chromium(),
+      ...(browsers !== undefined && { browsers }),
+      ...(signal && { signal }),
+    });
+    const texts: string[] = [];
+    for await (const page of pages) texts.push(...page.lines.map(({ text }) => text));
+    signal?.throwIfAborted();
+    return {
+      answer: texts.join('\n'),
+      finishReason: 'stop',
+      usage: { promptTokens: null, completionTokens: null },
+      totalMs: performance.now() - started,
+      report,
+    };
+  }
 }
 
 export interface ServerAskerOptions extends Drawing {
+  /** Text tokens for exact values beside the pages. @defaultValue 0 */
+  sidecar?: number | undefined;
   /** Longest answer; a model that thinks aloud needs thousands. */
   maxNewTokens: number;
   concurrency: number;
@@ -119,6 +162,7 @@ export class ServerAsker implements Asker {
       backend: `openai ${backend.baseUrl}`,
       model: backend.model,
       maxNewTokens: String(options.maxNewTokens),
+      ...(options.sidecar && { sidecar: String(options.sidecar) }),
     };
   }
 
@@ -138,6 +182,7 @@ export class ServerAsker implements Asker {
           browsers: options.browsers,
           extractMs: 0,
           maxNewTokens: options.maxNewTokens,
+          sidecar: options.sidecar ?? 0,
           pagesFolder: (name) => path.join(folder, name),
           ...(signal && { signal }),
         });

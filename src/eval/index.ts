@@ -1,12 +1,35 @@
 /** How well a model reads and finds: tasks, scores, runs that can be broken off, figures. */
 export { type Asker, ModelAsker, ServerAsker } from './asker.js';
+export {
+  type CalibrationResult,
+  calibrate,
+  calibrationSamples,
+} from './calibrate.js';
+export { CurveAsker } from './curve-asker.js';
+export { CHART_AXES, type ChartAxis, curveChart } from './curve-chart.js';
+export {
+  type CurveCondition,
+  curveConditions,
+  curveRenderings,
+} from './curve-conditions.js';
+export { type CurveReport, type MeasuredPlan, makeCurveReport } from './curve-report.js';
+export {
+  CURVE_TASKS,
+  type CurvePlan,
+  type CurveSetting,
+  planCurve,
+  shortParagraphs,
+} from './curve-tasks.js';
+export { curveMarkdown, curveTable } from './curve-text.js';
 export { haystackFrom } from './haystack.js';
 export { heatMap } from './heat-map.js';
 export { type LoadOptions, loadTasks } from './load-tasks.js';
+export { measuredPlans, PLANS_FILE, type PlanRecord, planRecord } from './measured-plans.js';
 export { charactersPerPage } from './page-capacity.js';
 export type { EvalPlan } from './plan.js';
 export { PROMPT_STYLES, type PromptStyle } from './questions.js';
 export { planReaderSuite } from './reader-suite.js';
+export { reliabilityPlot } from './reliability-plot.js';
 export { type EvalReport, makeReport } from './report.js';
 export { reportTable } from './report-table.js';
 export { runKey, runPlan } from './run.js';

@@ -5,7 +5,7 @@ import type { DraftSetting } from './draft.js';
 import { type Haystack, madeUpHaystack, randomHaystack } from './haystack.js';
 import type { EvalPlan, Headline } from './plan.js';
 import type { MeasurePage, SuiteSetting } from './suites.js';
-import type { EvalDocument } from './task.js';
+import type { EvalDocument, EvalQuestion } from './task.js';
 import { makeLookUp } from './tasks/look-up.js';
 import { makeTranscription } from './tasks/transcription.js';
 
@@ -27,6 +27,20 @@ export function densities(
     // Four letters where three stood.
     dense: { ...config, fontSizePt: config.fontSizePt * 0.75 },
   };
+}
+
+/** Asks for the whole text besides, as the legibility probe reads it. */
+function withProbe(document: EvalDocument): EvalDocument {
+  const question: EvalQuestion = {
+    id: `${document.id}/probe`,
+    kind: 'probe',
+    question: '',
+    by: 'probe',
+    expected: [document.text],
+    metric: 'characterErrorRate',
+    maxNewTokens: 0,
+  };
+  return { ...document, questions: [question, ...document.questions] };
 }
 
 /**
@@ -63,10 +77,20 @@ export async function planReaderSuite(
     for (const rendering of ['wide', 'trained', 'dense'] as const) {
       const group = `${label}, ${rendering}`;
       await add(group, rendering, text, 1, TEXTS_PER_DENSITY, (draft) =>
-        makeTranscription(draft, PASSAGES),
+        setting.hasProbe
+          ? withProbe(makeTranscription(draft, PASSAGES))
+          : makeTranscription(draft, PASSAGES),
       );
+      if (setting.hasProbe) {
+        headlines.push({
+          label: `characters misread (probe), ${label}`,
+          group,
+          kind: 'probe',
+          measure: 'characterErrorRate',
+        });
+      }
       headlines.push({
-        label: `character error rate, ${label}`,
+        label: `character error rate of answers, ${label}`,
         group,
         kind: 'transcribe',
         measure: 'characterErrorRate',

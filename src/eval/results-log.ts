@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { GlyphpressError } from '../errors.js';
+import type { AnswerLogProb } from '../vlm/index.js';
 import type { Score } from './score.js';
 
 /** Tokens of the document that a question was asked about, see the compression report. */
@@ -32,6 +33,8 @@ export type ResultLine = {
       finishReason: string | null;
       completionTokens: number | null;
       answerMs: number;
+      /** Of the answer's tokens, where they are known. */
+      logProb?: AnswerLogProb;
     }
   | { error: { code: string; message: string; retryable: boolean } }
 );

@@ -135,7 +135,13 @@ async function askDocument(
   const work = path.join(folder, WORK_FOLDER, sha256Hex(document.id).slice(0, 16));
   let opened: OpenedDocument | null = null;
   try {
-    opened = await asker.open(document.text, plan.renderings[document.rendering]!, work, signal);
+    opened = await asker.open(
+      document.text,
+      plan.renderings[document.rendering]!,
+      work,
+      signal,
+      document,
+    );
     for (const question of questions) {
       try {
         take(await resultOf(document, question, opened));
@@ -157,7 +163,7 @@ async function resultOf(
   question: EvalQuestion,
   opened: OpenedDocument,
 ): Promise<ResultLine> {
-  const { answer, report, finishReason, usage, totalMs } = await opened.ask(question);
+  const { answer, report, finishReason, usage, totalMs, logProb } = await opened.ask(question);
   const { pages, textTokens, visualTokens, contextTokens } = report;
   return {
     id: question.id,
@@ -168,6 +174,7 @@ async function resultOf(
     finishReason,
     completionTokens: usage.completionTokens,
     answerMs: Math.round(totalMs),
+    ...(logProb && { logProb }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** An answer and a question → a score. */
 
+import { finalAnswer } from '../pipeline/final-answer.js';
 import {
   type CharacterErrors,
   characterErrors,
@@ -37,7 +38,9 @@ const METRICS = {
   /** The second expected string, if any, must start the answer and does not count. */
   sequenceMatch: (answer, { expected: [text, prefix] }) => sequenceMatch(answer, text!, prefix),
   characterErrorRate: (answer, { expected }) => characterErrors(answer, expected[0]!),
-  continuation: (answer, { expected }) => continuationErrors(answer, expected[0]!),
+  /** The second expected string, if any, is what was to be continued and may be repeated first. */
+  continuation: (answer, { expected: [text, quotation] }) =>
+    continuationErrors(answer, text!, quotation),
   value: (answer, { expected, wrong }) => valueMatch(answer, expected[0]!, wrong),
   values: (answer, { expected }) => valuesMatch(answer, expected),
   notFound: (answer) => (saysNotFound(answer) ? 1 : 0),
@@ -53,14 +56,4 @@ export function scoreAnswer(metric: MetricName, answer: string, reference: Refer
   if (typeof measured === 'number') return { value: measured, notFound };
   const { edits, characters } = measured;
   return { value: Math.max(0, 1 - edits / Math.max(1, characters)), notFound, errors: measured };
-}
-
-/** Reasoning models may think aloud first, and mark what they answer in the end. */
-export function finalAnswer(text: string): string {
-  const thought = text.lastIndexOf('</think>');
-  const rest = thought < 0 ? text : text.slice(thought + '</think>'.length);
-  const marked =
-    /<answer>([\s\S]*?)(<\/answer>|$)/.exec(rest) ??
-    /<\|begin_of_box\|>([\s\S]*?)(<\|end_of_box\|>|$)/.exec(rest);
-  return (marked ? marked[1]! : rest).trim();
 }

@@ -25,6 +25,8 @@ export interface SuiteSetting {
   depths: readonly number[];
   /** @defaultValue made-up prose */
   haystack?: Haystack;
+  /** Ask the legibility probe as well. @defaultValue false */
+  hasProbe?: boolean;
 }
 
 export type MeasurePage = (config: RenderConfig, haystack: Haystack) => Promise<number>;

@@ -13,6 +13,8 @@ export interface EvalQuestion {
   /** Values that the text gives to something else: naming one beside the right one is no answer. */
   wrong?: string[];
   metric: MetricName;
+  /** `probe`: the visual tokens alone are read, by the legibility probe; there is no question. @defaultValue model */
+  by?: 'model' | 'probe';
   /** Where the answer stands in the text, 0 to 1; absent when it stands nowhere or that is unknown. */
   depth?: number;
   /** Longest answer for a model that runs here. */

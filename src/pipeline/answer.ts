@@ -1,11 +1,25 @@
 /** Question → answer over a compressed context. */
 
-import type { GenerateOptions, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
+import {
+  type AnswerLogProb,
+  type Confidence,
+  type FinishReason,
+  type GenerateOptions,
+  type GenerateResult,
+  type PrefilledContext,
+  summariseLogProbs,
+  type VisionLanguageModel,
+} from '../vlm/index.js';
+import type { Citation } from './citations.js';
 import type { CompressionReport } from './report.js';
 
 /** What `ask --json` prints, whoever answered. */
-export interface AskResult {
+export interface AskResult extends Confidence {
   answer: string;
+  /** False where the answer says that the text does not hold what was asked for. */
+  found: boolean;
+  /** Where the answer stands in the text; empty where nothing there is like it. */
+  citations: Citation[];
   report: CompressionReport;
   usage: { promptTokens: number | null; completionTokens: number | null };
   timings: {
@@ -21,14 +35,22 @@ export interface AskResult {
 }
 
 export interface Answer {
+  /** Where it began to repeat itself without end, up to the first repetition. */
   answer: string;
-  finishReason: 'stop' | 'length' | 'aborted';
+  finishReason: FinishReason;
   usage: { promptTokens: number; completionTokens: number };
+  /** Of the tokens of `answer`; null if there are none. */
+  logProb: AnswerLogProb | null;
   firstTokenMs: number;
   totalMs: number;
 }
 
-/** @param onText gets the answer as it grows, whole characters only */
+/** The words of the OpenAI protocol, which has none for a loop: the model ended, if not by itself. */
+export function openAiFinishReason(reason: FinishReason): 'stop' | 'length' {
+  return reason === 'length' ? 'length' : 'stop';
+}
+
+/** @param onText gets the answer as it grows, whole characters only, also what is found to be repetition later */
 export async function answerQuestion(
   model: VisionLanguageModel,
   context: PrefilledContext,
@@ -38,23 +60,33 @@ export async function answerQuestion(
 ): Promise<Answer> {
   const start = performance.now();
   let firstTokenMs: number | null = null;
-  let answer = '';
+  const pieces: string[] = [];
+  const logProbs: number[] = [];
   const events = model.answer(context, question, options);
   for (;;) {
     const next = await events.next();
     firstTokenMs ??= performance.now() - start;
     if (next.done) {
-      const { finishReason, promptTokens, completionTokens } = next.value;
       const totalMs = performance.now() - start;
-      return {
-        answer: answer.trim(),
-        finishReason,
-        usage: { promptTokens, completionTokens },
-        firstTokenMs,
-        totalMs,
-      };
+      return { ...finish(next.value, pieces, logProbs), firstTokenMs, totalMs };
     }
-    answer += next.value.text;
-    if (next.value.text !== '') onText(next.value.text);
+    const { text, logProb } = next.value;
+    pieces.push(text);
+    logProbs.push(logProb);
+    if (text !== '') onText(text);
   }
+}
+
+function finish(
+  { finishReason, promptTokens, completionTokens, repeatedTokens }: GenerateResult,
+  pieces: readonly string[],
+  logProbs: readonly number[],
+): Omit<Answer, 'firstTokenMs' | 'totalMs'> {
+  const kept = pieces.length - repeatedTokens;
+  return {
+    answer: pieces.slice(0, kept).join('').trim(),
+    finishReason,
+    usage: { promptTokens, completionTokens },
+    logProb: summariseLogProbs(logProbs.slice(0, kept)),
+  };
 }

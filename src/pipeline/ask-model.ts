@@ -2,12 +2,23 @@
 
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
-import type { GenerateOptions, VisionLanguageModel } from '../vlm/index.js';
+import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
+import { confidenceOf, type GenerateOptions, type VisionLanguageModel } from '../vlm/index.js';
 import { type AskResult, answerQuestion } from './answer.js';
-import { type CompressHooks, contextKey, differingParts, ensureCompressed } from './compress.js';
+import { citeAnswer } from './citations.js';
+import {
+  CONTEXT_FORM,
+  type CompressHooks,
+  contextKey,
+  differingParts,
+  ensureCompressed,
+} from './compress.js';
 import type { CompressedSource } from './compressed-folder.js';
 import type { ContextLibrary } from './context-library.js';
+import { finalAnswer } from './final-answer.js';
+import { PAGES_FILE, pagesOfIndex } from './page-folder.js';
 import type { SourceDocument } from './read-document.js';
+import { saysNotFound } from './says-not-found.js';
 
 /** What is asked: a text, or a folder that compress made. */
 export interface AskTarget {
@@ -20,6 +31,8 @@ export interface AskModelOptions extends CompressHooks {
   /** Null takes what the compressed folder was made with, or the defaults. */
   renderConfig: RenderConfig | null;
   plan: PrunePlan | null;
+  /** Text tokens of the sidecar; null as for the others. */
+  sidecar?: number | null;
   defaultConfig: () => RenderConfig;
   /** Another model than the folder's may be meant. */
   modelIsGiven: boolean;
@@ -42,10 +55,14 @@ export async function askModel(
     model,
     renderConfig: options.renderConfig ?? body?.renderConfig ?? options.defaultConfig(),
     plan: options.plan ?? body?.plan ?? { decoder: [] },
+    sidecar: options.sidecar ?? body?.sidecar?.budget ?? 0,
   };
   const key = contextKey(document, settings);
   const asksForOther =
-    options.renderConfig !== null || options.plan !== null || options.modelIsGiven;
+    options.renderConfig !== null ||
+    options.plan !== null ||
+    options.modelIsGiven ||
+    typeof options.sidecar === 'number';
   // A question with other settings leaves the folder as it was made.
   const folder =
     compressed && !(asksForOther && differingParts(compressed.key, key).length > 0)
@@ -61,7 +78,7 @@ export async function askModel(
   options.onReady?.(rebuiltBecause);
   const loadMs = performance.now() - start;
   const { signal, generate, onText } = options;
-  const { answer, finishReason, usage, firstTokenMs, totalMs } = await answerQuestion(
+  const { answer, finishReason, usage, logProb, firstTokenMs, totalMs } = await answerQuestion(
     model,
     context,
     question,
@@ -69,8 +86,15 @@ export async function askModel(
     onText,
   );
   signal?.throwIfAborted();
+  const readPages = async () => {
+    const manifest = await readManifest(folder, CONTEXT_FORM);
+    return manifest ? pagesOfIndex(await readArtifactFile(folder, manifest, PAGES_FILE)) : [];
+  };
   return {
     answer,
+    found: !saysNotFound(finalAnswer(answer)),
+    ...confidenceOf(logProb, model.info.calibration),
+    citations: await citeAnswer(answer, question, document.text, readPages),
     report,
     usage,
     timings: { loadMs, firstTokenMs, totalMs: loadMs + totalMs },

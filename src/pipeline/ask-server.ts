@@ -10,14 +10,20 @@ import {
   writeArtifact,
 } from '../store/artifact-folder.js';
 import { keyName } from '../store/known-folders.js';
+import { confidenceOf } from '../vlm/index.js';
 import type { AskResult } from './answer.js';
 import type { AskTarget } from './ask-model.js';
 import type { OpenAiBackend } from './backends/openai.js';
+import { citeAnswer } from './citations.js';
 import { CONTEXT_FORM, type CompressStage } from './compress.js';
-import { pageFileName } from './page-folder.js';
+import { finalAnswer } from './final-answer.js';
+import { PAGES_FILE, pageFileName, pagesOfIndex } from './page-folder.js';
 import { type SourceDocument, sha256Hex } from './read-document.js';
 import { type RenderResult, renderToFolder } from './render-to-folder.js';
 import { type CompressionReport, tokenAccount } from './report.js';
+import { saysNotFound } from './says-not-found.js';
+import { makeSidecar } from './sidecar.js';
+import { countTextTokens } from './text-tokens.js';
 
 /** Pages of a document, without a context. */
 export const PAGES_FORM: ArtifactForm = { kind: 'glyphpress-pages', version: 1 };
@@ -29,6 +35,8 @@ export interface AskServerOptions {
   browsers?: number;
   extractMs: number;
   maxNewTokens: number;
+  /** Text tokens (o200k_base) for exact values beside the pages. @defaultValue 0 */
+  sidecar?: number;
   temperature?: number;
   signal?: AbortSignal;
   /** The compressed folder that is asked, if it is one. */
@@ -50,16 +58,23 @@ export async function askServer(
   const { folder, manifest, facts, cached } = await ensurePages(document, config, options);
   const loadMs = options.extractMs + performance.now() - start;
   const pages = pagesOf(folder, manifest, facts.pages);
+  const sidecar = makeSidecar(document.text, options.sidecar ?? 0, countTextTokens);
   const reply = await backend.ask(pages, question, {
+    ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
     maxNewTokens: options.maxNewTokens,
     stream: options.onText !== undefined,
     ...(options.onText && { onText: options.onText }),
     ...(options.signal && { signal: options.signal }),
     ...(options.temperature !== undefined && { temperature: options.temperature }),
   });
+  const readPages = async () => pagesOfIndex(await readArtifactFile(folder, manifest, PAGES_FILE));
   return {
     answer: reply.answer,
-    report: serverReport(facts, config, options),
+    found: !saysNotFound(finalAnswer(reply.answer)),
+    // A server does not say how likely its tokens were.
+    ...confidenceOf(null, null),
+    citations: await citeAnswer(reply.answer, question, document.text, readPages),
+    report: serverReport(facts, config, options, sidecar.tokens),
     usage: reply.usage,
     timings: { loadMs, firstTokenMs: reply.firstTokenMs, totalMs: loadMs + reply.totalMs },
     cached,
@@ -77,7 +92,13 @@ interface DrawnPages {
 
 type DrawingFacts = Omit<
   RenderResult,
-  'renderer' | 'browserRestarts' | 'pagesPerSecond' | 'renderRatio' | 'renderConfigId'
+  | 'renderer'
+  | 'browserRestarts'
+  | 'pagesPerSecond'
+  | 'renderRatio'
+  | 'renderConfigId'
+  | 'blankTokens'
+  | 'inkedRatio'
 > & {
   browser: string;
 };
@@ -154,6 +175,7 @@ function serverReport(
   rendered: DrawingFacts,
   config: RenderConfig,
   options: AskServerOptions,
+  sidecarTokens: number,
 ): CompressionReport {
   const { visualTokens } = rendered;
   return {
@@ -168,7 +190,10 @@ function serverReport(
       visualTokens,
       encodedTokens: visualTokens,
       layerTokens: [],
+      sidecarTokens,
     }),
+    blankTokens: null,
+    repeatedTokens: null,
     kvBytes: null,
     textKvBytes: null,
     missingGlyphs: rendered.missingGlyphs,

@@ -12,15 +12,20 @@ export interface PageSize {
  * A model with other pixel limits may count otherwise, as the report of a compressed document says.
  */
 export function visualTokensOf(pages: readonly PageSize[]): number {
-  const { patchSize, mergeSize } = GLM_4V_IMAGE_PROCESSOR;
-  const cellPx = patchSize * mergeSize;
   return pages.reduce((sum, page) => {
-    // A side below one cell is enlarged before anything else.
-    const size = {
-      widthPx: Math.max(cellPx, page.widthPx),
-      heightPx: Math.max(cellPx, page.heightPx),
-    };
-    const { rows, cols } = visualTokenGrid(size, GLM_4V_IMAGE_PROCESSOR);
+    const { rows, cols } = gridOf(page);
     return sum + rows * cols;
   }, 0);
+}
+
+/** The cells of one page, see {@link visualTokensOf}. */
+export function gridOf(page: PageSize): { rows: number; cols: number } {
+  const { patchSize, mergeSize } = GLM_4V_IMAGE_PROCESSOR;
+  const cellPx = patchSize * mergeSize;
+  // A side below one cell is enlarged before anything else.
+  const size = {
+    widthPx: Math.max(cellPx, page.widthPx),
+    heightPx: Math.max(cellPx, page.heightPx),
+  };
+  return visualTokenGrid(size, GLM_4V_IMAGE_PROCESSOR);
 }

@@ -3,10 +3,23 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { describePlan, type PrunePlan, planId, predictEncodedTokens } from '../prune/index.js';
+import {
+  blankCells,
+  cellsLeftByContent,
+  countBlank,
+  describePlan,
+  needsSignals,
+  type PageSignals,
+  type PrunePlan,
+  pageSignals,
+  planId,
+  predictEncodedTokens,
+} from '../prune/index.js';
 import {
   type ChromiumOptions,
   type RenderConfig,
+  type RenderedPage,
+  type RenderSummary,
   renderConfigId,
   renderingId,
 } from '../render/index.js';
@@ -21,8 +34,9 @@ import { CONTEXT_FILE, readContext, writeContext } from './context-file.js';
 import { decodePage } from './page-images.js';
 import { layerDrops, promptImages, Stopwatch } from './prune-hooks.js';
 import { type SourceDocument, sha256Hex } from './read-document.js';
-import { writePages } from './render-to-folder.js';
+import { type RenderToFolderOptions, writePages } from './render-to-folder.js';
 import { type CompressionReport, tokenAccount } from './report.js';
+import { makeSidecar, SIDECAR_VERSION, type Sidecar } from './sidecar.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
 /** The one form of a compressed folder; raised when its files change meaning. */
@@ -30,11 +44,14 @@ export const CONTEXT_FORM: ArtifactForm = { kind: 'glyphpress-context', version:
 
 export const SOURCE_FILE = 'source.txt';
 export const REPORT_FILE = 'report.json';
+export const SIDECAR_FILE = 'sidecar.txt';
 
 export interface CompressSettings {
   renderConfig: RenderConfig;
   plan: PrunePlan;
   model: VisionLanguageModel;
+  /** Text tokens for exact values beside the visual tokens. @defaultValue 0 */
+  sidecar?: number;
 }
 
 export interface CompressedBody {
@@ -44,6 +61,8 @@ export interface CompressedBody {
   plan: PrunePlan;
   modelDir: string;
   report: CompressionReport;
+  /** What `--sidecar` asked for, and what it gave. */
+  sidecar?: Sidecar & { budget: number };
 }
 
 export type CompressStage = 'render' | 'encode' | 'prefill';
@@ -55,7 +74,18 @@ export interface CompressHooks {
   extractMs?: number;
   onProgress?: (stage: CompressStage, done: number, share: number) => void;
   signal?: AbortSignal;
+  /** Where pages come from instead of a browser: they were drawn before. */
+  pages?: PageSource;
+  /** Gives the visual tokens of a page instead of the model: they were made before. */
+  encodePage?: (page: RenderedPage) => Promise<EncodedImage>;
 }
+
+/** Puts pages and their index into `folder` and hands each to `take`, as {@link writePages} does. */
+export type PageSource = (
+  folder: string,
+  options: Pick<RenderToFolderOptions, 'onPage' | 'signal'>,
+  take: (page: RenderedPage) => Promise<void>,
+) => Promise<RenderSummary>;
 
 export interface CompressedContext {
   report: CompressionReport;
@@ -77,6 +107,7 @@ export function contextKey(
     rendering: renderingId(settings.renderConfig),
     checkpoint: settings.model.info.checkpointHash,
     prunePlan: planId(settings.plan),
+    ...(settings.sidecar && { sidecar: `${settings.sidecar} v${SIDECAR_VERSION}` }),
   };
 }
 
@@ -85,7 +116,8 @@ export function differingParts(
   stored: Record<string, string>,
   wanted: Record<string, string>,
 ): string[] {
-  return Object.keys(wanted).filter((part) => stored[part] !== wanted[part]);
+  const parts = new Set([...Object.keys(wanted), ...Object.keys(stored)]);
+  return [...parts].filter((part) => stored[part] !== wanted[part]);
 }
 
 /** The context in `folder` if it is whole and made with these settings; else it is made there anew. */
@@ -136,7 +168,11 @@ async function compressToFolder(
   const key = contextKey(document, settings);
   const { body } = await writeArtifact(folder, CONTEXT_FORM, key, async (temporary) => {
     await writeFile(path.join(temporary, SOURCE_FILE), document.text);
-    const report = await compressInto(temporary, document, settings, hooks);
+    const { sidecar: budget = 0 } = settings;
+    const sidecar =
+      budget > 0 ? makeSidecar(document.text, budget, (text) => model.countTokens(text)) : null;
+    if (sidecar) await writeFile(path.join(temporary, SIDECAR_FILE), sidecar.text);
+    const report = await compressInto(temporary, document, settings, hooks, sidecar);
     // Read back: a fresh context answers with the same rounded values as a stored one. From here,
     // because another process may replace the finished folder at any time.
     context = readContext(await readFile(path.join(temporary, CONTEXT_FILE)));
@@ -148,6 +184,7 @@ async function compressToFolder(
       plan: { id: plan.id ?? describePlan(plan), ...plan },
       modelDir: model.info.dir,
       report,
+      ...(sidecar && { sidecar: { ...sidecar, budget } }),
     };
   });
   return { report: body.report, context };
@@ -158,42 +195,56 @@ async function compressInto(
   document: SourceDocument,
   { renderConfig, plan, model }: CompressSettings,
   hooks: CompressHooks,
+  sidecar: Sidecar | null,
 ): Promise<CompressionReport> {
   const { signal, onProgress, extractMs = 0 } = hooks;
   const { info } = model;
   const start = performance.now();
 
   const encoded: EncodedImage[] = [];
+  const signals: PageSignals[] = [];
+  const readsPixels = needsSignals(plan);
+  const dropsRepeats = plan.encoder?.repeats === 'drop';
   let visualTokens = 0;
+  let blankTokens = 0;
   let encodeMs = 0;
-  const summary = await writePages(
-    document,
-    renderConfig,
+  const pages: PageSource =
+    hooks.pages ??
+    ((folder, options, take) => {
+      const { browsers } = hooks;
+      const all = { ...options, chromium: hooks.chromium(), browsers };
+      return writePages(document, renderConfig, folder, all, take);
+    });
+  const summary = await pages(
     folder,
-    {
-      chromium: hooks.chromium(),
-      browsers: hooks.browsers,
-      signal,
-      onPage: ({ pagesDone, share }) => onProgress?.('encode', pagesDone, share),
-    },
-    async ({ png }) => {
+    { signal, onPage: ({ pagesDone, share }) => onProgress?.('encode', pagesDone, share) },
+    async (rendered) => {
       const from = performance.now();
-      const page = await model.encodeImage(await decodePage(png));
+      const image = await decodePage(rendered.png);
+      const grid = model.visualTokenGrid(image);
+      if (readsPixels)
+        signals.push(pageSignals(image, grid, rendered.lines, { hashes: dropsRepeats }));
+      blankTokens += countBlank(readsPixels ? signals.at(-1)! : { blank: blankCells(image, grid) });
+      const page = hooks.encodePage
+        ? await hooks.encodePage(rendered)
+        : await model.encodeImage(image);
       encoded.push(page);
       visualTokens += page.tokenGrid.rows * page.tokenGrid.cols;
-      assertFits(visualTokens, plan, info.maxPositions);
+      // How much repeats is known in the end only; prefill counts again.
+      if (!dropsRepeats) assertFits(visualTokens, blankTokens, plan, info.maxPositions);
       encodeMs += performance.now() - from;
     },
   );
   const renderMs = performance.now() - start - encodeMs;
 
   const pruning = new Stopwatch();
-  const images = pruning.run(() => promptImages(encoded, plan, info.hiddenSize));
+  const images = pruning.run(() => promptImages(encoded, plan, info.hiddenSize, signals));
   const prefillStart = performance.now();
   const encoderPruneMs = pruning.ms;
   const context = await model.prefill(images, layerDrops(plan, pruning), {
     signal,
     onProgress: (done, total) => onProgress?.('prefill', done, done / total),
+    ...(sidecar && sidecar.text !== '' && { textAfterImages: sidecar.text }),
   });
   const prefillMs = performance.now() - prefillStart - (pruning.ms - encoderPruneMs);
   const kvBytes = await writeContext(folder, context, info);
@@ -213,7 +264,10 @@ async function compressInto(
       visualTokens,
       encodedTokens: images.reduce((sum, { kept }) => sum + kept.length, 0),
       layerTokens: context.layerVisualTokens,
+      sidecarTokens: sidecar?.tokens ?? 0,
     }),
+    blankTokens,
+    repeatedTokens: dropsRepeats ? countRepeated(encoded, signals) : null,
     kvBytes,
     textKvBytes: textTokens * kvBytesPerToken,
     ...summary.counts,
@@ -232,14 +286,31 @@ async function compressInto(
 }
 
 /** Said as soon as it is known, not after hours of encoding. */
-function assertFits(visualTokens: number, plan: PrunePlan, limit: number): void {
-  const rows = predictEncodedTokens(visualTokens, plan);
+function assertFits(
+  visualTokens: number,
+  blankTokens: number,
+  plan: PrunePlan,
+  limit: number,
+): void {
+  const { encoder } = plan;
+  const dropsBlank = encoder?.method === 'blank' || encoder?.blank === 'drop';
+  const rows = predictEncodedTokens(visualTokens, plan, dropsBlank ? blankTokens : 0);
   if (rows <= limit) return;
   throw new GlyphpressError('GP_CONTEXT_LENGTH', {
     message: `The document takes more than ${rows} visual tokens; this model holds ${limit}`,
     hint: 'Render more densely, prune more right after the encoder, or split the document.',
     details: { visualTokens: rows, limit },
   });
+}
+
+function countRepeated(pages: readonly EncodedImage[], signals: readonly PageSignals[]): number {
+  const content = signals.map((signals) => ({ grid: signals.grid, signals }));
+  const left = cellsLeftByContent(content, {
+    encoder: { method: 'norm', keepRatio: 1, repeats: 'drop' },
+    decoder: [],
+  });
+  const cells = pages.reduce((sum, { tokenGrid }) => sum + tokenGrid.rows * tokenGrid.cols, 0);
+  return cells - left.reduce((sum, kept) => sum + kept.length, 0);
 }
 
 /** Vocabularies below this are of bytes or letters: nobody pays for text in such tokens. */

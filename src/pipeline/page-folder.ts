@@ -23,6 +23,11 @@ export interface PageRecord {
   lines: LineBox[];
 }
 
+/** @param index what `pages.json` holds */
+export function pagesOfIndex(index: Buffer): PageRecord[] {
+  return (JSON.parse(index.toString('utf8')) as { pages: PageRecord[] }).pages;
+}
+
 export function pageFileName(index: number): string {
   return `page-${String(index + 1).padStart(4, '0')}.png`;
 }

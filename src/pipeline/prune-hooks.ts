@@ -1,6 +1,12 @@
 /** A prune plan as the hooks that the model calls: the one place where prune meets vlm. */
 
-import { dropAfterEncoder, dropBeforeLayer, type PrunePlan } from '../prune/index.js';
+import {
+  dropBeforeLayer,
+  dropEncodedPages,
+  dropHiddenBeforeLayer,
+  type PageSignals,
+  type PrunePlan,
+} from '../prune/index.js';
 import type { EncodedImage, LayerDrop, PromptImage } from '../vlm/index.js';
 
 /** Measures the time that decisions take, apart from the model's. */
@@ -16,47 +22,41 @@ export class Stopwatch {
   }
 }
 
-/** Visual tokens of all pages → what enters the decoder, page by page. */
+/**
+ * Visual tokens of all pages → what enters the decoder, page by page.
+ *
+ * @param signals of each page; only plans that read pixels need them
+ */
 export function promptImages(
   pages: readonly EncodedImage[],
   plan: PrunePlan,
   dim: number,
+  signals: readonly PageSignals[] = [],
 ): PromptImage[] {
-  if (!plan.encoder) {
-    return pages.map(({ tokenGrid, tokens }) => ({
-      tokenGrid,
-      tokens,
-      kept: Int32Array.from({ length: tokens.length / dim }, (_, cell) => cell),
-    }));
-  }
-  const counts = pages.map(({ tokens }) => tokens.length / dim);
-  const total = counts.reduce((sum, n) => sum + n, 0);
-  const all = new Float32Array(total * dim);
-  const pageOfRow = new Int32Array(total);
-  let row = 0;
-  pages.forEach(({ tokens }, page) => {
-    all.set(tokens, row * dim);
-    pageOfRow.fill(page, row, row + counts[page]!);
-    row += counts[page]!;
-  });
-  const { keptRows, tokens } = dropAfterEncoder(all, dim, plan, pageOfRow);
-  let first = 0;
-  let taken = 0;
-  return pages.map(({ tokenGrid }, page) => {
-    const end = first + counts[page]!;
-    const from = taken;
-    while (taken < keptRows.length && keptRows[taken]! < end) taken++;
-    const kept = keptRows.slice(from, taken).map((kept) => kept - first);
-    first = end;
-    return { tokenGrid, tokens: tokens.slice(from * dim, taken * dim), kept };
-  });
+  const encoded = pages.map(({ tokenGrid, tokens }, page) => ({
+    grid: tokenGrid,
+    tokens,
+    ...(signals[page] && { signals: signals[page] }),
+  }));
+  return dropEncodedPages(encoded, dim, plan).map((kept, page) => ({
+    tokenGrid: pages[page]!.tokenGrid,
+    ...kept,
+  }));
 }
 
 export function layerDrops(plan: PrunePlan, stopwatch: Stopwatch): LayerDrop[] {
   return plan.decoder.map((drop) => ({
     layer: drop.layer,
-    needs: { variation: drop.method === 'v2drop', hidden: false },
-    select: ({ rows, variation, image }) =>
-      stopwatch.run(() => dropBeforeLayer(variation ?? new Float32Array(rows), drop, plan, image)),
+    needs: {
+      variation: drop.method === 'v2drop' ? (drop.metric ?? 'l2') : false,
+      hidden: drop.method === 'apet',
+    },
+    select: ({ rows, variation, hidden, image }) =>
+      stopwatch.run(() => {
+        if (!hidden) return dropBeforeLayer(variation ?? new Float32Array(rows), drop, plan, image);
+        const dim = rows === 0 ? 1 : hidden.length / rows;
+        const { keptRows, tokens } = dropHiddenBeforeLayer(hidden, dim, drop, plan, image);
+        return { kept: keptRows, hidden: tokens };
+      }),
   }));
 }

@@ -1,6 +1,7 @@
 /** Document → pages on disk, with the figures that rendering alone can tell. */
 
 import { GlyphpressError } from '../errors.js';
+import { blankCells, countBlank } from '../prune/index.js';
 import {
   DocumentRendering,
   type RenderConfig,
@@ -8,8 +9,9 @@ import {
   type RenderOptions,
   type RenderSummary,
 } from '../render/index.js';
-import { type PageSize, visualTokensOf } from './cells.js';
+import { gridOf, type PageSize, visualTokensOf } from './cells.js';
 import { PageFolderWriter } from './page-folder.js';
+import { decodePage } from './page-images.js';
 import type { SourceDocument } from './read-document.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
@@ -23,6 +25,11 @@ export interface RenderToFolderOptions extends Omit<RenderOptions, 'onPlanned'> 
   onPage?: (progress: RenderProgress) => void;
 }
 
+export interface RenderDocumentOptions extends RenderToFolderOptions {
+  /** Look into the pixels of every page. @defaultValue false */
+  countBlank?: boolean;
+}
+
 export interface RenderResult {
   documentId: string;
   renderConfigId: string;
@@ -33,6 +40,10 @@ export interface RenderResult {
   visualTokens: number;
   /** Of the pages that were drawn; of the whole document unless a page range was given. */
   renderRatio: number;
+  /** Visual tokens of cells without ink; null unless they were counted. */
+  blankTokens: number | null;
+  /** renderRatio without the blank ones; null unless they were counted. */
+  inkedRatio: number | null;
   missingGlyphs: number;
   controlCharacters: number;
   invisibleCharacters: number;
@@ -80,15 +91,20 @@ export async function renderToFolder(
   document: SourceDocument,
   config: RenderConfig,
   folder: string,
-  options: RenderToFolderOptions,
+  options: RenderDocumentOptions,
 ): Promise<RenderResult> {
   const start = performance.now();
   const sizes: PageSize[] = [];
   let [from, to] = [Number.POSITIVE_INFINITY, 0];
+  let blankTokens = options.countBlank ? 0 : null;
   const summary = await writePages(document, config, folder, options, async (page) => {
     sizes.push({ widthPx: page.widthPx, heightPx: page.heightPx });
     from = Math.min(from, page.lines[0]!.start);
     to = page.lines.at(-1)!.end;
+    if (blankTokens !== null) {
+      const grid = gridOf(page);
+      blankTokens += countBlank({ blank: blankCells(await decodePage(page.png), grid) });
+    }
   });
   const renderMs = performance.now() - start;
   const isWhole = options.pageRange === undefined;
@@ -103,6 +119,8 @@ export async function renderToFolder(
     tokenizer: DEFAULT_TEXT_TOKENIZER,
     visualTokens,
     renderRatio: visualTokens === 0 ? 0 : textTokens / visualTokens,
+    blankTokens,
+    inkedRatio: blankTokens === null ? null : textTokens / Math.max(1, visualTokens - blankTokens),
     ...summary.counts,
     missingSample: summary.missingSample,
     fontSubstitution: summary.fontSubstitution,

@@ -31,9 +31,16 @@ export interface CompressionReport extends TextAccount {
   encodedTokens: number;
   /** Visual tokens present in each decoder layer. */
   layerTokens: number[];
-  /** C: mean over the layers, the papers' "retained tokens". */
+  /** C: mean over the layers, the papers' "retained tokens", and the sidecar's. */
   contextTokens: number;
+  /** Tokens in the last layer, the sidecar's included. */
   finalTokens: number;
+  /** Text tokens of exact values beside the visual tokens; part of C and of all ratios with C. */
+  sidecarTokens: number;
+  /** Of V, cells that hold no ink, dropped or not; null where nobody looked. */
+  blankTokens: number | null;
+  /** Of V, cells that repeat an earlier page; null unless the plan drops them. */
+  repeatedTokens: number | null;
   /** T / V */
   renderRatio: number;
   /** V / C */
@@ -59,22 +66,27 @@ export interface TokenCounts {
   visualTokens: number;
   encodedTokens: number;
   layerTokens: number[];
+  /** @defaultValue 0 */
+  sidecarTokens?: number;
 }
 
 /** @param counts a model behind a server has no `layerTokens` that we know: every token stays */
 export function tokenAccount(textTokens: number, counts: TokenCounts) {
-  const { visualTokens, encodedTokens, layerTokens } = counts;
-  const contextTokens =
+  const { visualTokens, encodedTokens, layerTokens, sidecarTokens = 0 } = counts;
+  const meanTokens =
     layerTokens.length > 0
       ? layerTokens.reduce((sum, n) => sum + n, 0) / layerTokens.length
       : encodedTokens;
+  // No layer drops text: the sidecar is there in full in each.
+  const contextTokens = meanTokens + sidecarTokens;
   return {
     textTokens,
     visualTokens,
     encodedTokens,
     layerTokens,
     contextTokens,
-    finalTokens: layerTokens.at(-1) ?? encodedTokens,
+    finalTokens: (layerTokens.at(-1) ?? encodedTokens) + sidecarTokens,
+    sidecarTokens,
     renderRatio: textTokens / visualTokens,
     pruneRatio: visualTokens / contextTokens,
     stackedRatio: textTokens / contextTokens,

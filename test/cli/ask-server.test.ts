@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -95,7 +95,19 @@ describe('glyphpress ask behind a server', () => {
   it('sends pages and question, and reads answer and usage back', async () => {
     const { code, stdout, stderr } = await ask([...SMALL, '--json', '--max-tokens', '9']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const { answer, usage, cached, report, timings } = JSON.parse(stdout);
+    const { answer, usage, cached, report, timings, citations, ...rest } = JSON.parse(stdout);
+    // A server does not say how sure it is; where the answer stands can be found all the same.
+    expect(rest).toMatchObject({ found: true, confidence: null, calibrated: false });
+    const text = readFileSync(file, 'utf8');
+    expect(citations.length).toBeGreaterThan(0);
+    for (const { start, end, text: cited, page, rect } of citations) {
+      expect(text.slice(start, end)).toBe(cited);
+      expect(cited).toMatch(/north/);
+      expect(page).toBeGreaterThanOrEqual(1);
+      expect(page).toBeLessThanOrEqual(report.pages);
+      expect(rect.x + rect.width).toBeLessThanOrEqual(196);
+      expect(rect.y + rect.height).toBeLessThanOrEqual(112);
+    }
     expect({ answer, usage, cached }).toEqual({
       answer: 'The north gate.',
       usage: { promptTokens: 1260, completionTokens: 3 },
@@ -156,7 +168,8 @@ describe('glyphpress ask behind a server', () => {
 
   it('prints the answer as it grows', async () => {
     const { code, stdout, stderr, chunks } = await ask([...SMALL, '--stream']);
-    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'The north gate.\n', stderr: '' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'The north gate.\n' });
+    expect(stderr).toMatch(/^page \d+, characters [\d,]+–[\d,]+(; page [^;]+)*\n$/);
     expect(chunks.length).toBeGreaterThan(2);
     expect(seen[0]!.body.stream).toBe(true);
     const both = await ask([...SMALL, '--stream', '--json']);

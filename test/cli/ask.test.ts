@@ -1,6 +1,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { storeCalibration } from '../../src/vlm/index.js';
 import { glyphpress } from '../support/cli.js';
 import { namesIn, sharedFolder, temporaryFolder } from '../support/folders.js';
 import { TINY_MODEL, untrainedModel } from '../support/models.js';
@@ -44,7 +45,11 @@ describe('glyphpress ask on a text', () => {
         totalMs: expect.any(Number),
       },
       cached: false,
+      found: true,
+      calibrated: false,
+      citations: expect.any(Array),
     });
+    expect(first.confidence).toBeCloseTo(Math.exp(first.meanLogProb));
     expect(first.usage.completionTokens).toBeLessThanOrEqual(12);
     expect(first.usage.promptTokens).toBeGreaterThan(first.report.visualTokens);
     expect(first.timings.totalMs).toBeGreaterThan(first.timings.loadMs);
@@ -55,6 +60,24 @@ describe('glyphpress ask on a text', () => {
     expect(second).toMatchObject({ cached: true, answer: first.answer, report: first.report });
     const other = await askJson([file, 'Another question', ...TINY], noBrowser);
     expect(other.cached).toBe(true);
+  });
+
+  it('tells a chance where the model is calibrated, over the same context', async () => {
+    const model = path.join(temporaryFolder(), 'tiny-glm4v');
+    cpSync(TINY_MODEL, model, { recursive: true });
+    const curve = { intercept: 1, mean: 2, min: 0.5 };
+    storeCalibration(model, { ...curve, questions: 40, right: 9, expectedCalibrationError: 0.1 });
+    const args = TINY.map((arg) => (arg === TINY_MODEL ? model : arg));
+    const reply = await askJson([file, QUESTION, ...args], noBrowser);
+    const { cached, answer, calibrated, confidence, meanLogProb } = reply;
+    expect({ cached, answer, calibrated, meanLogProb }).toEqual({
+      cached: true,
+      answer: first.answer,
+      calibrated: true,
+      meanLogProb: first.meanLogProb,
+    });
+    expect(confidence).toBeLessThan(1 / (1 + Math.exp(-(1 + 2 * meanLogProb))));
+    expect(confidence).toBeGreaterThan(0);
   });
 
   it('finds the context of the same bytes under another name', async () => {
@@ -86,9 +109,11 @@ describe('glyphpress ask on a text', () => {
 
   it('prints the answer alone, and the same one as it grows', async () => {
     const plain = await ask([file, QUESTION, ...TINY], noBrowser);
-    expect(plain).toMatchObject({ code: 0, stderr: '', stdout: `${first.answer}\n` });
+    expect(plain).toMatchObject({ code: 0, stdout: `${first.answer}\n` });
+    // What is said beside the answer does not mix with it.
+    expect(plain.stderr).toMatch(/^confidence [01]\.\d\d \(uncalibrated\)( \| [^\n]+)?\n$/);
     const streamed = await ask([file, QUESTION, ...TINY, '--stream'], noBrowser);
-    expect(streamed).toMatchObject({ code: 0, stderr: '' });
+    expect(streamed).toMatchObject({ code: 0, stderr: plain.stderr });
     expect(streamed.stdout.trim()).toBe(first.answer);
     expect(streamed.stdout.endsWith('\n')).toBe(true);
   });

@@ -10,7 +10,8 @@ import { saysNotFound } from '../../src/eval/metrics/not-found.js';
 import { sequenceMatch, similarity } from '../../src/eval/metrics/sequence-match.js';
 import { stringMatchAll, stringMatchPart } from '../../src/eval/metrics/string-match.js';
 import { valueMatch, valuesMatch } from '../../src/eval/metrics/value-match.js';
-import { finalAnswer, METRIC_NAMES, scoreAnswer } from '../../src/eval/score.js';
+import { METRIC_NAMES, scoreAnswer } from '../../src/eval/score.js';
+import { finalAnswer } from '../../src/pipeline/final-answer.js';
 
 describe('normalised answers', () => {
   it.each([
@@ -114,6 +115,14 @@ describe('character errors', () => {
 });
 
 describe('continuation errors', () => {
+  it('does not count a repeated quotation, well or badly read', () => {
+    const rest = 'that leads to the sea and back again';
+    expect(continuationErrors(`along the lane ${rest}`, rest, 'along the lane').edits).toBe(0);
+    expect(continuationErrors(`a1ong tha lane ${rest}`, rest, 'along the lane').edits).toBe(0);
+    expect(continuationErrors(rest, rest, 'along the lane').edits).toBe(0);
+    expect(continuationErrors('along the lane', rest, 'along the lane').edits).toBe(36);
+  });
+
   const reference = 'the lane that leads to the sea and on';
   it('forgive an early end, not an empty answer', () => {
     expect(continuationErrors('the lane that leads', reference).edits).toBe(0);
@@ -162,6 +171,13 @@ describe('not found', () => {
     'There is no information about that.',
     'The pin of Anna is not given in the text.',
     'The document doesn’t say.',
+    'The access code of the north gate is not found.',
+    'The access code of the north gate is not found',
+    `The ${'very '.repeat(60)}long label of the gate is not found.`,
+    'The part number of pump v. 2 is not found.',
+    'Sorry, that is not mentioned in the text.',
+    'The pin is not given, so I cannot say.',
+    'The pin is not provided by the text.',
   ])('is said by %j', (answer) => expect(saysNotFound(answer)).toBe(true));
   it.each([
     'The pin of Anna is 7F2A-91.',
@@ -169,6 +185,11 @@ describe('not found', () => {
     'No. 12-44',
     'The notes found there say A1B2.',
     'knot found',
+    'The status of the crane is not found by the crew; it is KX-4410.',
+    'The secret word of the mill is what is not found.',
+    'The label of the dock is "is not found here yet, sailor".',
+    'The order number of the ship is not given lightly: 8QY2ZP.',
+    'Those who are not found until dawn are A1 and B2.',
   ])('is not said by %j', (answer) => expect(saysNotFound(answer)).toBe(false));
 });
 

@@ -25,10 +25,19 @@ export const LEAST_CONTINUATION = 12;
  * Errors of an answer that may stop early: the reference ends where that is best for the answer, but
  * not before {@link LEAST_CONTINUATION} characters. An answer that goes on is cut at the reference's
  * length, for the right text goes on as well.
+ *
+ * @param quotation what was to be continued: an answer may repeat it first, well or badly
  */
-export function continuationErrors(answer: string, reference: string): CharacterErrors {
+export function continuationErrors(
+  answer: string,
+  reference: string,
+  quotation = '',
+): CharacterErrors {
   const wanted = [...collapseSpaces(reference)];
-  const said = [...collapseSpaces(answer)].slice(0, wanted.length);
+  const said = [...withoutQuotation(collapseSpaces(answer), collapseSpaces(quotation))].slice(
+    0,
+    wanted.length,
+  );
   const byLength = distances(said, wanted);
   let best = { edits: byLength.at(-1)!, characters: wanted.length };
   const least = Math.max(Math.min(LEAST_CONTINUATION, wanted.length), said.length - 2);
@@ -37,6 +46,20 @@ export function continuationErrors(answer: string, reference: string): Character
     if (edits * best.characters < best.edits * characters) best = { edits, characters };
   }
   return best;
+}
+
+/** Of a repeated quotation at most one character in three is wrong. */
+const BADLY_REPEATED = 1 / 3;
+
+function withoutQuotation(answer: string, quotation: string): string {
+  if (quotation === '') return answer;
+  const quoted = [...quotation];
+  const start = [...answer].slice(0, Math.ceil(quoted.length * (1 + BADLY_REPEATED)));
+  const byLength = [...distances(quoted, start)];
+  const edits = Math.min(...byLength);
+  if (edits > quoted.length * BADLY_REPEATED) return answer;
+  // Of equally good ends the longest one leaves nothing of the quotation.
+  return [...answer].slice(byLength.lastIndexOf(edits)).join('').trimStart();
 }
 
 /**

@@ -13,7 +13,7 @@ const ATTEMPTS = 100;
 
 /**
  * `full` style: the whole text in one answer. `bare` style: passages, as the reader was trained: a few
- * characters are quoted at each depth and the answer is what follows them, so that every passage is
+ * characters are quoted at each depth and the answer repeats them and goes on, so that every passage is
  * a fresh start and one loop does not spoil a page.
  */
 export function makeTranscription(
@@ -40,7 +40,8 @@ export function makeTranscription(
   return draft.finish();
 }
 
-function askPassage(draft: Draft, text: string, depth: number, kind: string): void {
+/** @param text of the draft, spaces collapsed */
+export function askPassage(draft: Draft, text: string, depth: number, kind: string): void {
   const passage = QUOTED + CONTINUED;
   const last = text.length - passage;
   const spread = Math.max(1, Math.floor(last / draft.setting.depths.length));
@@ -54,10 +55,10 @@ function askPassage(draft: Draft, text: string, depth: number, kind: string): vo
     draft.ask({
       kind,
       question: askContinuation(quotation),
-      expected: [text.slice(start + QUOTED, start + passage)],
+      expected: [text.slice(start + QUOTED, start + passage), quotation],
       metric: 'continuation',
       depth,
-      maxNewTokens: CONTINUED,
+      maxNewTokens: passage,
     });
     return;
   }

@@ -34,6 +34,8 @@ export interface OpenAiAskOptions {
   signal?: AbortSignal;
   /** Sent as a system message. */
   instructions?: string;
+  /** A text part of its own between pages and question. */
+  textAfterPages?: string;
 }
 
 export interface OpenAiAnswer {
@@ -164,14 +166,18 @@ export class OpenAiBackend {
   #chatBody(
     images: readonly ImagePart[],
     question: string,
-    { instructions, maxNewTokens, temperature, stream }: OpenAiAskOptions,
+    { instructions, textAfterPages, maxNewTokens, temperature, stream }: OpenAiAskOptions,
     dialect: Dialect,
   ): Uint8Array<ArrayBuffer> {
+    const texts = [...(textAfterPages ? [textAfterPages] : []), question].map((text) => ({
+      type: 'text',
+      text,
+    }));
     const request = {
       model: this.model,
       messages: [
         ...(instructions === undefined ? [] : [{ role: 'system', content: instructions }]),
-        { role: 'user', content: [...images, { type: 'text', text: question }] },
+        { role: 'user', content: [...images, ...texts] },
       ],
       ...((dialect.temperature || temperature !== undefined) && { temperature: temperature ?? 0 }),
       ...(maxNewTokens !== undefined && { [dialect.limit]: maxNewTokens }),

@@ -1,0 +1,21 @@
+/** What is said beside an answer: how sure it is, and where it stands. */
+
+import type { AskResult } from '../pipeline/answer.js';
+import type { Citation } from '../pipeline/citations.js';
+
+/** @returns a line, or nothing where there is nothing to say */
+export function answerNotes(result: AskResult): string {
+  const { confidence, calibrated, citations, found, answer } = result;
+  const notes: string[] = [];
+  if (confidence !== null)
+    notes.push(`confidence ${confidence.toFixed(2)}${calibrated ? '' : ' (uncalibrated)'}`);
+  if (citations.length > 0) notes.push(citations.map(placeText).join('; '));
+  else if (found && answer !== '') notes.push('nothing in the text is like this answer');
+  return notes.join(' | ');
+}
+
+export function placeText({ page, start, end }: Pick<Citation, 'page' | 'start' | 'end'>): string {
+  return `page ${page}, characters ${whole(start)}–${whole(end)}`;
+}
+
+const whole = (n: number) => n.toLocaleString('en-US');

@@ -1,0 +1,159 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { cacheFolder } from '../cache-folder.js';
+import {
+  type CalibrationResult,
+  calibrate,
+  calibrationSamples,
+  charactersPerPage,
+  ModelAsker,
+  planSuites,
+  reliabilityPlot,
+  runKey,
+  runPlan,
+  type TaskSuite,
+} from '../eval/index.js';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { sha256Hex } from '../pipeline/read-document.js';
+import { planId } from '../prune/index.js';
+import { storeCalibration } from '../vlm/index.js';
+import { interruptible } from './interrupt.js';
+import { openModel, warnIfUntrained } from './model-options.js';
+import {
+  pageCounts,
+  type RenderFlags,
+  renderConfigOf,
+  wholeNumber,
+  withRenderOptions,
+} from './options.js';
+import { Progress } from './progress.js';
+
+/** What people ask for, from easy to hard; half of the absent questions have no answer. */
+const SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'numbers', 'distractors', 'absent'];
+const DEPTHS = [0, 0.25, 0.5, 0.75, 1];
+/** Another than eval's, whose figures must not be of questions that the curve was fitted on. */
+const SEED = 1_000_003;
+
+interface Flags extends RenderFlags {
+  pages: number[];
+  samples: number;
+  seed: number;
+  maxTokens?: number;
+  threads?: number;
+  out?: string;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+export function registerCalibrate(model: Command): void {
+  withRenderOptions(
+    model
+      .command('calibrate')
+      .description('measure how sure a model may be of its answers, and write that into its folder')
+      .argument('<dir>', 'Hugging Face model folder')
+      .option('--pages <list>', 'lengths of documents', pageCounts, [1, 2])
+      .option('--samples <n>', 'documents of each kind and length', wholeNumber(1, 10_000), 2)
+      .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), SEED)
+      .option(
+        '--max-tokens <n>',
+        'longest answer (default: the task says)',
+        wholeNumber(1, 100_000),
+      )
+      .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
+      .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
+      .option('--dry-run', 'measure only; leave the model folder as it is')
+      .option('--json', 'print the result as JSON'),
+  )
+    .addHelpText(
+      'after',
+      `
+Asks look-ups whose answers are known (values, hex strings, numbers, distractors, absent ones), and fits a
+logistic curve from the log-probabilities of an answer's tokens to the chance that it is right. The curve
+goes to config.json as glyphpress.calibration; "glyphpress ask" uses it for its confidence. How true the
+chances are is measured on documents that the curve was not fitted on: reliability.svg in the run's folder.
+
+Examples:
+  $ glyphpress model calibrate models/reader
+  $ glyphpress model calibrate models/reader --pages 1,4 --samples 10 -o runs/calibration
+  $ glyphpress model calibrate models/reader --dry-run --json`,
+    )
+    .action((dir: string, flags: Flags) => calibrateModel(dir, flags));
+}
+
+async function calibrateModel(dir: string, flags: Flags): Promise<void> {
+  const model = await openModel(dir, flags);
+  const progress = new Progress();
+  try {
+    warnIfUntrained(model.info);
+    const { rendering } = model.info;
+    const config = renderConfigOf(flags, rendering);
+    const plan = { decoder: [] };
+    const asker = new ModelAsker(model, plan, planId(plan), {
+      chromium: chromiumOptions,
+      browsers: flags.browsers,
+      maxNewTokens: flags.maxTokens,
+    });
+    const { result, folder } = await interruptible(async (signal) => {
+      const questions = await planSuites(
+        'calibration',
+        SUITES,
+        {
+          config,
+          seed: flags.seed,
+          style: rendering ? 'bare' : 'full',
+          depths: DEPTHS,
+          pages: flags.pages,
+          samples: flags.samples,
+        },
+        (config, haystack) =>
+          charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal }),
+      );
+      const name = sha256Hex(JSON.stringify(runKey(questions, asker))).slice(0, 32);
+      const folder = flags.out ?? path.join(cacheFolder(), 'calibrations', name);
+      const results = await runPlan(questions, asker, folder, {
+        signal,
+        onProgress: ({ done, total, before }) =>
+          progress.update({
+            stage: 'asked',
+            done: done - before,
+            total: total - before,
+            unit: 'questions',
+          }),
+      });
+      return { result: calibrate(calibrationSamples(results.values())), folder };
+    });
+    progress.stop();
+    const modelName = path.basename(model.info.dir);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, 'calibration.json'), `${JSON.stringify(result, null, 2)}\n`);
+    writeFileSync(path.join(folder, 'reliability.svg'), reliabilityPlot(modelName, result));
+    if (!flags.dryRun) storeCalibration(model.info.dir, result.calibration);
+    const stored = !flags.dryRun;
+    process.stdout.write(
+      flags.json
+        ? `${JSON.stringify({ ...result, stored, folder })}\n`
+        : `${resultText(result)}\n${stored ? `written to ${path.join(dir, 'config.json')}; ` : ''}curve in ${path.join(folder, 'reliability.svg')}\n`,
+    );
+  } finally {
+    progress.stop();
+    await model.close();
+  }
+}
+
+function resultText({ calibration, calibrated, uncalibrated }: CalibrationResult): string {
+  const { questions, right } = calibration;
+  const rows: [string, string][] = [
+    ['answers', `${right} of ${questions} right`],
+    [
+      'calibration error',
+      `${calibrated.expectedCalibrationError.toFixed(3)} on held-out documents, ${uncalibrated.expectedCalibrationError.toFixed(3)} without calibration`,
+    ],
+    [
+      'Brier score',
+      `${calibrated.brierScore.toFixed(3)}, without calibration ${uncalibrated.brierScore.toFixed(3)}`,
+    ],
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { readDocument } from '../pipeline/read-document.js';
+import { transcribePage } from '../pipeline/transcribe.js';
+import { interruptible } from './interrupt.js';
+import { openModel, READER_FOLDER } from './model-options.js';
+import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
+import { Progress } from './progress.js';
+
+interface Flags extends RenderFlags {
+  page: number;
+  model?: string;
+  threads?: number;
+  json?: boolean;
+}
+
+export function registerTranscribe(program: Command): void {
+  withRenderOptions(
+    program
+      .command('transcribe')
+      .description('print what a reader sees on a page, without its decoder')
+      .argument('<file>', 'text file')
+      .option('--page <n>', 'which page', wholeNumber(1, 1e9), 1)
+      .option(
+        '--model <dir>',
+        'model folder with a legibility probe (default: the reader that ships)',
+      )
+      .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
+      .option('--json', 'print rows, source ranges and rectangles as JSON'),
+  )
+    .addHelpText(
+      'after',
+      `
+The page is drawn and encoded as for a question; the legibility probe then reads the characters of each
+visual token. It knows the rendering that its model was trained on, and the printable characters of ASCII.
+
+Examples:
+  $ glyphpress transcribe book.txt
+  $ glyphpress transcribe book.txt --page 3 --json
+  $ glyphpress transcribe book.txt --set line-height=14`,
+    )
+    .action(async (file: string, flags: Flags) => {
+      const document = readDocument(file, flags.encoding);
+      const model = await openModel(flags.model ?? READER_FOLDER, flags);
+      const progress = new Progress();
+      try {
+        const config = renderConfigOf(flags, model.info.rendering);
+        const transcription = await interruptible((signal) =>
+          transcribePage(document, config, flags.page, model, {
+            chromium: chromiumOptions(),
+            browsers: flags.browsers ?? 1,
+            signal,
+            onPlanned: ({ pages }) =>
+              progress.update({ stage: 'layout', done: pages, total: flags.page, unit: 'pages' }),
+          }),
+        );
+        progress.stop();
+        process.stdout.write(
+          flags.json ? `${JSON.stringify(transcription)}\n` : `${transcription.text}\n`,
+        );
+      } finally {
+        progress.stop();
+        await model.close();
+      }
+    });
+}

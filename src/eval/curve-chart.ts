@@ -1,0 +1,187 @@
+/** Accuracy against context tokens or stacked ratio as an SVG line chart with confidence bands. */
+
+import { UNPRUNED } from './curve-conditions.js';
+import type { CurvePoint, CurveReport } from './curve-report.js';
+
+export const CHART_AXES = ['stackedRatio', 'contextTokens'] as const;
+export type ChartAxis = (typeof CHART_AXES)[number];
+
+const AXIS_TITLES: Record<ChartAxis, string> = {
+  stackedRatio: 'text tokens ÷ context tokens (log)',
+  contextTokens: 'context tokens a text (log)',
+};
+
+const WIDTH = 880;
+const PLOT = { left: 64, top: 44, width: 560, height: 340 };
+const LEGEND_LEFT = PLOT.left + PLOT.width + 20;
+const LEGEND_ROW = 20;
+
+/** Okabe and Ito's colours, which the colour-blind can tell apart, then darker ones. */
+const COLOURS =
+  '#000000 #0072b2 #d55e00 #009e73 #cc79a7 #56b4e9 #e69f00 #7a5195 #8c564b #4d4d4d #117733 #882255'.split(
+    ' ',
+  );
+
+interface Series {
+  name: string;
+  colour: string;
+  /** Ascending on the axis. */
+  points: CurvePoint[];
+  dashed: boolean;
+  /** Points that no line should join: named plans differ in kind. */
+  joined: boolean;
+}
+
+export function curveChart(report: CurveReport, axis: ChartAxis): string {
+  const points = report.points.filter((point) => point.accuracy.value !== null && point[axis] > 0);
+  const series = seriesOf(points, axis);
+  const x = logScale(points.map((point) => point[axis]));
+  const y = (share: number) => PLOT.top + (1 - share) * PLOT.height;
+  const height = Math.max(PLOT.top + PLOT.height + 64, PLOT.top + (series.length + 1) * LEGEND_ROW);
+  const parts = [
+    text(
+      PLOT.left,
+      24,
+      `${report.model.name}: accuracy by ${AXIS_TITLES[axis].replace(' (log)', '')}`,
+      'font-size="15" font-weight="600"',
+    ),
+    ...grid(x, y, axis),
+    ...series.filter(({ joined }) => joined).map((one) => band(one, axis, x.at, y)),
+    ...series.map((one) => line(one, axis, x.at, y)),
+    ...series.map(legend),
+  ];
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
+    ...parts,
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function seriesOf(points: readonly CurvePoint[], axis: ChartAxis): Series[] {
+  const names = [...new Set(points.map(({ series }) => series))];
+  names.sort((a, b) => Number(b === UNPRUNED) - Number(a === UNPRUNED));
+  const whole = points.find((point) => point.name === UNPRUNED);
+  return names.map((name, i) => {
+    const own = points.filter((point) => point.series === name);
+    // What drops a share begins where nothing is dropped.
+    const { kind } = own[0]!;
+    const isShare = kind === 'method' || kind === 'control';
+    if (whole && isShare) own.push(whole);
+    return {
+      name,
+      colour: COLOURS[i % COLOURS.length]!,
+      points: own.sort((a, b) => a[axis] - b[axis]),
+      dashed: kind === 'control',
+      joined: kind !== 'named',
+    };
+  });
+}
+
+interface Scale {
+  at: (value: number) => number;
+  ticks: number[];
+}
+
+function logScale(values: readonly number[]): Scale {
+  const low = Math.min(...values, Number.POSITIVE_INFINITY) / 1.08;
+  const high = Math.max(...values, 0) * 1.08;
+  if (!(high > low)) return { at: () => PLOT.left + PLOT.width / 2, ticks: [] };
+  const at = (value: number) =>
+    PLOT.left + (Math.log(value / low) / Math.log(high / low)) * PLOT.width;
+  const steps = high / low > 12 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8];
+  const ticks: number[] = [];
+  for (let decade = 10 ** Math.floor(Math.log10(low)); decade <= high; decade *= 10)
+    for (const step of steps)
+      if (decade * step >= low && decade * step <= high) ticks.push(decade * step);
+  return { at, ticks };
+}
+
+function grid(x: Scale, y: (share: number) => number, axis: ChartAxis): string[] {
+  const { left, top, width, height } = PLOT;
+  const shares = [0, 0.2, 0.4, 0.6, 0.8, 1];
+  return [
+    ...shares.map(
+      (share) =>
+        `<path d="M${left} ${fix(y(share))}H${left + width}" stroke="#ddd"/>${text(left - 8, y(share) + 4, `${Math.round(share * 100)} %`, 'text-anchor="end" fill="#444"')}`,
+    ),
+    ...x.ticks.map(
+      (tick) =>
+        `<path d="M${fix(x.at(tick))} ${top}V${top + height}" stroke="#eee"/>${text(x.at(tick), top + height + 18, tickLabel(tick, axis), 'text-anchor="middle" fill="#444"')}`,
+    ),
+    text(
+      left + width / 2,
+      top + height + 40,
+      AXIS_TITLES[axis],
+      'text-anchor="middle" fill="#444"',
+    ),
+  ];
+}
+
+function tickLabel(value: number, axis: ChartAxis): string {
+  const rounded = String(Number(value.toPrecision(3)));
+  return axis === 'stackedRatio' ? `${rounded}×` : rounded;
+}
+
+function band(
+  { points, colour }: Series,
+  axis: ChartAxis,
+  x: (value: number) => number,
+  y: (share: number) => number,
+): string {
+  const upper = points.map((point) => `${fix(x(point[axis]))},${fix(y(point.accuracy.high))}`);
+  const lower = points.map((point) => `${fix(x(point[axis]))},${fix(y(point.accuracy.low))}`);
+  return `<polygon points="${[...upper, ...lower.reverse()].join(' ')}" fill="${colour}" fill-opacity="0.08"/>`;
+}
+
+function line(
+  { points, colour, dashed, joined }: Series,
+  axis: ChartAxis,
+  x: (value: number) => number,
+  y: (share: number) => number,
+): string {
+  const path = points
+    .map(
+      (point, i) => `${i === 0 ? 'M' : 'L'}${fix(x(point[axis]))} ${fix(y(point.accuracy.value!))}`,
+    )
+    .join('');
+  const stroke = joined
+    ? `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
+    : '';
+  const marks = points.map((point) => {
+    const [cx, cy] = [fix(x(point[axis])), fix(y(point.accuracy.value!))];
+    const whisker = joined
+      ? ''
+      : `<path d="M${cx} ${fix(y(point.accuracy.low))}V${fix(y(point.accuracy.high))}" stroke="${colour}" stroke-opacity="0.35"/>`;
+    return `<g>${title(point)}${whisker}<circle cx="${cx}" cy="${cy}" r="4" fill="${colour}"/></g>`;
+  });
+  return `${stroke}${marks.join('')}`;
+}
+
+function title({ name, accuracy, stackedRatio, contextTokens }: CurvePoint): string {
+  const percent = (share: number) => (share * 100).toFixed(1);
+  return `<title>${escapeXml(`${name}: ${percent(accuracy.value!)} % of ${accuracy.questions} (95 %: ${percent(accuracy.low)} to ${percent(accuracy.high)}), ${stackedRatio.toFixed(2)}×, ${Math.round(contextTokens)} context tokens`)}</title>`;
+}
+
+function legend({ name, colour, dashed, joined }: Series, i: number): string {
+  const y = PLOT.top + 8 + i * LEGEND_ROW;
+  const stroke = joined
+    ? `<path d="M${LEGEND_LEFT} ${y}h24" stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
+    : '';
+  return `${stroke}<circle cx="${LEGEND_LEFT + 12}" cy="${y}" r="4" fill="${colour}"/>${text(LEGEND_LEFT + 32, y + 4, name, '')}`;
+}
+
+const fix = (value: number) => Number(value.toFixed(1));
+
+function text(x: number, y: number, content: string, attributes: string): string {
+  return `<text x="${fix(x)}" y="${fix(y)}" ${attributes}>${escapeXml(content)}</text>`;
+}
+
+function escapeXml(content: string): string {
+  return content
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/>/g, '&gt;')
+    .replace(/"/g, '&quot;');
+}

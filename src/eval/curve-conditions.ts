@@ -1,0 +1,161 @@
+/** What a pruning curve compares: renderings from sparse to dense, and prune plans on one of them. */
+
+import {
+  decoderPlanFromKeep,
+  NAMED_PLANS,
+  namedPlan,
+  type PrunePlan,
+  planFromKeep,
+  randomTwin,
+} from '../prune/index.js';
+import type { RenderConfig } from '../render/index.js';
+
+/** `rendering`: nothing is dropped. `control`: drawn at random. `named`: a plan of the list. */
+export type ConditionKind = 'rendering' | 'method' | 'control' | 'named';
+
+export interface CurveCondition {
+  /** Unique; it names documents and results. */
+  name: string;
+  /** Points of one series make one line of the chart. */
+  series: string;
+  kind: ConditionKind;
+  /** Name in the plan's renderings. */
+  rendering: string;
+  /** As asked for; null where nothing is dropped by share. */
+  keep: number | null;
+  plan: PrunePlan;
+  /** The condition that drops as many at random. */
+  twin?: string;
+  /** Methods beyond the papers, of which the report names the best. */
+  beyond?: boolean;
+}
+
+export const UNPRUNED = 'no pruning';
+/** The rendering that plans are tried on: what the model was trained to read. */
+export const BASE_RENDERING = 'base';
+
+const NEWLINE_MARK = '<font color="#FF0000"> \\n </font>';
+const ROW = 28;
+
+/**
+ * Renderings from sparse to dense as departures from what the model was trained on. A model that
+ * reads one grid of letters reads some of these badly or not at all: then a low score is the result.
+ */
+export function curveRenderings(base: RenderConfig): Record<string, RenderConfig> {
+  const pt = (px: number) => (px * 72) / base.dpi;
+  const pitch = (rows: number) => ({ lineHeightPt: pt(ROW / rows) });
+  const marks = { newlineMarkup: NEWLINE_MARK };
+  return {
+    'one row a cell': { ...base, ...pitch(1) },
+    'two rows a cell': { ...base, ...pitch(2) },
+    'two rows a cell, newline marks': { ...base, ...pitch(2), ...marks },
+    'space between paragraphs': { ...base, spaceAfterPt: base.lineHeightPt },
+    [BASE_RENDERING]: base,
+    'newline marks': { ...base, ...marks },
+    'newline marks, lines broken anywhere': { ...base, ...marks, lineBreaking: 'anywhere' },
+    'type 5/6 as large, newline marks': {
+      ...base,
+      ...marks,
+      fontSizePt: (base.fontSizePt * 5) / 6,
+    },
+    'type 3/4 as large, four rows a cell, newline marks': {
+      ...base,
+      ...marks,
+      ...pitch(4),
+      fontSizePt: base.fontSizePt * 0.75,
+    },
+    'type half as large, four rows a cell, newline marks': {
+      ...base,
+      ...marks,
+      ...pitch(4),
+      fontSizePt: base.fontSizePt / 2,
+    },
+  };
+}
+
+/** Methods beyond the papers: each a plan for a share of the visual tokens. */
+const BEYOND: Record<string, (keep: number) => PrunePlan> = {
+  'text-aware ApET': (keep) => ({
+    encoder: { method: 'apet', keepRatio: keep, blank: 'drop', minPerLine: 1, neighbours: 1 },
+    decoder: [],
+  }),
+  'token norm': (keep) => ({
+    encoder: { method: 'norm', keepRatio: keep, blank: 'drop' },
+    decoder: [],
+  }),
+  'edge density': (keep) => ({
+    encoder: { method: 'edges', keepRatio: keep, blank: 'drop' },
+    decoder: [],
+  }),
+  'edge density, whole words': (keep) => ({
+    encoder: { method: 'edges', keepRatio: keep, blank: 'drop', minPerLine: 1, neighbours: 2 },
+    decoder: [],
+  }),
+  'ApET, pages by ink': (keep) => ({
+    encoder: { method: 'apet', keepRatio: keep, blank: 'drop', scope: 'page', pageShare: 'ink' },
+    decoder: [],
+  }),
+};
+export const BEYOND_METHODS = Object.keys(BEYOND);
+const QUICK_BEYOND = BEYOND_METHODS.slice(0, 1);
+
+export interface ConditionSetting {
+  /** Decoder layers of the model. */
+  layers: number;
+  /** Shares of the visual tokens, mean over the layers, each in (0, 1). */
+  keeps: readonly number[];
+  /** Fewer methods and controls. */
+  quick: boolean;
+}
+
+export function curveConditions(
+  renderings: Readonly<Record<string, RenderConfig>>,
+  { layers, keeps, quick }: ConditionSetting,
+): CurveCondition[] {
+  const conditions: CurveCondition[] = Object.keys(renderings).map((rendering) => ({
+    name: rendering === BASE_RENDERING ? UNPRUNED : `${UNPRUNED}, ${rendering}`,
+    series: UNPRUNED,
+    kind: 'rendering',
+    rendering,
+    keep: null,
+    plan: { decoder: [] },
+  }));
+  const add = (condition: Omit<CurveCondition, 'rendering'>) =>
+    conditions.push({ ...condition, rendering: BASE_RENDERING });
+
+  const blank = namedPlan('lossless', layers)!;
+  add({ name: 'lossless', series: 'blank cells', kind: 'named', keep: null, plan: blank });
+  for (const keep of keeps) {
+    const percent = `${Math.round(keep * 100)} %`;
+    const ranked = (series: string, plan: PrunePlan | null, more: Partial<CurveCondition> = {}) => {
+      if (!plan) return;
+      const name = `${series}, ${percent}`;
+      const control = `random like ${series}`;
+      const hasTwin = !more.beyond && !(quick && series === 'ApET and V²Drop');
+      const twin = `${control}, ${percent}`;
+      add({ name, series, kind: 'method', keep, plan, ...(hasTwin && { twin }), ...more });
+      if (hasTwin)
+        add({ name: twin, series: control, kind: 'control', keep, plan: randomTwin(plan) });
+    };
+    ranked('V²Drop', decoderPlanFromKeep(keep, layers));
+    ranked('ApET', { encoder: { method: 'apet', keepRatio: keep }, decoder: [] });
+    ranked('ApET and V²Drop', stackedPlan(keep, layers));
+    for (const method of quick ? QUICK_BEYOND : BEYOND_METHODS)
+      ranked(method, BEYOND[method]!(keep), { beyond: true });
+  }
+  for (const name of Object.keys(NAMED_PLANS)) {
+    if (conditions.some((condition) => condition.name === name)) continue;
+    add({ name, series: name, kind: 'named', keep: null, plan: namedPlan(name, layers)! });
+  }
+  return conditions;
+}
+
+/** Both methods drop equally: each keeps the square root of the share. */
+function stackedPlan(keep: number, layers: number): PrunePlan {
+  const each = Math.sqrt(keep);
+  const between = decoderPlanFromKeep(each, layers) ?? planFromKeep(1, layers);
+  return {
+    encoder: { method: 'apet', keepRatio: between.decoder.length > 0 ? each : keep },
+    decoder: between.decoder,
+  };
+}
