@@ -97,8 +97,8 @@ A very small vision-language model (GLM-4V architecture, {millions:.1f} M parame
 read pages that glyphpress renders, and to find and copy what stands on them. It knows bytes, printable
 ASCII, and **one rendering**: DejaVu Sans Mono at a pitch of 28/3 px with 5 × 3 characters a visual token
 (`training/reader-render.json`). It is no general assistant: it repeats the sentence that a question is about
-("What is the access code of the north gate?" → "The access code of the north gate is …") and does not reason.
-It does not say when the answer is absent.
+("What is the access code of the north gate?" → "The access code of the north gate is …", or "… is not found.") and does
+not reason. It reads the same type at one and two rows a token as well, worse the fewer there are.
 
 | held out, real renderer | |
 |---|---|
@@ -124,7 +124,7 @@ def last_figures(folder: Path) -> tuple[dict, float]:
         if "held_out" in entry:
             figures["×".join(map(str, entry["held_out"]["grid"]))] = entry["held_out"]
         if "cer" in entry:
-            figures["cer"] = entry["cer"]
+            figures[f"cer {entry.get('pages', 'heldout')}"] = entry["cer"]
     return figures, seconds
 
 
@@ -150,10 +150,11 @@ def main() -> None:
     figures = {stage: found for stage, (found, _) in stages.items()}
     minutes = sum(seconds for _, seconds in stages.values()) / 60
     rows = []
-    if "cer" in figures["align"]:
-        rows.append(f"| characters wrong, whole pages (probe) | {figures['align']['cer']:.2%} |")
+    for pages, name in (("heldout", "3 rows a token"), ("heldout-2", "2 rows a token"), ("heldout-1", "1 row a token")):
+        if f"cer {pages}" in figures["align"]:
+            rows.append(f"| characters wrong, whole pages (probe), {name} | {figures['align'][f'cer {pages}']:.2%} |")
     for grid, held_out in figures["tune"].items():
-        rows.append(f"| look-up, whole answer right, page of {grid} cells | {held_out['look-up_exact']:.0%} of {held_out['look_ups']} |")
+        rows.append(f"| look-up, value right, {grid} (rows × columns × pages) | {held_out['free_look-up']:.0%} of {held_out['look_ups']} |")
         rows.append(f"| next characters of a snippet right, {grid} cells | {held_out['snippet_chars']:.1%} |")
     parameters = sum(p.numel() for p in model.parameters())
     notes = {"trained": True, "kind": "reader", "render": json.loads((Path(__file__).resolve().parent / "reader-render.json").read_text()), "figures": figures}

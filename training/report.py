@@ -14,7 +14,9 @@ COLUMNS = [
     ("value_chars", "characters of a value"),
     ("value_exact", "whole value"),
     ("look-up_exact", "whole answer"),
+    ("free_look-up", "value, left to itself"),
 ]
+ROWS_TO_A_CELL = {"heldout": "3 rows a cell", "heldout-2": "2 rows", "heldout-1": "1 row"}
 
 
 def entries(log: Path) -> list[dict]:
@@ -34,10 +36,13 @@ def main() -> None:
         rows = [e for e in entries(args.run / stage / "log.jsonl") if "cer" in e]
         if not rows:
             continue
-        print(f"### {heading}: characters read from whole held-out pages (30 × 21 cells)\n")
-        print("| step | minutes | wrong, % |\n|---:|---:|---:|")
-        for e in rows:
-            print(f"| {e['step']} | {e['seconds'] / 60:.0f} | {percent(e['cer'])} |")
+        names = list(dict.fromkeys(e.get("pages", "heldout") for e in rows))
+        print(f"### {heading}: characters read wrongly from whole held-out pages (30 × 21 cells), in %\n")
+        print("| step | minutes | " + " | ".join(ROWS_TO_A_CELL[name] for name in names) + " |\n|---:|---:|" + "---:|" * len(names))
+        for step in dict.fromkeys(e["step"] for e in rows):
+            here = {e.get("pages", "heldout"): e for e in rows if e["step"] == step}
+            minutes = next(iter(here.values()))["seconds"] / 60
+            print(f"| {step} | {minutes:.0f} | " + " | ".join(percent(here[n]["cer"]) if n in here else "–" for n in names) + " |")
         print()
     for stage, heading in (("decoder", "on written tokens"), ("tune", "on pages from the renderer")):
         rows = [e for e in entries(args.run / stage / "log.jsonl") if "held_out" in e]

@@ -8,7 +8,7 @@ import { ROOT } from './repository.js';
 export const TINY_MODEL = path.join(ROOT, 'test/fixtures/vlm/tiny-glm4v');
 
 /** A trained tower with an unfinished decoder, without its probe. */
-export const TRAINED_TOWER = path.join(ROOT, 'training/checkpoints/reader');
+export const TRAINED_TOWER = path.join(ROOT, 'models/reader');
 
 /** The legibility probe of every reader with this code of visual tokens. */
 export const READER_PROBE = path.join(ROOT, 'models/reader/probe');
