@@ -40,6 +40,12 @@ def main() -> None:
         "pages": [
             ["render_pages.py", "--out", str(pages / "train"), "--pages", str(args.pages), "--keep"],
             ["render_pages.py", "--out", str(pages / "heldout"), "--pages", "40", "--held-out", "--keep"],
+            *(
+                ["render_pages.py", "--out", str(pages / f"{kind}-{rows}"), "--pages", str(count), "--keep"]
+                + ["--rows-per-cell", str(rows), *held_out]
+                for rows, share in ((2, 2), (1, 6))
+                for kind, count, held_out in (("train", args.pages // share, []), ("heldout", 12, ["--held-out"]))
+            ),
         ],
         "vision": [["train_vision.py", "--out", str(out / "vision"), "--pages", str(pages), *device, *rest]],
         "decoder": [["train_decoder.py", "--out", str(out / "decoder"), *device, *rest]],

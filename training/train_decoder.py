@@ -236,7 +236,7 @@ def free_running(model: Glm4v, tokens: torch.Tensor, batch: Batch, grid: Grid) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("training/runs/reader/decoder"))
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--pointer-weight", type=float, default=0.5)
     parser.add_argument("--read-out-weight", type=float, default=0.5)
