@@ -4,8 +4,8 @@ The residual stream is cut into blocks of 8 dimensions. A character is one of th
 of the E8 lattice (no two closer than 60 degrees).
 
 - A visual token has one block for each place of its window (3 rows × 15 places), and a flag. It comes with
-  its own 15 characters; layer 0 copies those of the two cells to the left into its other blocks. At the left
-  margin the tower must say what stood at the end of the line before.
+  its own 15 characters; layer 0 copies those of the two cells to the left into its other blocks. There are
+  none at the left margin: a line starts with the end of the line before.
 - A text token has its own character in block 0. Layer 0 copies the characters of the 8 tokens before
   it into blocks 1 to 8.
 - Layers 1 and 3 have one head for each slot of a cell (SLOT_HEADS). The query q is a mix of the last 9
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 
 from byte_tokenizer import TOKEN_ID
 from model import Glm4v
-from slots import BEFORE, CLASSES, COLS, NONE, ROWS, SLOTS, WINDOW, written_places
+from slots import BEFORE, CLASSES, COLS, NONE, ROWS, SLOTS, WINDOW
 
 BLOCK = 8
 PLACES = ROWS * WINDOW
@@ -207,8 +207,8 @@ class Construction:
         pages, cell_rows, cell_cols, length = 4, 4, 15, 60
         cells = cell_rows * cell_cols
         windows = torch.randint(1, CLASSES, (pages, cells, ROWS, WINDOW), generator=generator)
-        say = torch.from_numpy(written_places(cell_cols)).repeat(cell_rows, 1)[:, None]
-        windows = torch.where(say, windows, NONE).flatten(2)
+        windows[..., :BEFORE] = NONE
+        windows = windows.flatten(2)
         table = token_code_table(self.width).view(PLACES, CLASSES + 1, -1)
         image = sum(table[place][windows[..., place]] for place in range(PLACES))
         ids = torch.randint(33, 33 + CLASSES - 1, (pages, length), generator=generator)

@@ -94,13 +94,12 @@ class VisionAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Also the queries and keys [B, heads, patches, head_dim], for a loss on where they meet."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         batch, rows, width = x.shape
         q, k, v = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = rotate_halves(q, cos, sin), rotate_halves(k, cos, sin)
         attended = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(attended.transpose(1, 2).reshape(batch, rows, width)), q, k
+        return self.proj(attended.transpose(1, 2).reshape(batch, rows, width))
 
 
 class VisionBlock(nn.Module):
@@ -112,10 +111,9 @@ class VisionBlock(nn.Module):
         self.attn = VisionAttention(width, config.vision_heads)
         self.mlp = VisionMlp(width, config.hidden_size)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        attended, q, k = self.attn(self.norm1(x), cos, sin)
-        x = x + attended
-        return x + self.mlp(self.norm2(x)), q, k
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x), cos, sin)
+        return x + self.mlp(self.norm2(x))
 
 
 class PatchMerger(nn.Module):
@@ -217,8 +215,8 @@ class VisionTower(nn.Module):
         """pages uint8 or float 0..255 [B, H, W] → visual tokens [B, cells, hidden]."""
         return self.encode(pages)[0]
 
-    def encode(self, pages: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Visual tokens; patches [B, cells, 4, vision hidden] as the last block gets them; its queries and keys."""
+    def encode(self, pages: Tensor) -> tuple[Tensor, Tensor]:
+        """Visual tokens, and patches [B, cells, 4, vision hidden] as the last block gets them."""
         batch, height, width = pages.shape
         rows, cols = height // CELL, width // CELL
         patches = pages.float().mul(1 / 255).view(batch, rows, MERGE, PATCH, cols, MERGE, PATCH)
@@ -228,12 +226,12 @@ class VisionTower(nn.Module):
         patches = x
         for block in self.blocks:
             patches = x
-            x, q, k = block(x, cos.to(x.dtype), sin.to(x.dtype))
+            x = block(x, cos.to(x.dtype), sin.to(x.dtype))
         x = self.post_layernorm(x).view(batch, rows * cols, MERGE * MERGE, -1)
         # The 2 × 2 convolution as one matrix: [out, in, 2, 2] → [out, (2·2) · in]
         weight = self.downsample.weight.permute(0, 2, 3, 1).flatten(1)
         tokens = self.merger(F.linear(x.flatten(2), weight.to(x.dtype), self.downsample.bias.to(x.dtype)))
-        return tokens, patches.view(batch, rows * cols, MERGE * MERGE, -1), q, k
+        return tokens, patches.view(batch, rows * cols, MERGE * MERGE, -1)
 
 
 def rotate_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from byte_tokenizer import TOKEN_ID
 from corpus import Fact, TextSource
-from slots import COLS, ROWS, PageText
+from slots import COLS, OVERLAP, ROWS, PageText
 
 USER, ASSISTANT, END = TOKEN_ID["<|user|>"], TOKEN_ID["<|assistant|>"], TOKEN_ID["<|endoftext|>"]
 BEGIN_IMAGE, END_IMAGE, IMAGE = TOKEN_ID["<|begin_of_image|>"], TOKEN_ID["<|end_of_image|>"], TOKEN_ID["<|image|>"]
@@ -37,22 +37,12 @@ class Question:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Greedy line breaks, as a browser makes them between words."""
-    rows: list[str] = []
+    """Lines broken anywhere, each with the end of the one before, as the reader's rendering has them."""
+    rows = []
     for paragraph in text.split("\n"):
-        row = ""
-        for word in paragraph.split(" "):
-            joined = f"{row} {word}" if row else word
-            if len(joined) <= width:
-                row = joined
-                continue
-            if row:
-                rows.append(row)
-            while len(word) > width:
-                rows.append(word[:width])
-                word = word[width:]
-            row = word
-        rows.append(row)
+        rows.append(paragraph[:width])
+        for at in range(width, len(paragraph), width - OVERLAP):
+            rows.append(paragraph[at - OVERLAP : at + width - OVERLAP])
     return rows
 
 

@@ -5,7 +5,7 @@
 
 A folder holds `pages.npy` (uint8, pages × height × width) and `rows.json` (the text of each slot row of each
 page, from the renderer's span map; empty where no line stands). With fewer than three text rows to a cell
-(`--rows-per-cell`), some slot rows are empty: of two text rows, one is in the first slot row and one in the last.
+(`--rows-per-cell`), some slot rows are null: of two text rows, one is in the first slot row and one in the last.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from corpus import ROOT, TextSource, find_texts  # noqa: E402
 from model import CELL  # noqa: E402
-from slots import ROWS  # noqa: E402
+from slots import OVERLAP, ROWS  # noqa: E402
 
 READER_CONFIG = ROOT / "training" / "reader-render.json"
 PAGES_PER_RUN = 60
@@ -37,18 +37,21 @@ def render(text: str, folder: Path, config: Path, rows_per_cell: int = ROWS) -> 
     source.write_text(text, encoding="utf-8")
     command = ["node", str(ROOT / "bin" / "glyphpress.js"), "render", str(source), "-o", str(folder), "--json"]
     command += ["--config", str(config), "--set", "auto-crop-width=false", "--set", "auto-crop-last-page=false"]
+    command += ["--set", "reflow=false"]  # corpus.py joins lines itself, and rows are read from the source
     if rows_per_cell != ROWS:
         command += ["--set", f"line-height={28 / rows_per_cell}"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return json.loads((folder / "pages.json").read_text())["pages"]
 
 
-def rows_of(page: dict, text: str, height: int, rows_per_cell: int = ROWS) -> list[str]:
-    """The text of each slot row of a page so many pixels high."""
-    rows = [""] * (height // CELL * ROWS)
+def rows_of(page: dict, text: str, height: int, rows_per_cell: int = ROWS) -> list[str | None]:
+    """The text of each slot row of a page so many pixels high; None where this pitch puts none."""
+    used = SLOT_ROWS[rows_per_cell]
+    rows = ["" if row in used else None for _ in range(height // CELL) for row in range(ROWS)]
     for line in page["lines"]:
+        repeated = OVERLAP if line["x"] > 0 else 0
         cell, row = divmod(round(line["y"] / (CELL / rows_per_cell)), rows_per_cell)
-        rows[cell * ROWS + SLOT_ROWS[rows_per_cell][row]] = text[line["start"] : line["end"]].rstrip()
+        rows[cell * ROWS + used[row]] = text[line["start"] - repeated : line["end"]].rstrip("\n\f")
     return rows
 
 

@@ -13,82 +13,47 @@ WINDOW = BEFORE + COLS
 SLOTS = ROWS * COLS
 # class 0 is a space, also where nothing stands; then the rest of printable ASCII
 CLASSES = 95
-
-
-# Of the characters before a cell, the farthest is of no use to a decoder that compares nine, and the block of
-# its place is where text tokens have their own character.
-FIRST_SAID = 1
+# Of the line before, a line that goes on repeats so many characters (`line-overlap` of reader-render.json).
+OVERLAP = 8
 
 # in written tokens: a place that the token leaves to others
 NONE = CLASSES
-
-
-def written_places(cell_cols: int) -> np.ndarray:
-    """[cell_cols, WINDOW]: which places of its window a cell's token says itself.
-
-    Its own, always. The characters before it are in the tokens of the two cells to the left, where the decoder
-    fetches them; only at the left margin must the token say them, as they stand at the end of another line.
-    """
-    say = np.zeros((cell_cols, WINDOW), bool)
-    say[:, BEFORE:] = True
-    say[0, FIRST_SAID:] = True
-    if cell_cols > 1:
-        say[1, FIRST_SAID : BEFORE - COLS] = True
-    return say
 
 
 def classes_of(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("ascii", "replace"), np.uint8).clip(32, 126) - 32
 
 
-def line_start_looks(row: int, last_row: int, last_col: int, cell_cols: int) -> list[tuple[int, int, int]]:
-    """Where the first patch of a text row should look: to the end of the text before, by heads of the tower's last block.
-
-    These heads look to the patches on the left elsewhere; at the margin there are none. A patch serves
-    its own row with heads 0 and 1, and the row in the middle of the cell with heads 2 and 3.
-    """
-    in_cell = row % ROWS
-    own = patch_index(row // ROWS * 2 + (in_cell == 2), 0, cell_cols)
-    first_head = 2 if in_cell == 1 else 0
-    y = last_row // ROWS * 2 + (last_row % ROWS == 2)
-    x = (2 * last_col + 1) // COLS
-    return [(own, first_head + n, patch_index(y, max(0, x - n), cell_cols)) for n in (0, 1)]
-
-
-def patch_index(y: int, x: int, cell_cols: int) -> int:
-    """Place of a patch in merge order."""
-    return ((y // 2) * cell_cols + x // 2) * 4 + (y % 2) * 2 + x % 2
-
-
 class PageText:
-    """The text rows of a page (or a cut of it) as labels."""
+    """The text rows of a page (or a cut of it) as labels.
 
-    def __init__(self, rows: list[str], cell_rows: int, cell_cols: int):
+    `rows`: what is seen in each slot row; None where the rendering puts no text row. A row that goes on from a full
+    one starts with the end of that one.
+    """
+
+    def __init__(self, rows: list[str | None], cell_rows: int, cell_cols: int):
         width = cell_cols * COLS
         count = cell_rows * ROWS
-        rows = [row[:width] for row in rows[:count]] + [""] * (count - len(rows))
+        rows = [row and row[:width] for row in rows[:count]] + [""] * (count - len(rows))
         grid = np.zeros((count, BEFORE + width), np.int64)
         stream: list[str] = []
-        looks: list[tuple[int, int, int]] = []
-        last: tuple[int, int] | None = None
         places: list[int] = []  # slot of each character of the stream; -1: a line break drawn nowhere
-        before = " " * BEFORE
+        before = ""
         for r, row in enumerate(rows):
-            grid[r, :BEFORE] = classes_of(before)
+            if row is None:
+                continue
+            goes_on = len(before) == width and before[-OVERLAP:] == row[:OVERLAP]
+            before = row
             grid[r, BEFORE : BEFORE + len(row)] = classes_of(row)
-            if last:
-                looks += line_start_looks(r, *last, cell_cols)
             if not row.strip():
                 continue
-            last = (r, len(row) - 1)
+            shown = row if len(row) == width else row.rstrip() + " "
+            first = OVERLAP if goes_on else 0
             cell_base, slot_base = (r // ROWS) * cell_cols, (r % ROWS) * COLS
-            for c in range(len(row) + 1):
+            for c in range(first, len(shown)):
                 places.append((cell_base + c // COLS) * SLOTS + slot_base + c % COLS if c < width else -1)
-            stream.append(row + " ")
-            before = (before + row + " ")[-BEFORE:]
+            stream.append(shown[first:])
         self.text = "".join(stream)
-        # (patch, head, patch to look at), see line_start_looks
-        self.looks = np.array(looks, np.int64).reshape(-1, 3)
         self.places = np.array(places, np.int64)
         # [cell_rows, ROWS, cell_cols, WINDOW] → [cells, ROWS, WINDOW]
         windows = np.lib.stride_tricks.sliding_window_view(grid, WINDOW, axis=1)[:, ::COLS]

@@ -17,9 +17,9 @@ from construct import BLOCK, PLACES, characters
 from load_reader import load_reader
 from model import Glm4v, ReaderConfig
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, COLS, ROWS, SLOTS, WINDOW, written_places
+from slots import BEFORE, ROWS, SLOTS, WINDOW
 from train_decoder import TokenCode
-from train_vision import CUTS, PageSet, look_loss, page_folders, touched
+from train_vision import CUTS, PageSet, page_folders, touched
 
 
 class CodeReader(nn.Module):
@@ -55,13 +55,9 @@ def code_loss(tokens: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (tokens.float() - target).square().mean() * (PLACES / SLOTS)
 
 
-def said_loss(logits: torch.Tensor, labels: torch.Tensor, cell_cols: int) -> torch.Tensor:
-    """Cross entropy of the characters that a token must say (slots.written_places)."""
-    losses = F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
-    say = torch.from_numpy(written_places(cell_cols)).to(labels.device).repeat(labels.shape[1] // cell_cols, 1)
-    say = say[None, :, None].expand_as(losses)
-    inside = losses[..., BEFORE:].mean()
-    return inside + 0.2 * losses[..., :BEFORE][say[..., :BEFORE]].mean()
+def said_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of the characters of each cell."""
+    return F.cross_entropy(logits[..., BEFORE:, :].float().flatten(0, -2), labels[..., BEFORE:].flatten())
 
 
 @torch.no_grad()
@@ -81,24 +77,19 @@ def load_widened(visual: nn.Module, state: dict) -> None:
 @torch.no_grad()
 def evaluate(model, head, code, pages: PageSet, device, count: int) -> dict:
     wrong = drawn = 0
-    distances, starts = [], []
-    cols = pages.cells[1]
+    distances = []
     for page in range(min(count, len(pages))):
         pixels, text = pages.whole(page)
         tokens = model.visual(torch.from_numpy(np.ascontiguousarray(pixels)).to(device)[None])
         labels = torch.from_numpy(text.windows).to(device)
         filled = (labels[:, :, BEFORE:] != 0).flatten(1).any(1)
-        target = code(labels[None], cols)[0]
+        target = code(labels[None])[0]
         distances.append(code_loss(tokens[0][filled], target[filled]).item())
-        all_read, all_labels = head(tokens)[0].argmax(-1), labels
-        read, labels = all_read[:, :, BEFORE:], labels[:, :, BEFORE:]
+        read, labels = head(tokens)[0].argmax(-1)[:, :, BEFORE:], labels[:, :, BEFORE:]
         seen = (read != 0) | (labels != 0)
         wrong += ((read != labels) & seen).sum().item()
         drawn += seen.sum().item()
-        margin = all_labels.view(-1, cols, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
-        start = all_read.view(-1, cols, ROWS, WINDOW)[:, 0, :, COLS:BEFORE]
-        starts.append(((start == margin) & (margin != 0)).sum().item() / (margin != 0).sum().item())
-    return {"cer": round(wrong / drawn, 5), "line_starts": round(float(np.mean(starts)), 4), "distance": round(float(np.mean(distances)), 4)}
+    return {"cer": round(wrong / drawn, 5), "distance": round(float(np.mean(distances)), 4)}
 
 
 def main() -> None:
@@ -137,22 +128,21 @@ def main() -> None:
     started = time.time()
     while step < args.steps:
         cell_rows, cell_cols, count = shapes[rng.choice(len(shapes), p=weights)]
-        pixels, labels, looks = train.sample(rng, cell_rows, cell_cols, count)
+        pixels, labels = train.sample(rng, cell_rows, cell_cols, count)
         labels = labels.to(device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            tokens, patches, q, k = model.visual.encode(pixels.to(device))
-            line = look_loss(q, k, looks.to(device))
+            tokens, patches = model.visual.encode(pixels.to(device))
             patch = patch_code.loss(patches, labels, head.codes)
-            dense = said_loss(head(tokens), labels, cell_cols)
-        distance = code_loss(tokens, code(labels, cell_cols))
-        (distance + 0.5 * dense + 0.2 * line + patch).backward()
+            dense = said_loss(head(tokens), labels)
+        distance = code_loss(tokens, code(labels))
+        (distance + 0.5 * dense + patch).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        for name, value in (("distance", distance), ("dense", dense), ("line_loss", line), ("patch", patch)):
+        for name, value in (("distance", distance), ("dense", dense), ("patch", patch)):
             means[name] = 0.95 * means.get(name, value.item()) + 0.05 * value.item()
         if step % 50 == 0:
             rounded = {name: round(value, 4) for name, value in means.items()}

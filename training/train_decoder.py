@@ -26,7 +26,7 @@ from answering import answer
 from prompts import Batch, Grid, embed, layout
 from questions import absent, continuation, look_up, make_page, on_page, snippet
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, CLASSES, NONE, SLOTS, WINDOW, written_places
+from slots import BEFORE, CLASSES, NONE, SLOTS, WINDOW
 
 SNIPPET = 28
 READ_OUT_CELLS = 128
@@ -53,16 +53,17 @@ class TokenCode(nn.Module):
         self.register_buffer("table", token_code_table(width), persistent=False)
         self.register_buffer("base", torch.arange(PLACES) * (CLASSES + 1), persistent=False)
 
-    def forward(self, windows: torch.Tensor, cell_cols: int) -> torch.Tensor:
-        """windows [B, cells, ROWS, WINDOW] of pages that are so many cells wide → [B, cells, width]"""
-        index = said(windows, cell_cols).flatten(2) + self.base
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """windows [B, cells, ROWS, WINDOW] → [B, cells, width]"""
+        index = said(windows).flatten(2) + self.base
         return F.embedding_bag(index.flatten(0, 1), self.table, mode="sum").view(*index.shape[:2], -1)
 
 
-def said(windows: torch.Tensor, cell_cols: int) -> torch.Tensor:
-    """Windows with NONE where a token leaves a place to the tokens on its left."""
-    say = torch.from_numpy(written_places(cell_cols)).to(windows.device)
-    return torch.where(say.repeat(windows.shape[1] // cell_cols, 1)[:, None], windows, NONE)
+def said(windows: torch.Tensor) -> torch.Tensor:
+    """A token says the characters of its own cell; those before it are in the tokens of the two cells to the left."""
+    own = windows.clone()
+    own[..., :BEFORE] = NONE
+    return own
 
 
 def misread(windows: torch.Tensor, share: float) -> torch.Tensor:
@@ -205,7 +206,7 @@ def evaluate(model: Glm4v, code: TokenCode, maker: QuestionMaker, grid: Grid, do
     for n in range(documents):
         windows, batch = maker.batch(rng, grid, 1, 14)
         windows = torch.from_numpy(windows).to(device)
-        tokens = code(misread(windows, MISREAD), grid.cols)
+        tokens = code(misread(windows, MISREAD))
         losses = answer_losses(model, tokens, windows, batch, grid)
         right = np.zeros(batch.ids.size, bool)
         right[losses.asked.cpu().numpy()] = losses.right.cpu().numpy()
@@ -273,7 +274,7 @@ def main() -> None:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=100)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             windows = misread(torch.from_numpy(windows).to(device), MISREAD)
-            tokens = code(windows, grid.cols)
+            tokens = code(windows)
             tokens = tokens + torch.randn_like(tokens) * noise
             losses = answer_losses(model, tokens, windows, batch, grid)
         losses.total(args.pointer_weight, args.read_out_weight).backward()

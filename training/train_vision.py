@@ -1,7 +1,6 @@
 """First stage: the vision tower learns to read, with the characters of every cell as labels.
 
-The labels are the characters of a cell and those that lead up to it (slots.py). Rendered pages come
-from render_pages.py. Starts or resumes; stop it at any time.
+The labels are the characters of each cell (slots.py). Rendered pages come from render_pages.py. Starts or resumes; stop it at any time.
 """
 
 import argparse
@@ -16,11 +15,10 @@ from torch import nn
 
 from model import CELL, Glm4v, ReaderConfig
 from run_folder import Run, learning_rate, pick_device
-from slots import BEFORE, CLASSES, COLS, ROWS, SLOTS, WINDOW, PageText
+from slots import BEFORE, CLASSES, COLS, ROWS, SLOTS, PageText
 
 # (cell rows, cell columns, pages a step) of the cuts that training sees, and how often
 CUTS = [((3, 21, 20), 45), ((6, 21, 10), 25), ((12, 21, 5), 20), ((30, 21, 2), 10)]
-
 
 class PageSet:
     """The pages of one or several folders of render_pages.py, all of one size."""
@@ -41,11 +39,11 @@ class PageSet:
         y, x = top * CELL, left * CELL
         pixels = self.pages[page][y : y + cell_rows * CELL, x : x + cell_cols * CELL]
         rows = self.rows[page][top * ROWS : (top + cell_rows) * ROWS]
-        rows = [row[left * COLS : (left + cell_cols) * COLS].rstrip() for row in rows]
+        rows = [row and row[left * COLS : (left + cell_cols) * COLS] for row in rows]
         return pixels, PageText(rows, cell_rows, cell_cols)
 
     def sample(self, rng: np.random.Generator, cell_rows: int, cell_cols: int, count: int):
-        pixels, windows, looks = [], [], []
+        pixels, windows = [], []
         height, width = self.cells
         while len(pixels) < count:
             page = rng.integers(len(self))
@@ -54,9 +52,8 @@ class PageSet:
             if len(text.text) < cell_rows * cell_cols * 2 and rng.random() < 0.9:
                 continue  # mostly empty
             pixels.append(image)
-            looks.append(np.insert(text.looks, 0, len(windows), axis=1))
             windows.append(text.windows)
-        return tuple(torch.from_numpy(a) for a in (np.stack(pixels), np.stack(windows), np.concatenate(looks)))
+        return torch.from_numpy(np.stack(pixels)), torch.from_numpy(np.stack(windows))
 
 
 def page_folders(pages: Path, kind: str) -> list[Path]:
@@ -70,10 +67,10 @@ class DenseHead(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norm = nn.RMSNorm(width)
-        self.out = nn.Linear(width, ROWS * WINDOW * CLASSES)
+        self.out = nn.Linear(width, SLOTS * CLASSES)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.out(self.norm(tokens)).unflatten(-1, (ROWS, WINDOW, CLASSES))
+        return self.out(self.norm(tokens)).unflatten(-1, (ROWS, COLS, CLASSES))
 
 
 class PatchHead(nn.Module):
@@ -98,39 +95,25 @@ def touched(labels: torch.Tensor) -> torch.Tensor:
     return torch.stack([slots[..., y : y + 2, 2 * x : 2 * x + 3].flatten(-2) for y in (0, 1) for x in (0, 1)], 2)
 
 
-def look_loss(q: torch.Tensor, k: torch.Tensor, looks: torch.Tensor) -> torch.Tensor:
-    """Where the first patch of a line looks; looks [N, 4]: page, patch, head, patch to look at."""
-    page, patch, head, target = looks.unbind(1)
-    scores = torch.einsum("nd,npd->np", q[page, head, patch], k[page, head]) * q.shape[-1] ** -0.5
-    return F.cross_entropy(scores.float(), target)
-
-
-def dense_loss(logits: torch.Tensor, labels: torch.Tensor, before_weight: float) -> torch.Tensor:
-    losses = F.cross_entropy(logits.float().flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
-    inside = losses[..., BEFORE:].mean()
-    near, far = losses[..., BEFORE // 2 : BEFORE].mean(), losses[..., : BEFORE // 2].mean()
-    return inside + before_weight * (0.7 * near + 0.3 * far)
+def dense_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(logits.float().flatten(0, -2), labels[..., BEFORE:].flatten())
 
 
 @torch.no_grad()
 def evaluate(model: Glm4v, head: DenseHead, pages: PageSet, device: torch.device, count: int = 8) -> dict:
     """Errors on whole held-out pages: share of wrong characters where something is drawn or read."""
     model.eval()
-    wrong = drawn = wrong_before = total_before = 0
+    wrong = drawn = 0
     for page in range(min(count, len(pages))):
         pixels, text = pages.whole(page)
         tokens = model.visual(torch.from_numpy(np.ascontiguousarray(pixels))[None].to(device))
         read = head(tokens)[0].argmax(-1).cpu().numpy()
-        labels = text.windows
-        inside, truth = read[:, :, BEFORE:], labels[:, :, BEFORE:]
-        seen = (inside != 0) | (truth != 0)
-        wrong += ((inside != truth) & seen).sum()
+        truth = text.windows[:, :, BEFORE:]
+        seen = (read != 0) | (truth != 0)
+        wrong += ((read != truth) & seen).sum()
         drawn += seen.sum()
-        seen = labels[:, :, :BEFORE] != 0
-        wrong_before += ((read[:, :, :BEFORE] != labels[:, :, :BEFORE]) & seen).sum()
-        total_before += seen.sum()
     model.train()
-    return {"cer": float(wrong / drawn), "cer_before": float(wrong_before / total_before)}
+    return {"cer": float(wrong / drawn)}
 
 
 def main() -> None:
@@ -161,25 +144,23 @@ def main() -> None:
     mean_loss, started = None, time.time()
     while step < args.steps:
         cell_rows, cell_cols, count = shapes[rng.choice(len(shapes), p=weights)] if step >= 200 else (2, 5, 64)
-        pixels, labels, looks = train.sample(rng, cell_rows, cell_cols, count)
+        pixels, labels = train.sample(rng, cell_rows, cell_cols, count)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=200)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            tokens, patches, q, k = model.visual.encode(pixels.to(device))
+            tokens, patches = model.visual.encode(pixels.to(device))
             logits = head(tokens)
-            loss = dense_loss(logits, labels.to(device), before_weight=1.0)
+            loss = dense_loss(logits, labels.to(device))
             patch_loss = patch_head.loss(patches, labels.to(device))
-            line_loss = look_loss(q, k, looks.to(device))
-        (loss + patch_loss + 0.3 * line_loss).backward()
+        (loss + patch_loss).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
         mean_loss = loss.item() if mean_loss is None else 0.95 * mean_loss + 0.05 * loss.item()
         if step % 50 == 0:
-            inside = (logits.detach().argmax(-1) == labels.to(device)).float().mean((0, 1, 2))
-            inside = {"chars": round(inside[BEFORE:].mean().item(), 4), "chars_before": [round(v, 3) for v in inside[:BEFORE].tolist()]}
-            run.log(stage="vision", step=step, loss=round(mean_loss, 4), patch_loss=round(patch_loss.item(), 4), line_loss=round(line_loss.item(), 4), **inside, seconds_a_step=round((time.time() - started) / 50, 3))
+            chars = (logits.detach().argmax(-1).cpu() == labels[..., BEFORE:]).float().mean().item()
+            run.log(stage="vision", step=step, loss=round(mean_loss, 4), patch_loss=round(patch_loss.item(), 4), chars=round(chars, 4), seconds_a_step=round((time.time() - started) / 50, 3))
             started = time.time()
         if step % 300 == 0:
             run.log(stage="vision", step=step, **evaluate(model, head, held_out, device, 4))

@@ -7,6 +7,7 @@ import { askServer } from '../pipeline/ask-server.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ensureCompressed } from '../pipeline/compress.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
+import { joinLines, type ReadLine } from '../pipeline/read-page.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { transcribeDocument } from '../pipeline/transcribe.js';
 import type { PrunePlan } from '../prune/index.js';
@@ -128,11 +129,11 @@ export class ModelAsker implements Asker {
       ...(browsers !== undefined && { browsers }),
       ...(signal && { signal }),
     });
-    const texts: string[] = [];
-    for await (const page of pages) texts.push(...page.lines.map(({ text }) => text));
+    const lines: ReadLine[] = [];
+    for await (const page of pages) lines.push(...page.lines);
     signal?.throwIfAborted();
     return {
-      answer: texts.join('\n'),
+      answer: joinLines(lines, config.lineBreaking),
       finishReason: 'stop',
       usage: { promptTokens: null, completionTokens: null },
       totalMs: performance.now() - started,

@@ -24,6 +24,8 @@ export interface LaidLine {
   start: number;
   end: number;
   rtl: boolean;
+  /** End of the line that this one goes on from; empty after a forced break. */
+  before: string;
   /** First line of a paragraph (indent, space before). */
   startsParagraph: boolean;
   endsParagraph: boolean;
@@ -33,6 +35,9 @@ export interface LaidLine {
 }
 
 export type LayoutFunction = (flows: readonly LayoutFlow[]) => Promise<LaidRow[][]>;
+
+/** Characters of the line before that a line can repeat. */
+const MAX_BEFORE = 200;
 
 /** Characters laid out at once. */
 const CHUNK_CHARACTERS = 65_536;
@@ -50,6 +55,8 @@ interface Flow {
   /** No line of it was emitted yet. */
   fresh: boolean;
   rtl: boolean | null;
+  /** Text of the last line that was emitted. */
+  before: string;
   /** Source offset where its next line starts. */
   start: number;
   /** The forced break that ends it; null while it is still open. */
@@ -120,7 +127,7 @@ function splitLines(
     if (flow.end === null) {
       const keep = Math.max(0, rows.length - 1);
       lines.push(...linesOf(flow, rows, keep));
-      rest.push(keep === 0 ? flow : cutFlow(flow, rows[keep]!));
+      rest.push(keep === 0 ? flow : cutFlow(flow, rows[keep - 1]!, rows[keep]!));
     } else {
       lines.push(...linesOf(flow, rows.length > 0 ? rows : [[]], Math.max(1, rows.length)));
     }
@@ -130,7 +137,7 @@ function splitLines(
 
 function linesOf(flow: Flow, rows: LaidRow[], count: number): LaidLine[] {
   const lines: LaidLine[] = [];
-  let start = flow.start;
+  let { start, before } = flow;
   for (let i = 0; i < count; i++) {
     const isLast = flow.end !== null && i === rows.length - 1;
     const end = isLast ? endOf(flow) : sourceStartOf(flow, rows[i + 1]!);
@@ -139,12 +146,14 @@ function linesOf(flow: Flow, rows: LaidRow[], count: number): LaidLine[] {
       start,
       end,
       rtl: flow.rtl ?? false,
+      before,
       startsParagraph: flow.startsParagraph && flow.fresh && i === 0,
       endsParagraph: isLast && flow.end!.endsParagraph,
       endsFlow: isLast,
       pageBreakAfter: isLast && flow.end!.page,
     });
     start = end;
+    before = endOfRow(flow, rows[i]!);
   }
   return lines;
 }
@@ -219,13 +228,20 @@ function endOf(flow: Flow): number {
   return piece ? piece.item.map.toSource(piece.from + piece.text.length) : flow.start;
 }
 
-/** The flow from the start of `row` on. */
-function cutFlow(flow: Flow, row: LaidRow): Flow {
+/** Text at the end of a row, at most `MAX_BEFORE` code points. */
+function endOfRow(flow: Flow, row: LaidRow): string {
+  const text = row.map((run) => textOf(flow, run)).join('');
+  return [...text].slice(-MAX_BEFORE).join('');
+}
+
+/** The flow from the start of `row` on, which stands behind the row `last`. */
+function cutFlow(flow: Flow, last: LaidRow, row: LaidRow): Flow {
   const first = row[0]!;
   const cut = flow.pieces[first.piece]!;
   return {
     ...flow,
     fresh: false,
+    before: endOfRow(flow, last),
     start: sourceStartOf(flow, row),
     pieces: [
       { item: cut.item, from: cut.from + first.start, text: cut.text.slice(first.start) },
@@ -235,14 +251,14 @@ function cutFlow(flow: Flow, row: LaidRow): Flow {
 }
 
 function openFlow(start: number, startsParagraph: boolean): Flow {
-  return { pieces: [], startsParagraph, fresh: true, rtl: null, start, end: null };
+  return { pieces: [], startsParagraph, fresh: true, rtl: null, before: '', start, end: null };
 }
 
 function toLayoutFlow(flow: Flow): LayoutFlow {
   return {
     pieces: flow.pieces.map((piece) => piece.text),
     rtl: flow.rtl ?? false,
-    indent: flow.startsParagraph && flow.fresh,
+    start: !flow.fresh ? 'goes-on' : flow.startsParagraph ? 'indent' : 'edge',
   };
 }
 

@@ -89,6 +89,10 @@ export const CONFIG_KEYS = {
     { kind: 'choice', values: ['word', 'anywhere'] },
     'break lines between words, or at any character (denser)',
   ),
+  'line-overlap': own(
+    pt(0, 400),
+    'a line that goes on first repeats so much of the end of the line before; for readers that see a few characters at a time',
+  ),
   'tab-size': own(
     { kind: 'number', min: 1, max: 32, unit: 'characters', integer: true },
     'tab stops',
@@ -147,6 +151,7 @@ export interface RenderConfig {
   columnGapPt: number;
   reflow: boolean;
   lineBreaking: LineBreaking;
+  lineOverlapPt: number;
   tabSize: number;
   paragraphLines: number;
 }

@@ -46,6 +46,7 @@ interface Sheet {
     yPx: number;
     rtl: boolean;
     wordSpacingPx: number;
+    overlap: { text: string; xPx: number; widthPx: number } | null;
     runs: { text: string; xPx: number; color: string | null; rtl: boolean | null }[];
   }[];
 }
@@ -93,10 +94,11 @@ export async function drawPage(slot: PageSlot, plan: PagePlan): Promise<DrawnPag
   const sheet: Sheet = {
     isLast: plan.isLast,
     paragraphs: plan.paragraphs,
-    lines: plan.lines.map(({ yPx, rtl, wordSpacingPx, runs }) => ({
+    lines: plan.lines.map(({ yPx, rtl, wordSpacingPx, overlap, runs }) => ({
       yPx,
       rtl,
       wordSpacingPx,
+      overlap,
       runs,
     })),
   };
@@ -157,6 +159,7 @@ function drawingInPage(canvas: Canvas): void {
       }
     }
     for (const line of sheet.lines) {
+      if (line.overlap) paintOverlap(line.overlap, line.yPx);
       ink.wordSpacing = `${line.wordSpacingPx}px`;
       for (const run of line.runs) {
         ink.direction = (run.rtl ?? line.rtl) ? 'rtl' : 'ltr';
@@ -164,6 +167,23 @@ function drawingInPage(canvas: Canvas): void {
         ink.fillText(run.text, run.xPx, line.yPx + baselinePx);
       }
     }
+  };
+
+  /** As many whole characters from the end of the text as there is room for, up to the right edge. */
+  const paintOverlap = (overlap: NonNullable<Sheet['lines'][0]['overlap']>, yPx: number) => {
+    ink.wordSpacing = '0px';
+    ink.direction = 'ltr';
+    ink.fillStyle = canvas.fontColor;
+    // Widths are sums of rounded advances.
+    const roomPx = overlap.widthPx + 0.01 * canvas.linePitchPx;
+    const characters = [...overlap.text];
+    let shown = '';
+    for (let from = characters.length - 1; from >= 0; from--) {
+      const longer = characters.slice(from).join('');
+      if (ink.measureText(longer).width > roomPx) break;
+      shown = longer;
+    }
+    ink.fillText(shown, overlap.xPx - ink.measureText(shown).width, yPx + baselinePx);
   };
 
   const toGrey = () => {

@@ -11,8 +11,8 @@ import type { PageSlot } from './chromium.js';
 export interface LayoutFlow {
   pieces: readonly string[];
   rtl: boolean;
-  /** Starts with the first-line indent. */
-  indent: boolean;
+  /** How its first row starts: with the first-line indent, at the edge, or as a row that goes on. */
+  start: 'indent' | 'edge' | 'goes-on';
 }
 
 /** What one line box holds of one piece. */
@@ -53,7 +53,7 @@ function fillFlows(flows: LayoutFlow[]): void {
   for (const flow of flows) {
     const block = document.createElement('div');
     block.dir = flow.rtl ? 'rtl' : 'ltr';
-    if (flow.indent) block.className = 'indent';
+    block.className = flow.start;
     for (const piece of flow.pieces) if (piece !== '') block.append(document.createTextNode(piece));
     content.append(block);
   }

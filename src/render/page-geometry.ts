@@ -20,6 +20,8 @@ export interface PageGeometry {
   lineWidthPx: number;
   leftIndentPx: number;
   firstLineIndentPx: number;
+  /** Room at the start of a line that goes on, for the end of the line before. */
+  lineOverlapPx: number;
   fontSizePx: number;
   linePitchPx: number;
   spaceBeforePx: number;
@@ -63,6 +65,7 @@ export function pageGeometry(config: RenderConfig): PageGeometry {
     lineWidthPx: columnWidthPx - px(config.leftIndentPt) - px(config.rightIndentPt),
     leftIndentPx: px(config.leftIndentPt),
     firstLineIndentPx: px(config.firstLineIndentPt),
+    lineOverlapPx: px(config.lineOverlapPt),
     fontSizePx,
     linePitchPx,
     spaceBeforePx: onGrid(px(config.spaceBeforePt)),

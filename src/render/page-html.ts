@@ -13,6 +13,7 @@ export interface PageStyle {
   fontSizePx: number;
   lineWidthPx: number;
   firstLineIndentPx: number;
+  lineOverlapPx: number;
   lineBreaking: LineBreaking;
 }
 
@@ -33,16 +34,19 @@ export function cssFont(style: Pick<PageStyle, 'families' | 'fontSizePx'>): stri
 export function pageHtml(style: PageStyle): string {
   const wrap =
     style.lineBreaking === 'anywhere'
-      ? 'word-break: break-all; line-break: anywhere;'
-      : 'overflow-wrap: anywhere;';
+      ? // Spaces take their place, too: a line is full to the last column.
+        'white-space: break-spaces; word-break: break-all; line-break: anywhere;'
+      : 'white-space: pre-wrap; overflow-wrap: anywhere;';
   return `<!doctype html><html><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; font-src data:">
 <style>
 ${style.faces.map(fontFaceRule).join('\n')}
 html, body { margin: 0; padding: 0; }
 #flows { width: ${style.lineWidthPx}px; font: ${cssFont(style)}; line-height: ${layoutRowPx(style.fontSizePx)}px;
-  white-space: pre-wrap; visibility: hidden; ${wrap} text-rendering: optimizeSpeed; font-kerning: none; text-align: start; }
-#flows > .indent { text-indent: ${style.firstLineIndentPx}px; }
+  visibility: hidden; ${wrap} text-rendering: optimizeSpeed; font-kerning: none; text-align: start; }
+#flows > div { padding-inline-start: ${style.lineOverlapPx}px; text-indent: ${-style.lineOverlapPx}px; }
+#flows > .indent { text-indent: ${style.firstLineIndentPx - style.lineOverlapPx}px; }
+#flows > .goes-on { text-indent: 0; }
 </style></head><body><div id="flows"></div></body></html>`;
 }
 

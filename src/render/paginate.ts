@@ -25,6 +25,8 @@ export interface PlannedLine {
   rtl: boolean;
   /** Added to every space, for justified lines; in layout space. */
   wordSpacingPx: number;
+  /** Repeated end of the line before, as much as has room to the left of `xPx`; in layout space. */
+  overlap: { text: string; xPx: number; widthPx: number } | null;
 }
 
 /** The part of a paragraph that stands in one column, for its background and border; layout space. */
@@ -127,8 +129,15 @@ class PageFiller {
   }
 
   #place(line: LaidLine): void {
-    const { columnLeftsPx, leftIndentPx, lineWidthPx, linePitchPx, marginTopPx, horizontalScale } =
-      this.#geometry;
+    const {
+      columnLeftsPx,
+      leftIndentPx,
+      lineWidthPx,
+      lineOverlapPx,
+      linePitchPx,
+      marginTopPx,
+      horizontalScale,
+    } = this.#geometry;
     const blockLeftPx = columnLeftsPx[this.#column]! + leftIndentPx;
     const yPx = Math.round(marginTopPx + this.#y);
     const heightPx = Math.round(marginTopPx + this.#y + linePitchPx) - yPx;
@@ -146,6 +155,10 @@ class PageFiller {
       end: line.end,
       rtl: line.rtl,
       wordSpacingPx,
+      overlap:
+        lineOverlapPx > 0 && line.before !== '' && !line.rtl
+          ? { text: line.before, xPx: blockLeftPx + lineOverlapPx, widthPx: lineOverlapPx }
+          : null,
       runs: spreadRuns(line.runs, blockLeftPx + shiftPx, wordSpacingPx),
     });
     if (this.#box) {

@@ -48,7 +48,9 @@ const gridPage: RawRenderConfig = {
 
 /**
  * What the reader that ships with glyphpress was trained on: a visual token holds exactly three rows
- * of five characters, so every character has its place in a cell.
+ * of five characters, so every character has its place in a cell. Lines break at any character: then
+ * they are full, and each starts with the last characters of the line before, as the reader finds its
+ * way by the nine characters that lead to the next.
  */
 const readerPage: RawRenderConfig = {
   ...gridPage,
@@ -56,6 +58,10 @@ const readerPage: RawRenderConfig = {
   'font-family': 'DejaVu Sans Mono',
   // 28 / 5 px a character
   'font-size': 9.3015,
+  'line-breaking': 'anywhere',
+  // eight characters
+  'line-overlap': 44.8,
+  reflow: true,
 };
 
 export const PRESETS: Readonly<Record<string, RawRenderConfig>> = {

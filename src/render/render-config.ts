@@ -77,6 +77,7 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
     columnGapPt: get('column-gap', 8),
     reflow: get('reflow', false),
     lineBreaking: get<LineBreaking>('line-breaking', 'word'),
+    lineOverlapPt: get('line-overlap', 0),
     tabSize: get('tab-size', 4),
     paragraphLines: get('paragraph-lines', isLineBreakMarkup(newlineMarkup) ? 1 : 30),
   };
@@ -195,7 +196,8 @@ function checkTogether(config: RenderConfig, twoFonts: boolean): void {
     (config.pageWidthPt - 2 * config.marginXPt - (config.columns - 1) * config.columnGapPt) /
       config.columns -
     config.leftIndentPt -
-    config.rightIndentPt;
+    config.rightIndentPt -
+    config.lineOverlapPt;
   if (columnPt < 2 * config.fontSizePt) {
     throw conflict(
       [
@@ -205,10 +207,18 @@ function checkTogether(config: RenderConfig, twoFonts: boolean): void {
         'column-gap',
         'left-indent',
         'right-indent',
+        'line-overlap',
         'font-size',
       ],
       `Only ${columnPt.toFixed(1)} pt are left for a line of ${config.fontSizePt}-pt type`,
-      'Widen the page, or lower margins, indents or columns.',
+      'Widen the page, or lower margins, indents, overlap or columns.',
+    );
+  }
+  if (config.lineOverlapPt > 0 && !['LEFT', 'JUSTIFY'].includes(config.alignment)) {
+    throw conflict(
+      ['line-overlap', 'alignment'],
+      `line-overlap needs lines that start at the left, not alignment ${config.alignment}`,
+      'Set alignment to LEFT or JUSTIFY, or line-overlap to 0.',
     );
   }
   if (Math.abs(config.firstLineIndentPt) > columnPt - config.fontSizePt) {

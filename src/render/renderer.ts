@@ -19,7 +19,7 @@ import { renderConfigId } from './render-config.js';
 import { SlotQueue } from './slot-queue.js';
 
 /** Raised whenever the same text and config would give other bytes. */
-const RENDERER_VERSION = 1;
+const RENDERER_VERSION = 2;
 
 export interface LineBox {
   /** Rectangle in page pixels. */
@@ -122,6 +122,7 @@ export class DocumentRendering {
       fontSizePx: this.#geometry.fontSizePx,
       lineWidthPx: this.#geometry.lineWidthPx,
       firstLineIndentPx: this.#geometry.firstLineIndentPx,
+      lineOverlapPx: this.#geometry.lineOverlapPx,
       lineBreaking: config.lineBreaking,
     };
     this.#display = new DisplayText(source, {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { editScript } from '../../src/pipeline/edit-script.js';
 import { proofLine } from '../../src/pipeline/proof-line.js';
 import { Tally } from '../../src/pipeline/proofread.js';
-import { readPage } from '../../src/pipeline/read-page.js';
+import { joinLines, readPage } from '../../src/pipeline/read-page.js';
 
 const line = (y: number, height: number, start: number, end: number, x = 0) => ({
   x,
@@ -43,6 +43,12 @@ describe('the rows of a page', () => {
     expect(read.lines.map(({ text }) => text)).toEqual(['left', 'right']);
   });
 
+  it('leave out what a line repeats', () => {
+    const lines = [line(0, 9, 0, 4), line(9, 9, 4, 6, 11.2)];
+    const read = readPage(slots('abcd', 'cdef', '', '', '', ''), { ...page, lines });
+    expect(read.lines.map(({ text }) => text)).toEqual(['abcd', 'ef']);
+  });
+
   it('that belong to no line are stray', () => {
     const read = readPage(slots('one', '', 'ghost', '', '', ''), {
       ...page,
@@ -58,7 +64,13 @@ describe('the rows of a page', () => {
       lines: [line(0, 9, 7, 10)],
     });
     expect(read.lines).toEqual([
-      { start: 7, end: 10, rect: { x: 0, y: 0, width: 15, height: 9 }, text: 'one' },
+      {
+        start: 7,
+        end: 10,
+        rect: { x: 0, y: 0, width: 15, height: 9 },
+        text: 'one',
+        row: 'one'.padEnd(20),
+      },
     ]);
   });
 });
@@ -134,6 +146,31 @@ describe('a line proof-read', () => {
   });
 });
 
+describe('running text', () => {
+  const page = { widthPx: 28, heightPx: 28 };
+  // "one two" broken anywhere at five columns, then a hard line break (one character) and "end".
+  const { lines } = readPage(['one t', 'wo', 'end'], {
+    ...page,
+    lines: [line(0, 9, 0, 5), line(9, 9, 5, 7), line(19, 9, 8, 11)],
+  });
+
+  it('goes on where a line was broken anywhere', () => {
+    expect(joinLines(lines, 'anywhere')).toBe('one two\nend');
+  });
+
+  it('keeps a space that ends or starts a broken line', () => {
+    const spaced = readPage(['ab   ', ' cd  ', ''], {
+      ...page,
+      lines: [line(0, 9, 0, 5), line(9, 9, 5, 8)],
+    });
+    expect(joinLines(spaced.lines, 'anywhere')).toBe('ab    cd');
+  });
+
+  it('is parted where lines break between words', () => {
+    expect(joinLines(lines, 'word')).toBe('one t\nwo\nend');
+  });
+});
+
 describe('a tally', () => {
   const source = 'abcd efgh ijkl';
   const lines = [line(0, 9, 0, 5), line(9, 9, 5, 10), line(18, 9, 10, 14)];
@@ -143,6 +180,7 @@ describe('a tally', () => {
       end,
       rect: { x, y, width, height },
       text: texts[n]!,
+      row: texts[n]!,
     })),
     stray: [],
   });

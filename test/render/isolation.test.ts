@@ -18,6 +18,7 @@ const slot = new PageSlot(chromiumOptions(), (page) =>
     fontSizePx: 9,
     lineWidthPx: 200,
     firstLineIndentPx: 0,
+    lineOverlapPx: 0,
     lineBreaking: 'word',
   }),
 );
@@ -39,7 +40,7 @@ afterAll(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-const flow = (text: string) => ({ pieces: [text], rtl: false, indent: false });
+const flow = (text: string) => ({ pieces: [text], rtl: false, start: 'edge' as const });
 
 describe('the page in the browser', () => {
   it('holds any text as text: same characters, no further elements', async () => {

@@ -95,6 +95,7 @@ const line = (overrides: Partial<LaidLine> = {}): LaidLine => ({
   start: 0,
   end: 9,
   rtl: false,
+  before: '',
   startsParagraph: true,
   endsParagraph: true,
   endsFlow: false,
