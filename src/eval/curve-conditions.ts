@@ -8,7 +8,7 @@ import {
   planFromKeep,
   randomTwin,
 } from '../prune/index.js';
-import type { RenderConfig } from '../render/index.js';
+import { type RenderConfig, renderConfigId } from '../render/index.js';
 
 /** `rendering`: nothing is dropped. `control`: drawn at random. `named`: a plan of the list. */
 export type ConditionKind = 'rendering' | 'method' | 'control' | 'named';
@@ -40,19 +40,25 @@ const ROW = 28;
 /**
  * Renderings from sparse to dense as departures from what the model was trained on. A model that
  * reads one grid of letters reads some of these badly or not at all: then a low score is the result.
+ * One that is the base itself is left out.
  */
 export function curveRenderings(base: RenderConfig): Record<string, RenderConfig> {
   const pt = (px: number) => (px * 72) / base.dpi;
   const pitch = (rows: number) => ({ lineHeightPt: pt(ROW / rows) });
   const marks = { newlineMarkup: NEWLINE_MARK };
-  return {
+  const renderings: Record<string, RenderConfig> = {
     'one row a cell': { ...base, ...pitch(1) },
     'two rows a cell': { ...base, ...pitch(2) },
-    'two rows a cell, newline marks': { ...base, ...pitch(2), ...marks },
     'space between paragraphs': { ...base, spaceAfterPt: base.lineHeightPt },
+    'lines broken between words': { ...base, lineBreaking: 'word', lineOverlapPt: 0 },
     [BASE_RENDERING]: base,
     'newline marks': { ...base, ...marks },
-    'newline marks, lines broken anywhere': { ...base, ...marks, lineBreaking: 'anywhere' },
+    'newline marks, lines broken anywhere': {
+      ...base,
+      ...marks,
+      lineBreaking: 'anywhere',
+      lineOverlapPt: 0,
+    },
     'type 5/6 as large, newline marks': {
       ...base,
       ...marks,
@@ -71,6 +77,12 @@ export function curveRenderings(base: RenderConfig): Record<string, RenderConfig
       fontSizePt: base.fontSizePt / 2,
     },
   };
+  const isBase = (config: RenderConfig) => renderConfigId(config) === renderConfigId(base);
+  return Object.fromEntries(
+    Object.entries(renderings).filter(
+      ([name, config]) => name === BASE_RENDERING || !isBase(config),
+    ),
+  );
 }
 
 /** Methods beyond the papers: each a plan for a share of the visual tokens. */
