@@ -11,14 +11,19 @@ from torch import Tensor
 from questions import END, END_PAGE, PREFIX, Question
 
 
+# What a token of a value (or of "not found") counts among the others: most others say what the question says.
+VALUE_WEIGHT = 4.0
+
+
 class Batch:
-    """Questions of some pages, one after the other without gaps: ids, labels, places, question and offset [B, N]."""
+    """Questions of some pages, one after the other without gaps: ids, labels, weights, places, question, offset [B, N]."""
 
     def __init__(self, questions: list[list[Question]]):
         length = max(sum(len(q.ids) for q in page) for page in questions)
         shape = (len(questions), length)
         self.ids = np.full(shape, END, np.int64)
         self.labels = np.full(shape, -100, np.int64)
+        self.weights = np.ones(shape, np.float32)
         self.places = np.full(shape, -1, np.int64)
         self.question = np.full(shape, -1, np.int64)
         self.offset = np.zeros(shape, np.int64)
@@ -29,6 +34,9 @@ class Batch:
                 span = slice(start, start + n)
                 self.ids[b, span] = question.ids
                 self.labels[b, span] = question.labels
+                if question.kind in ("look-up", "absent"):
+                    first, last = question.value
+                    self.weights[b, start + first : start + last] = VALUE_WEIGHT
                 self.places[b, span] = question.places
                 self.question[b, span] = g
                 self.offset[b, span] = np.arange(n)

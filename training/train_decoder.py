@@ -38,7 +38,7 @@ CURRICULUM = [
     (800, [(Grid(12, 21), 2, 9, 2), (Grid(30, 21), 1, 16, 5), (Grid(15, 21, pages=2), 1, 16, 1), (Grid(30, 21, pages=2), 1, 16, 1)]),
 ]
 LOOK_UPS = 0.55
-ABSENT = 0.07
+ABSENT = 0.1
 EVALUATED = [Grid(12, 21), Grid(30, 21)]
 # Share of the code's variance that is added as noise, and of characters that are misread: the tower is never exact.
 CODE_NOISE = 0.1
@@ -162,8 +162,10 @@ def answer_losses(
         values = v[:, :heads, columns].transpose(1, 2).flatten(0, 1)  # [cells, heads, head_dim]
         read = model.read_through(layer, values[filled]).float()
         read_out = read_out + F.cross_entropy(read.flatten(0, 1), characters[filled][:, first : first + heads].flatten())
+    weights = torch.from_numpy(batch.weights).to(device).flatten()[asked]
+    language = F.cross_entropy(logits, labels[asked], reduction="none")
     return Losses(
-        language=F.cross_entropy(logits, labels[asked]),
+        language=(language * weights).sum() / weights.sum(),
         pointer=pointer,
         read_out=read_out,
         asked=asked,
