@@ -109,7 +109,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 function logError(error: unknown, ref: DocumentRef | null): void {
   const { name, message, stack, code } = error as NodeJS.ErrnoException;
   const known = error instanceof GlyphpressError;
-  log('error', { ...ref, error: known ? { code, message } : { name, code, stack } }, message);
+  const cause = known && error.cause instanceof Error ? error.cause.message : undefined;
+  const shown = known ? { code, message, cause } : { name, code, stack };
+  log('error', { ...ref, error: shown }, message);
 }
 
 /** Lines as the service writes them. Errors name files and figures, never text of a document. */

@@ -38,6 +38,8 @@ const JOB_OPTIONS: JobsOptions = {
   failParentOnFailure: true,
 };
 
+const MAX_LOOKED_AT = 2_000;
+
 /** What became of a document's jobs. */
 export type FlowState =
   | { kind: 'alive' }
@@ -92,15 +94,30 @@ export class CompressionQueue {
     return { kind: alive ? 'alive' : 'over' };
   }
 
-  /** Takes a document's jobs out, as far as nobody works on them. */
+  /** Takes a document's jobs out, also those that newer ones replaced, as far as nobody works on them. */
   async remove(payload: JobPayload): Promise<void> {
-    for (const stage of STAGES.toReversed()) {
-      // One that is being worked on is locked; its worker finds the document unwanted.
-      await this.#queues
-        .get(stage)!
-        .remove(jobId(payload, stage))
-        .catch(() => {});
+    for (let generation = payload.generation; generation >= 1; generation--) {
+      for (const stage of STAGES.toReversed()) {
+        // One that is being worked on is locked; its worker finds the document unwanted.
+        await this.#queues
+          .get(stage)!
+          .remove(jobId({ ...payload, generation }, stage))
+          .catch(() => {});
+      }
     }
+  }
+
+  /** Documents of jobs that ended and are still kept, each once. */
+  async ended(): Promise<JobPayload[]> {
+    const found = new Map<string, JobPayload>();
+    for (const queue of this.#queues.values()) {
+      for (const job of await queue.getJobs(['completed', 'failed'], 0, MAX_LOOKED_AT)) {
+        const { tenant, id, generation } = payloadOf(job);
+        const known = found.get(id)?.generation ?? 0;
+        if (generation > known) found.set(id, { tenant, id, generation });
+      }
+    }
+    return [...found.values()];
   }
 
   /** Jobs by queue and state, for metrics. */

@@ -3,7 +3,10 @@
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
+import { storageFailure } from '../store/storage-failure.js';
+import { inClientWords } from './client-words.js';
 import { ATTEMPTS, BULL_PREFIX, type JobPayload, payloadOf } from './compression-queue.js';
+import { redisRefusal } from './connection.js';
 import type { DocumentRecord, DocumentRef, Failure, Stage } from './document-record.js';
 import { CANCEL_CHANNEL, type DocumentRecords } from './document-records.js';
 
@@ -45,6 +48,9 @@ export const MAX_STARTS = ATTEMPTS + 2;
 
 const PROGRESS_EVERY_MS = 250;
 
+/** Before Redis is asked again that is away or takes no writes. */
+const REST_MS = 1_000;
+
 /** Why work on a job stops early. */
 class Interruption extends Error {
   override readonly name = 'AbortError';
@@ -61,6 +67,8 @@ export class StageWorker {
   readonly #onError: (error: unknown, ref: DocumentRef | null) => void;
   /** What is under way, by `tenant id`. */
   readonly #running = new Map<string, Set<AbortController>>();
+  #resting = false;
+  #closing = false;
 
   constructor(
     stage: Stage,
@@ -81,8 +89,13 @@ export class StageWorker {
       stalledInterval: lockDuration / 2,
       // Starts are counted in the record, where a lost job is also told to whoever waits for it.
       maxStalledCount: MAX_STARTS,
+      runRetryDelay: REST_MS,
     });
-    this.#worker.on('error', (error) => this.#onError(error, null));
+    this.#worker.on('error', (error) => {
+      if (this.#resting) return; // said already
+      this.#onError(error, null);
+      if (redisRefusal(error)) this.#rest();
+    });
     this.#worker.on('lockRenewalFailed', (jobs: string[]) => {
       for (const id of jobs) {
         const [tenant, document] = id.split('.');
@@ -102,6 +115,7 @@ export class StageWorker {
 
   /** Lets what is under way finish for `graceMs`, then gives it back to the queue. */
   async close(graceMs: number): Promise<void> {
+    this.#closing = true;
     const timer = setTimeout(() => {
       for (const member of this.#running.keys()) this.#abort(member, 'shutdown');
     }, graceMs);
@@ -110,6 +124,16 @@ export class StageWorker {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** A Redis that takes no writes would be asked for the next job thousands of times a second. */
+  #rest(): void {
+    this.#resting = true;
+    void this.#worker.pause(true);
+    setTimeout(() => {
+      this.#resting = false;
+      if (!this.#closing) void this.#worker.resume();
+    }, REST_MS).unref();
   }
 
   #abort(member: string, why: Interruption['why']): void {
@@ -248,19 +272,10 @@ class ProgressReporter {
   }
 }
 
-const STORAGE_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'EIO']);
-
 /** @returns null for what nobody threw on purpose */
 function asKnownError(error: unknown): GlyphpressError | null {
   if (error instanceof GlyphpressError) return error;
-  const { code, message, path } = (error ?? {}) as NodeJS.ErrnoException;
-  if (!STORAGE_CODES.has(code ?? '')) return null;
-  return new GlyphpressError('GP_STORAGE', {
-    message: `${message}`,
-    hint: 'Free space, or let the service write to its data folder.',
-    details: { path, systemCode: code },
-    cause: error,
-  });
+  return storageFailure(error) ?? redisRefusal(error);
 }
 
 /** A damaged artifact is made again from its source by the next try, a dead model opened again. */
@@ -270,7 +285,7 @@ function isPassing({ code, retryable }: GlyphpressError): boolean {
 
 export function describeFailure(error: unknown, stage: Stage | null): Failure {
   if (error instanceof GlyphpressError) {
-    const { code, message, hint, details } = error;
+    const { code, message, hint, details } = inClientWords(error);
     return { code, message, hint, stage, details };
   }
   // What it says may name paths of the machine; the log has it.

@@ -9,6 +9,7 @@ import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
 import type { App, ServerParts } from './context.js';
 import { sendFailure } from './errors.js';
+import { Pressure } from './pressure.js';
 import { chatRoutes } from './routes/chat.js';
 import { documentRoutes } from './routes/documents.js';
 import { fileRoutes } from './routes/files.js';
@@ -66,6 +67,8 @@ export async function createApp(
     });
   });
   guard(app, parts.keys, requireKey);
+  const pressure = new Pressure(limits);
+  pressure.guard(app);
 
   await app.register(swagger, {
     openapi: {
@@ -92,7 +95,7 @@ export async function createApp(
   fileRoutes(app, parts);
   modelRoutes(app, parts);
   chatRoutes(app, parts);
-  operationRoutes(app, parts);
+  operationRoutes(app, { ...parts, pressure });
   await app.ready();
   return app;
 }

@@ -1,5 +1,6 @@
 /** What the routes share. */
 
+import os from 'node:os';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type {
   FastifyBaseLogger,
@@ -16,8 +17,9 @@ import type { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { QuestionEngine } from '../service/question-engine.js';
 import type { ApiKeys } from './api-keys.js';
+import type { PressureLimits } from './pressure.js';
 
-export interface ServiceLimits extends RecordLimits {
+export interface ServiceLimits extends RecordLimits, PressureLimits {
   /** Bytes of one document. */
   documentBytes: number;
   /** Bytes of a JSON body; larger documents come as a stream or a form. */
@@ -44,7 +46,17 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   waitMs: 300_000,
   keepMs: null,
   inlineKeepMs: 3_600_000,
+  openRequests: 256,
+  openRequestsPerTenant: 192,
+  eventLoopDelayMs: 500,
+  memoryBytes: 0.85 * availableBytes(),
 };
+
+/** What a container allows this process, else what the machine has. */
+function availableBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < os.totalmem() ? limit : os.totalmem();
+}
 
 export interface ServerParts {
   redis: Redis;

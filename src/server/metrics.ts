@@ -3,11 +3,15 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { isConnectionLoss } from '../queue/connection.js';
 import type { App, ServerParts } from './context.js';
+import type { Pressure } from './pressure.js';
 
 export class Metrics {
   readonly #registry = new Registry();
 
-  constructor(app: App, { queue, records, engine }: ServerParts) {
+  constructor(
+    app: App,
+    { queue, records, engine, pressure }: ServerParts & { pressure: Pressure },
+  ) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'glyphpress_' });
     const requests = new Histogram({
@@ -45,7 +49,17 @@ export class Metrics {
         if (count !== null) this.set(count);
       },
     });
+    new Gauge({
+      name: 'glyphpress_requests_refused',
+      help: 'Requests refused so far because the service had enough to do, by reason.',
+      labelNames: ['reason'],
+      registers,
+      collect() {
+        for (const [reason, count] of pressure.refused) this.set({ reason }, count);
+      },
+    });
     for (const [name, help, value] of [
+      ['requests_open', 'Requests that make work, under way.', () => pressure.openRequests],
       ['questions_running', 'Questions being answered.', () => engine.running],
       ['questions_waiting', 'Questions in line.', () => engine.waiting],
       ['contexts', 'Contexts in memory.', () => engine.contexts],

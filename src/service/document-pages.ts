@@ -44,8 +44,14 @@ export async function pageIndex(work: Work): Promise<PageIndex> {
   throw notThere(work, 'pages');
 }
 
-/** Pending where it will come, a state that does not allow it where it never will. */
+/** Pending where it will come, a state that does not allow it where it never will, damage where it was. */
 export function notThere({ record }: Work, what: string): GlyphpressError {
+  if (record.state === 'completed') {
+    return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+      message: `The ${what} of this document cannot be read from the store any more`,
+      hint: 'Submit the same document again: what is damaged is made anew, for this one too.',
+    });
+  }
   const over = ['failed', 'cancelled'].includes(record.state);
   return new GlyphpressError(over ? 'GP_DOCUMENT_STATE' : 'GP_DOCUMENT_PENDING', {
     message: `The document has no ${what}${over ? `: it is ${record.state}` : ' yet'}`,

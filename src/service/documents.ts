@@ -180,6 +180,25 @@ export class DocumentService {
   }
 
   /**
+   * Does something with a content unless a document of it is unfinished; none comes meanwhile.
+   *
+   * @param work gets the number of documents that hold the content
+   */
+  async whileIdle(
+    tenant: string,
+    hash: string,
+    work: (documents: number) => Promise<void>,
+  ): Promise<void> {
+    const { records } = this.#parts;
+    await records.exclusively(contentLock(tenant, hash), async () => {
+      const ids = Object.keys(await records.siblings(tenant, hash));
+      const all = await Promise.all(ids.map((id) => records.get({ tenant, id })));
+      if (all.every((record) => record === null || isTerminal(record.state)))
+        await work(ids.length);
+    });
+  }
+
+  /**
    * What happened to a document after the event `after`, and then what happens, until it is finished
    * or deleted.
    */

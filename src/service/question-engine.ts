@@ -185,7 +185,7 @@ async function loadContext(folder: string): Promise<PrefilledContext> {
   if (!manifest) {
     throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
       message: 'The context of this document is gone from the store',
-      hint: 'Delete the document and submit it again.',
+      hint: 'Submit the same document again: its context is made anew, for this one too.',
     });
   }
   return readContext(await readArtifactFile(folder, manifest, CONTEXT_FILE));

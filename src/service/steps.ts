@@ -3,6 +3,8 @@
  * steps before it left, so that losing a folder costs time and nothing else.
  */
 
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
@@ -22,6 +24,7 @@ import type { DocumentRecord, Stage } from '../queue/document-record.js';
 import type { Step, StepContext, StepResult } from '../queue/stage-worker.js';
 import {
   type ArtifactForm,
+  isWholeArtifact,
   readArtifactFile,
   readManifest,
   writeArtifact,
@@ -106,27 +109,24 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
     async prefill(context) {
       const work = open(context.record);
       const document = await ensureText(work, context.signal);
+      const stored = work.place.context(work.resolved.contextKey);
+      if (!(await hasContext(work))) await rm(stored, { recursive: true, force: true });
       const model = await tools.models.open(work.settings.model);
       const { folder, key } = pagesAt(work, document);
       const tokens = work.place.tokens(work.resolved.tokensKey);
       const quiet = { ...context, progress: () => {} };
-      const { report } = await ensureCompressed(
-        document,
-        { ...work.resolved, model },
-        work.place.context(work.resolved.contextKey),
-        {
-          chromium: tools.chromium ?? chromiumOptions,
-          signal: context.signal,
-          pages: async (...rest) => {
-            await draw(work, document, tools, quiet);
-            return pagesOf(folder, key)(...rest);
-          },
-          encodePage: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
-          onProgress: (step, _, share) => {
-            if (step === 'prefill') context.progress({ share });
-          },
+      const { report } = await ensureCompressed(document, { ...work.resolved, model }, stored, {
+        chromium: tools.chromium ?? chromiumOptions,
+        signal: context.signal,
+        pages: async (...rest) => {
+          await draw(work, document, tools, quiet);
+          return pagesOf(folder, key)(...rest);
         },
-      );
+        encodePage: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
+        onProgress: (step, _, share) => {
+          if (step === 'prefill') context.progress({ share });
+        },
+      });
       // The context has taken in what they say; whoever still needs them makes them again.
       await rm(tokens, { recursive: true, force: true });
       return finished(context.record, report);
@@ -182,6 +182,7 @@ async function ensureText(
   const id = `doc_${hash.slice(0, 24)}`;
   const stored = await readText(folder);
   if (stored !== null) return { id, hash, text: stored };
+  await assertWhole(place.upload, hash);
   const text = await extractText(place.upload, {
     mediaType: record.mediaType,
     name: record.filename ?? 'The document',
@@ -194,6 +195,17 @@ async function ensureText(
     return { characters: text.length };
   });
   return { id, hash, text };
+}
+
+/** What came in is all there is: damage to it cannot be mended, and must not be compressed. */
+async function assertWhole(upload: string, expected: string): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(upload)) hash.update(chunk as Buffer);
+  if (hash.digest('hex') === expected) return;
+  throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+    message: 'The document was damaged in the store before it was read',
+    hint: 'Submit it again.',
+  });
 }
 
 async function readText(folder: string): Promise<string | null> {
@@ -235,7 +247,8 @@ function draw(
   });
 }
 
+/** Every byte of it is looked at: handing a document in again is how a damaged one is mended. */
 async function hasContext({ place, resolved }: Work): Promise<boolean> {
   const folder = place.context(resolved.contextKey);
-  return (await readManifest(folder, CONTEXT_FORM).catch(() => null)) !== null;
+  return isWholeArtifact(folder, CONTEXT_FORM);
 }

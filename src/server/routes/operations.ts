@@ -5,6 +5,7 @@ import Type from 'typebox';
 import { findChromium } from '../../environment/chromium.js';
 import type { App, ServerParts } from '../context.js';
 import { Metrics } from '../metrics.js';
+import type { Pressure } from '../pressure.js';
 import { nullable, ownErrors } from '../schemas.js';
 
 const LEAST_FREE_BYTES = 256 * 1024 ** 2;
@@ -17,7 +18,7 @@ interface Readiness {
   checks: Record<string, string>;
 }
 
-export function operationRoutes(app: App, parts: ServerParts): void {
+export function operationRoutes(app: App, parts: ServerParts & { pressure: Pressure }): void {
   const tags = ['operations'];
   const metrics = new Metrics(app, parts);
   const status = Type.Object({ status: Type.String() });
@@ -79,6 +80,7 @@ export function operationRoutes(app: App, parts: ServerParts): void {
             document_bytes: Type.Integer(),
             json_bytes: Type.Integer(),
             unfinished_documents: Type.Integer(),
+            open_requests: Type.Integer(),
             answer_tokens: Type.Integer(),
             question_characters: Type.Integer(),
             wait_seconds: Type.Number(),
@@ -94,6 +96,7 @@ export function operationRoutes(app: App, parts: ServerParts): void {
         document_bytes: limits.documentBytes,
         json_bytes: limits.jsonBytes,
         unfinished_documents: limits.perTenant,
+        open_requests: limits.openRequestsPerTenant,
         answer_tokens: limits.answerTokens,
         question_characters: limits.questionCharacters,
         wait_seconds: limits.waitMs / 1000,
