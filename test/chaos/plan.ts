@@ -41,7 +41,7 @@ export function chaosOptions(env: NodeJS.ProcessEnv = process.env): ChaosOptions
   }
   return {
     seed: number('SEED', 1),
-    documents: number('DOCUMENTS', 60),
+    documents: number('DOCUMENTS', 100),
     faults: number('FAULTS', 14),
     kinds: kinds as FaultKind[],
     workers: number('WORKERS', 1),

@@ -118,7 +118,7 @@ describe(`the service, seed ${options.seed}`, () => {
           faults.filter((fault) => fault.kind === kind && fault.hit !== null).length,
         ]),
       ),
-      restarts: service.ends,
+      ends: service.ends,
       answers: clients.answers,
       seconds: Math.round((Date.now() - begin) / 1000),
       secondsAfterLastFault: Math.round((Date.now() - lastFault) / 1000),

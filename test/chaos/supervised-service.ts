@@ -30,8 +30,8 @@ export class SupervisedService {
   readonly #log: WriteStream;
   readonly #children = new Map<'serve' | 'worker', ChildProcess>();
   #stopping = false;
-  /** Ends of supervised processes that nobody asked for, by command. */
-  readonly ends = { serve: 0, worker: 0 };
+  /** How supervised processes ended, by command and signal or exit code. */
+  readonly ends: Record<string, number> = {};
 
   constructor(options: SupervisedOptions) {
     this.#options = options;
@@ -116,7 +116,8 @@ export class SupervisedService {
     child.once('exit', (code, signal) => {
       if (this.#stopping) return;
       this.#log.write(`# ${new Date().toISOString()} ${command} ended: ${code} ${signal}\n`);
-      this.ends[command]++;
+      const how = `${command} ${signal ?? code}`;
+      this.ends[how] = (this.ends[how] ?? 0) + 1;
       setTimeout(() => {
         if (!this.#stopping) this.#keep(command, args);
       }, RESTART_MS);

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
@@ -8,6 +9,7 @@ import type { DocumentRecord } from '../../src/queue/document-record.js';
 import { MAX_STARTS } from '../../src/queue/stage-worker.js';
 import { openWork } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
+import { PROCESS_TAG } from '../../src/store/process-tag.js';
 import { words } from '../support/rendering.js';
 import {
   cleanUpAtEnd,
@@ -125,6 +127,27 @@ describe('a document', () => {
     expect(done).toMatchObject({ state: 'completed' });
   });
 
+  it('is not read when it was damaged after it came in, and nobody is told a path', async () => {
+    const record = await submitText(service, words(30, 77));
+    const { upload } = service.store.place(record.tenant, record.contentHash);
+    writeFileSync(upload, words(30, 78));
+    const done = await withWorkers(() => finished(record));
+    expect(done).toMatchObject({ state: 'failed', failure: { code: 'GP_ARTIFACT_DAMAGED' } });
+    expect(JSON.stringify(done.failure)).not.toContain(redis.dataFolder);
+  });
+
+  it('is mended where its context was damaged by handing it in again', async () => {
+    const text = words(40, 79);
+    const first = await withWorkers(async () => finished(await submitText(service, text)));
+    const { place, resolved } = openWork(first, service);
+    const page = path.join(place.context(resolved.contextKey), pageFileName(0));
+    const whole = readFileSync(page);
+    writeFileSync(page, Buffer.from(whole).fill(0, 40, 60));
+    const again = await withWorkers(async () => finished(await submitText(service, text)));
+    expect(again.state).toBe('completed');
+    expect(readFileSync(page).equals(whole)).toBe(true);
+  });
+
   it('without a text fails once, with the reason', async () => {
     const record = await submitText(service, ' \n ');
     const done = await withWorkers(() => finished(record));
@@ -188,6 +211,23 @@ describe('a step that fails', () => {
 });
 
 describe('a worker', () => {
+  it('rests while Redis takes no writes, and goes on', async () => {
+    const errors: unknown[] = [];
+    await withWorkers(
+      async () => {
+        await redis.redis.config('SET', 'maxmemory', '1');
+        // A full Redis refuses as one with a full disk does.
+        await expect(submitText(service, 'refused')).rejects.toThrow(/OOM/);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await redis.redis.config('SET', 'maxmemory', '0');
+        const record = await submitText(service, 'taken');
+        expect((await finished(record)).state).toBe('completed');
+      },
+      { steps: idleSteps, onError: (error) => errors.push(error) },
+    );
+    expect(errors.length).toBeLessThan(20);
+  });
+
   /** A step that runs until it is told to stop. */
   function endless() {
     let reason: unknown;
@@ -282,6 +322,40 @@ describe('the sweeper', () => {
     expect((await now(young)).generation).toBe(1);
     await service.documents.remove(waiting);
     await service.documents.remove(young);
+  });
+
+  it('clears away what dead processes and given-up work left, and nothing that is needed', async () => {
+    const idle = await submitText(service, 'given up');
+    await service.documents.cancel(idle);
+    const busy = await submitText(service, 'still waiting');
+    const unfinished = (record: DocumentRecord) => {
+      const { place, resolved } = openWork(record, service);
+      const folder = workFolderOf(place.pages(resolved.pagesKey));
+      mkdirSync(folder, { recursive: true });
+      return folder;
+    };
+    const [given, needed] = [unfinished(idle), unfinished(busy)];
+    const uploads = path.join(service.store.root, 'uploads');
+    const upload = (tag: string) => {
+      const file = path.join(uploads, `${tag}.0123456789ab.partial`);
+      writeFileSync(file, 'half');
+      return file;
+    };
+    const { pid } = spawnSync('true');
+    const [dead, alive] = [upload(`${PROCESS_TAG.split('-')[0]}-${pid}`), upload(PROCESS_TAG)];
+    const trash = path.join(service.store.root, 'trash', 'half-deleted');
+    mkdirSync(trash, { recursive: true });
+    await sweep(60_000);
+    expect([given, needed, dead, alive, trash].map((file) => existsSync(file))).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+    ]);
+    rmSync(alive);
+    await service.documents.remove(idle);
+    await service.documents.remove(busy);
   });
 
   it('removes what has expired, with its files', async () => {
