@@ -18,6 +18,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   queues: Stage[];
   concurrency: number;
   browsers?: number;
+  pagesPerJob: number;
   background?: boolean;
   lockSeconds: number;
 }
@@ -34,6 +35,12 @@ export function registerWorker(program: Command): void {
         .option('--queues <list>', `steps to take, of ${STAGES.join(',')}`, stages, [...STAGES])
         .option('--concurrency <n>', 'documents of each step at once', wholeNumber(1, 64), 1)
         .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64))
+        .option(
+          '--pages-per-job <n>',
+          'pages of a document that one job encodes',
+          wholeNumber(1, 10_000),
+          16,
+        )
         .addOption(
           new Option(
             '--lock-seconds <n>',
@@ -81,6 +88,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
     stages: flags.queues,
     concurrency: flags.concurrency,
     lockMs: flags.lockSeconds * 1000,
+    pagesPerJob: flags.pagesPerJob,
     ...(flags.browsers !== undefined && { browsers: flags.browsers }),
     onError: logError,
   });

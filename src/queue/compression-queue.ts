@@ -17,9 +17,19 @@ import {
 } from './document-record.js';
 import { KEY_PREFIX } from './key-prefix.js';
 
+/** Pages of a document, 0-based, the end not included. */
+export interface PageRange {
+  start: number;
+  end: number;
+}
+
 /** All that a job says. */
 export interface JobPayload extends DocumentRef {
   generation: number;
+  /** Only these pages; a job of its own beside those of the document's other pages. */
+  range?: PageRange;
+  /** The step's pages went to such jobs: it waits for them, and then sees that all is there. */
+  isSplit?: boolean;
 }
 
 export const BULL_PREFIX = `${KEY_PREFIX}:bull`;
@@ -81,6 +91,30 @@ export class CompressionQueue {
       };
     };
     await this.#flows.add(node(STAGES.length - 1));
+  }
+
+  /**
+   * Gives pages of a step to jobs of their own, children of the step's job. Adding them twice, as after
+   * a crash, adds them once.
+   *
+   * @param parent the step's job, being worked on
+   */
+  async split(parent: Job<JobPayload>, stage: Stage, ranges: readonly PageRange[]): Promise<void> {
+    const { isSplit: _, ...payload } = parent.data;
+    const link = { id: parent.id!, queue: parent.queueQualifiedName };
+    await this.#queues.get(stage)!.addBulk(
+      ranges.map((range) => ({
+        name: stage,
+        data: { ...payload, range },
+        opts: {
+          ...JOB_OPTIONS,
+          jobId: `${parent.id}.${range.start}-${range.end}`,
+          priority: parent.opts.priority ?? 0,
+          parent: link,
+        },
+      })),
+    );
+    await parent.updateData({ ...parent.data, isSplit: true });
   }
 
   async state(payload: JobPayload): Promise<FlowState> {
@@ -148,17 +182,36 @@ function jobId({ tenant, id, generation }: JobPayload, stage: Stage): string {
 
 /** @throws {GlyphpressError} GP_JOB: somebody else wrote into our queue */
 export function payloadOf(job: Pick<Job, 'id' | 'data'>): JobPayload {
-  const { tenant, id, generation } = (job.data ?? {}) as Partial<Record<string, unknown>>;
+  const { tenant, id, generation, range, isSplit } = (job.data ?? {}) as Record<string, unknown>;
   const valid =
     typeof tenant === 'string' &&
     isTenant(tenant) &&
     typeof id === 'string' &&
     isDocumentId(id) &&
-    Number.isSafeInteger(generation);
-  if (valid) return { tenant, id, generation: generation as number };
+    Number.isSafeInteger(generation) &&
+    (range === undefined || isRange(range));
+  if (valid) {
+    return {
+      tenant,
+      id,
+      generation: generation as number,
+      ...(range !== undefined && { range }),
+      ...(isSplit === true && { isSplit }),
+    };
+  }
   throw new GlyphpressError('GP_JOB', {
     message: `Expected a job with tenant, id and generation; job ${job.id} is something else`,
     hint: 'Something else writes into this Redis under the same prefix.',
     details: { job: job.id },
   });
+}
+
+function isRange(value: unknown): value is PageRange {
+  const { start, end } = (value ?? {}) as Partial<Record<string, unknown>>;
+  return (
+    Number.isSafeInteger(start) &&
+    Number.isSafeInteger(end) &&
+    (start as number) >= 0 &&
+    (end as number) > (start as number)
+  );
 }

@@ -17,9 +17,10 @@ import {
   readPageIndex,
   storedPages,
 } from '../pipeline/drawn-pages.js';
-import { ensureEncodedPage } from '../pipeline/encoded-pages.js';
+import { countEncodedPages, ensureEncodedPage } from '../pipeline/encoded-pages.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
+import type { PageRange } from '../queue/compression-queue.js';
 import type { DocumentRecord, Stage } from '../queue/document-record.js';
 import type { Step, StepContext, StepResult } from '../queue/stage-worker.js';
 import {
@@ -46,6 +47,8 @@ export interface StepTools {
   models: ModelRegistry;
   chromium?: DrawOptions['chromium'];
   browsers?: number;
+  /** Pages that one job encodes, so that several workers share a long document. @defaultValue 16 */
+  pagesPerJob?: number;
 }
 
 /** A document with all that its record leads to. */
@@ -72,7 +75,7 @@ export function openWork(record: DocumentRecord, { store, models }: StepTools): 
 
 export function compressionSteps(tools: StepTools): Record<Stage, Step> {
   const open = (record: DocumentRecord) => openWork(record, tools);
-  const { models } = tools;
+  const { models, pagesPerJob = 16 } = tools;
   const steps: Record<Stage, Step> = {
     async extract({ record, signal }) {
       const { text } = await ensureText(open(record), signal);
@@ -97,11 +100,17 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
       const manifest = (await storedPages(folder, key))!;
       const index = await readPageIndex(folder, manifest);
       const tokens = work.place.tokens(work.resolved.tokensKey);
-      for (const [at, { file }] of index.pages.entries()) {
+      const missing = pages - (await countEncodedPages(tokens));
+      if (context.maySplit && missing > pagesPerJob)
+        return { pages, ranges: rangesOf(pages, pagesPerJob) };
+      const { start, end } = context.range ?? { start: 0, end: pages };
+      for (const [at, { file }] of index.pages.slice(start, end).entries()) {
         context.signal.throwIfAborted();
         const png = await readArtifactFile(folder, manifest, file);
-        await ensureEncodedPage(model, tokens, { index: at, png });
-        context.progress({ pagesDone: at + 1, share: (at + 1) / pages });
+        await ensureEncodedPage(model, tokens, { index: start + at, png });
+        // Others may be at work on the other pages.
+        const pagesDone = Math.min(pages, await countEncodedPages(tokens));
+        context.progress({ pagesDone, share: pagesDone / pages });
       }
       return { pages };
     },
@@ -152,6 +161,14 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
     };
   }
   return steps;
+}
+
+/** Of equal length but for the last. */
+export function rangesOf(pages: number, pagesPerJob: number): PageRange[] {
+  return Array.from({ length: Math.ceil(pages / pagesPerJob) }, (_, n) => ({
+    start: n * pagesPerJob,
+    end: Math.min(pages, (n + 1) * pagesPerJob),
+  }));
 }
 
 function hasCode(error: unknown, code: ErrorCode): boolean {

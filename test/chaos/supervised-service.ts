@@ -52,7 +52,7 @@ export class SupervisedService {
       ...['--json', '--log-level', 'warn', '--max-unfinished', '100000'],
     ]);
     await this.untilReady();
-    this.#keep('worker', []);
+    this.#keep('worker', ['--pages-per-job', '4']);
   }
 
   untilReady(timeoutMs = 60_000): Promise<void> {

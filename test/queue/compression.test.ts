@@ -3,11 +3,13 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
+import { CONTEXT_FILE } from '../../src/pipeline/context-file.js';
 import { workFolderOf } from '../../src/pipeline/drawn-pages.js';
 import { pageFileName } from '../../src/pipeline/page-folder.js';
-import type { DocumentRecord } from '../../src/queue/document-record.js';
-import { MAX_STARTS } from '../../src/queue/stage-worker.js';
-import { openWork } from '../../src/service/steps.js';
+import type { PageRange } from '../../src/queue/compression-queue.js';
+import type { DocumentRecord, Stage } from '../../src/queue/document-record.js';
+import { MAX_STARTS, type Step } from '../../src/queue/stage-worker.js';
+import { openWork, rangesOf } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
 import { PROCESS_TAG } from '../../src/store/process-tag.js';
 import { words } from '../support/rendering.js';
@@ -156,6 +158,65 @@ describe('a document', () => {
       failure: { code: 'GP_INPUT_EMPTY', stage: 'render' },
     });
     expect((await eventTypes(record)).filter((type) => type === 'retry')).toEqual([]);
+  });
+});
+
+describe('a long document', () => {
+  /** Encodes for the time that it takes to be seen at work. */
+  const slowly = (seen: PageRange[], failing?: number): Partial<Record<Stage, Step>> => ({
+    ...idleSteps,
+    encode: async ({ maySplit, range }) => {
+      if (maySplit) return { pages: 10, ranges: rangesOf(10, 4) };
+      if (range) seen.push(range);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (range && range.start === failing)
+        throw new GlyphpressError('GP_RENDER', { message: 'no', hint: 'no' });
+      return { pages: 10 };
+    },
+  });
+
+  it('is encoded by several workers, each some of its pages, and joined again', async () => {
+    const text = words(700, 31);
+    const record = await submitText(service, text);
+    const options = { pagesPerJob: 2 };
+    const other = await startTestWorkers(redis, { ...options, stages: ['encode'] });
+    const done = await withWorkers(() => finished(record), options);
+    await other.close(0);
+    expect(done.state).toBe('completed');
+    expect(done.pages).toBeGreaterThan(4);
+    expect(done.stageMs.encode).toBeGreaterThan(0);
+    // The same bytes as by one job.
+    const { place, resolved } = openWork(done, service);
+    const context = path.join(place.context(resolved.contextKey), CONTEXT_FILE);
+    const split = readFileSync(context);
+    await service.documents.remove(done);
+    const whole = await withWorkers(async () => finished(await submitText(service, text)));
+    expect(whole.state).toBe('completed');
+    expect(readFileSync(context).equals(split)).toBe(true);
+  });
+
+  it('tells one stage of it, counts starts by part, and takes up parts that a crash left', async () => {
+    const seen: PageRange[] = [];
+    const record = await submitText(service, 'in parts');
+    const steps = slowly(seen);
+    // The worker leaves while its parts wait: the step is not split again.
+    await withWorkers(() => until(() => seen.length > 0), { steps });
+    const done = await withWorkers(() => finished(record), { steps });
+    expect(done.state).toBe('completed');
+    expect(new Set(seen.map(({ start }) => start))).toEqual(new Set([0, 4, 8]));
+    expect(seen.length).toBeLessThanOrEqual(4);
+    expect((await eventTypes(record)).filter((type) => type === 'failed')).toEqual([]);
+  });
+
+  it('fails with the part that fails, once', async () => {
+    const seen: PageRange[] = [];
+    const record = await submitText(service, 'in parts that fail');
+    const done = await withWorkers(() => finished(record), { steps: slowly(seen, 4) });
+    expect(done).toMatchObject({
+      state: 'failed',
+      failure: { code: 'GP_RENDER', stage: 'encode' },
+    });
+    await service.documents.remove(done);
   });
 });
 
