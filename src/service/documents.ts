@@ -210,6 +210,7 @@ export class DocumentService {
     const change = this.#watch(ref);
     const stopped = aborted(signal);
     try {
+      let isOver = false;
       for (let last = after; !signal.aborted; ) {
         const heard = change.next();
         const events = await this.#parts.records.events(ref, last);
@@ -219,9 +220,11 @@ export class DocumentService {
           if (isTerminalType(event.type)) return;
         }
         if (events.length === 0) {
+          if (isOver) return;
           const record = await this.#parts.records.get(ref);
-          if (!record || isTerminal(record.state)) return;
-          await Promise.race([heard, stopped, later(LOOK_AGAIN_MS)]);
+          isOver = !record || isTerminal(record.state);
+          // It may have ended after its events were read: they are read once more.
+          if (!isOver) await Promise.race([heard, stopped, later(LOOK_AGAIN_MS)]);
         }
       }
     } finally {

@@ -7,8 +7,10 @@ import { CONTEXT_FILE } from '../../src/pipeline/context-file.js';
 import { workFolderOf } from '../../src/pipeline/drawn-pages.js';
 import { pageFileName } from '../../src/pipeline/page-folder.js';
 import type { PageRange } from '../../src/queue/compression-queue.js';
+import { connectRedis } from '../../src/queue/connection.js';
 import type { DocumentRecord, Stage } from '../../src/queue/document-record.js';
 import { MAX_STARTS, type Step } from '../../src/queue/stage-worker.js';
+import { DocumentService } from '../../src/service/documents.js';
 import { openWork, rangesOf } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
 import { PROCESS_TAG } from '../../src/store/process-tag.js';
@@ -158,6 +160,40 @@ describe('a document', () => {
       failure: { code: 'GP_INPUT_EMPTY', stage: 'render' },
     });
     expect((await eventTypes(record)).filter((type) => type === 'retry')).toEqual([]);
+  });
+});
+
+describe('those who follow a document', () => {
+  it('hear of its end also when it comes between two looks', async () => {
+    const record = await submitText(service, 'ends between two looks');
+    const { records } = service;
+    // The record is looked at when no event is new; it ends right there.
+    const racing = new Proxy(records, {
+      get(target, name) {
+        if (name === 'get') {
+          return async (ref: DocumentRecord) => {
+            await records.finish(ref, 'cancelled');
+            return records.get(ref);
+          };
+        }
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const subscriber = await connectRedis(redis.url, 'worker');
+    const limits = { perTenant: 1, total: 1 };
+    const documents = await DocumentService.open({
+      ...service,
+      records: racing,
+      subscriber,
+      limits,
+    });
+    const heard: string[] = [];
+    for await (const { type } of documents.follow(record, null, new AbortController().signal))
+      heard.push(type);
+    subscriber.disconnect();
+    expect(heard).toEqual(['queued', 'cancelled']);
+    await service.documents.remove(record);
   });
 });
 
