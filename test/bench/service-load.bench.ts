@@ -48,15 +48,15 @@ beforeAll(async () => {
   });
   await until(() => out.includes('\n'), 60_000, 'the service');
   url = (JSON.parse(out) as { url: string }).url;
-});
+}, 90_000);
 
 afterAll(async () => {
+  emit(figures);
+  if (process.env.LOAD_OUT) writeFileSync(process.env.LOAD_OUT, `${JSON.stringify(figures)}\n`);
   running.child.kill('SIGTERM');
   await running.result;
   rmSync(base, { recursive: true, force: true });
-  emit(figures);
-  if (process.env.LOAD_OUT) writeFileSync(process.env.LOAD_OUT, `${JSON.stringify(figures)}\n`);
-});
+}, 60_000);
 
 async function submit(text: string, render: object = {}): Promise<string> {
   const answer = await fetch(`${url}/v1/documents`, {
@@ -89,15 +89,13 @@ const wallOf = (events: readonly Happened[]) => events.at(-1)!.ms - events[0]!.m
 /** The time in which no step was under way: in line, handed over, told. */
 function overheadOf(events: readonly Happened[]): number {
   let worked = 0;
-  let began = 0;
-  let stage: string | undefined;
-  for (const { ms, type, data } of events) {
-    if (type === 'stage') [began, stage] = [ms, data.stage];
-    const ended = type === 'progress' && data.share === 1 && data.stage === stage;
-    if (ended || (type === 'completed' && began > 0)) {
-      worked += began > 0 ? ms - began : 0;
-      began = ended ? 0 : began;
-    }
+  for (const [at, { ms: began, type, data }] of events.entries()) {
+    if (type !== 'stage') continue;
+    const later = events.slice(at + 1);
+    const until = later.findIndex((event) => event.type === 'stage' || event.type === 'completed');
+    // The last word of a step comes when it is done.
+    const last = later.slice(0, until).findLast((event) => event.data.stage === data.stage);
+    worked += (last?.ms ?? began) - began;
   }
   return wallOf(events) - worked;
 }
