@@ -455,6 +455,23 @@ describe('the sweeper', () => {
     await service.documents.remove(busy);
   });
 
+  it('forgets the jobs of documents that were deleted while they were worked on', async () => {
+    const record = await submitText(service, 'deleted under work');
+    const steps = {
+      ...idleSteps,
+      // The job of a step is locked, and stays when the document goes.
+      extract: async () => {
+        await service.documents.remove(record);
+        return {};
+      },
+    };
+    const jobs = async () =>
+      (await redis.redis.keys('gp:bull:*')).filter((key) => key.includes(record.id));
+    await withWorkers(async () => until(async () => (await jobs()).length > 0), { steps });
+    await sweep(60_000);
+    expect(await jobs()).toEqual([]);
+  });
+
   it('removes what has expired, with its files', async () => {
     const record = await submitText(service, 'short life', { expiresInMs: 1 });
     const { folder } = service.store.place(record.tenant, record.contentHash);
