@@ -14,6 +14,7 @@ import { documentRoutes } from './routes/documents.js';
 import { fileRoutes } from './routes/files.js';
 import { modelRoutes } from './routes/models.js';
 import { operationRoutes } from './routes/operations.js';
+import { settingRoutes } from './routes/settings.js';
 
 export interface AppOptions {
   requireKey: boolean;
@@ -65,6 +66,7 @@ export async function createApp(
       'cache-control': 'no-store',
     });
   });
+  parts.metrics.watch(app);
   guard(app, parts.keys, requireKey);
 
   await app.register(swagger, {
@@ -92,6 +94,7 @@ export async function createApp(
   fileRoutes(app, parts);
   modelRoutes(app, parts);
   chatRoutes(app, parts);
+  settingRoutes(app, parts);
   operationRoutes(app, parts);
   await app.ready();
   return app;

@@ -16,6 +16,7 @@ import type { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { QuestionEngine } from '../service/question-engine.js';
 import type { ApiKeys } from './api-keys.js';
+import type { Metrics } from './metrics.js';
 
 export interface ServiceLimits extends RecordLimits {
   /** Bytes of one document. */
@@ -26,6 +27,8 @@ export interface ServiceLimits extends RecordLimits {
   answerTokens: number;
   /** Characters of a question with all that goes before it. */
   questionCharacters: number;
+  /** Documents that one question may be about. */
+  questionDocuments: number;
   /** How long a question waits for its document. */
   waitMs: number;
   /** How long documents are kept unless they say otherwise; null for ever. */
@@ -41,6 +44,7 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   jsonBytes: 16 * 1024 ** 2,
   answerTokens: 4_096,
   questionCharacters: 100_000,
+  questionDocuments: 16,
   waitMs: 300_000,
   keepMs: null,
   inlineKeepMs: 3_600_000,
@@ -55,6 +59,7 @@ export interface ServerParts {
   documents: DocumentService;
   engine: QuestionEngine;
   keys: ApiKeys;
+  metrics: Metrics;
   limits: ServiceLimits;
   /** Aborted when the server begins to close: event streams end, and are taken up elsewhere. */
   closing: AbortSignal;

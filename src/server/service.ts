@@ -16,6 +16,7 @@ import { Sweeper, type SweeperOptions } from '../service/sweeper.js';
 import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
 import { type App, DEFAULT_LIMITS, type ServiceLimits } from './context.js';
+import { Metrics } from './metrics.js';
 
 export interface ServiceOptions {
   redisUrl: string;
@@ -84,6 +85,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
         redis,
         documents,
         engine,
+        metrics: new Metrics({ queue, records, engine }),
         keys,
         closing: closing.signal,
         stopping: stopping.signal,

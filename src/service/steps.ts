@@ -127,8 +127,6 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
           },
         },
       );
-      // The context has taken in what they say; whoever still needs them makes them again.
-      await rm(tokens, { recursive: true, force: true });
       return finished(context.record, report);
     },
   };

@@ -20,6 +20,7 @@ import {
   documentParams,
   ownErrors,
   queryNumber,
+  renderObject,
   submissionFields,
 } from '../schemas.js';
 import { fingerprintOf, type SubmissionFields, submissionOf, textFields } from '../submission.js';
@@ -30,6 +31,12 @@ const fieldsSchema = Type.Object(submissionFields, { additionalProperties: false
 
 const jsonBody = Type.Object(
   { text: Type.String({ minLength: 1 }), ...submissionFields },
+  { additionalProperties: false },
+);
+
+/** What a config's own errors say better than a schema stands in the document only. */
+const shownBody = Type.Object(
+  { ...jsonBody.properties, render: Type.Optional(renderObject) },
   { additionalProperties: false },
 );
 
@@ -72,7 +79,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
           'As JSON with its text; as multipart/form-data with a file and the other fields beside it; ' +
           'or as the bytes alone, with the other fields in the address. It is compressed in the ' +
           'background. Takes an Idempotency-Key.',
-        body: Type.Any({ description: 'See the description; JSON is shown here.', ...jsonBody }),
+        body: Type.Any({ description: 'See the description; JSON is shown here.', ...shownBody }),
         response: { 200: documentObject, 202: documentObject, ...ownErrors },
       },
       // Three forms of body: each is checked by its own reader.

@@ -4,7 +4,6 @@ import { statfs } from 'node:fs/promises';
 import Type from 'typebox';
 import { findChromium } from '../../environment/chromium.js';
 import type { App, ServerParts } from '../context.js';
-import { Metrics } from '../metrics.js';
 import { nullable, ownErrors } from '../schemas.js';
 
 const LEAST_FREE_BYTES = 256 * 1024 ** 2;
@@ -19,7 +18,7 @@ interface Readiness {
 
 export function operationRoutes(app: App, parts: ServerParts): void {
   const tags = ['operations'];
-  const metrics = new Metrics(app, parts);
+  const { metrics } = parts;
   const status = Type.Object({ status: Type.String() });
   const readiness = Type.Object({
     status: Type.String(),
@@ -81,6 +80,7 @@ export function operationRoutes(app: App, parts: ServerParts): void {
             unfinished_documents: Type.Integer(),
             answer_tokens: Type.Integer(),
             question_characters: Type.Integer(),
+            question_documents: Type.Integer(),
             wait_seconds: Type.Number(),
             keep_seconds: nullable(Type.Number()),
           }),
@@ -96,6 +96,7 @@ export function operationRoutes(app: App, parts: ServerParts): void {
         unfinished_documents: limits.perTenant,
         answer_tokens: limits.answerTokens,
         question_characters: limits.questionCharacters,
+        question_documents: limits.questionDocuments,
         wait_seconds: limits.waitMs / 1000,
         keep_seconds: limits.keepMs === null ? null : limits.keepMs / 1000,
       };
