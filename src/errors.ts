@@ -83,6 +83,7 @@ export const ERROR_CATALOGUE = {
     retryable: false,
   },
   GP_DOCUMENT_PENDING: { meaning: 'The document is still being compressed.', retryable: true },
+  GP_RESPONSE_UNKNOWN: { meaning: 'There is no such response here.', retryable: false },
   GP_MODEL_UNKNOWN: { meaning: 'The service has no such model.', retryable: false },
   GP_REQUEST: { meaning: 'A request is not what the interface describes.', retryable: false },
   GP_REQUEST_TOO_LARGE: {

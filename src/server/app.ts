@@ -7,13 +7,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyServerOptions } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
-import type { App, ServerParts } from './context.js';
+import type { App, AppParts } from './context.js';
 import { sendFailure } from './errors.js';
 import { chatRoutes } from './routes/chat.js';
 import { documentRoutes } from './routes/documents.js';
 import { fileRoutes } from './routes/files.js';
 import { modelRoutes } from './routes/models.js';
 import { operationRoutes } from './routes/operations.js';
+import { responseRoutes } from './routes/responses.js';
 import { settingRoutes } from './routes/settings.js';
 
 export interface AppOptions {
@@ -30,7 +31,7 @@ const REQUEST_TIMEOUT_MS = 15 * 60_000;
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export async function createApp(
-  parts: ServerParts,
+  parts: AppParts,
   { requireKey, logger = false }: AppOptions,
 ): Promise<App> {
   const { limits } = parts;
@@ -94,6 +95,7 @@ export async function createApp(
   fileRoutes(app, parts);
   modelRoutes(app, parts);
   chatRoutes(app, parts);
+  responseRoutes(app, parts);
   settingRoutes(app, parts);
   operationRoutes(app, parts);
   await app.ready();

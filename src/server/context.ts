@@ -15,10 +15,12 @@ import type { ContentStore } from '../service/content-store.js';
 import type { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { QuestionEngine } from '../service/question-engine.js';
+import type { ResponseLimits, ResponseRecords } from '../service/response-records.js';
 import type { ApiKeys } from './api-keys.js';
 import type { Metrics } from './metrics.js';
+import type { ResponseRunner } from './response-runner.js';
 
-export interface ServiceLimits extends RecordLimits {
+export interface ServiceLimits extends RecordLimits, ResponseLimits {
   /** Bytes of one document. */
   documentBytes: number;
   /** Bytes of a JSON body; larger documents come as a stream or a form. */
@@ -48,6 +50,8 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   waitMs: 300_000,
   keepMs: null,
   inlineKeepMs: 3_600_000,
+  backgroundPerTenant: 100,
+  responseKeepMs: 7 * 24 * 3_600_000,
 };
 
 export interface ServerParts {
@@ -60,12 +64,18 @@ export interface ServerParts {
   engine: QuestionEngine;
   keys: ApiKeys;
   metrics: Metrics;
+  responses: ResponseRecords;
   limits: ServiceLimits;
   /** Aborted when the server begins to close: event streams end, and are taken up elsewhere. */
   closing: AbortSignal;
   /** Aborted when its grace is over: answers end. */
   stopping: AbortSignal;
   version: string;
+}
+
+/** What the routes need beside what an answer needs. */
+export interface AppParts extends ServerParts {
+  runner: ResponseRunner;
 }
 
 export type App = FastifyInstance<

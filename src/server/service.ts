@@ -8,15 +8,22 @@ import { GlyphpressError } from '../errors.js';
 import { CompressionQueue } from '../queue/compression-queue.js';
 import { connectRedis } from '../queue/connection.js';
 import { DocumentRecords } from '../queue/document-records.js';
+import { Changes } from '../service/changes.js';
 import { ContentStore } from '../service/content-store.js';
 import { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
+import {
+  RESPONSE_CHANGED_CHANNEL,
+  RESPONSE_STOP_CHANNEL,
+  ResponseRecords,
+} from '../service/response-records.js';
 import { Sweeper, type SweeperOptions } from '../service/sweeper.js';
 import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
-import { type App, DEFAULT_LIMITS, type ServiceLimits } from './context.js';
+import { type App, DEFAULT_LIMITS, type ServerParts, type ServiceLimits } from './context.js';
 import { Metrics } from './metrics.js';
+import { ResponseRunner, type RunnerOptions } from './response-runner.js';
 
 export interface ServiceOptions {
   redisUrl: string;
@@ -30,6 +37,7 @@ export interface ServiceOptions {
   limits?: Partial<ServiceLimits>;
   engine?: EngineOptions;
   sweeper?: SweeperOptions;
+  runner?: Pick<RunnerOptions, 'leaseMs'>;
   logger?: FastifyServerOptions['logger'];
   version: string;
 }
@@ -76,21 +84,33 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     cleanUp.push(() => queue.close());
     const store = new ContentStore(options.dataFolder);
     const subscriber = await connect('worker');
-    const parts = { store, models, records, queue, limits };
-    const documents = await DocumentService.open({ ...parts, subscriber });
+    const base = { store, models, records, queue, limits };
+    const documents = await DocumentService.open({ ...base, subscriber });
     const engine = new QuestionEngine(models, options.engine);
+    const changes = await Changes.open(subscriber, RESPONSE_CHANGED_CHANNEL);
+    const parts: ServerParts = {
+      ...base,
+      redis,
+      documents,
+      engine,
+      metrics: new Metrics({ queue, records, engine }),
+      responses: new ResponseRecords(redis, changes, limits),
+      keys,
+      closing: closing.signal,
+      stopping: stopping.signal,
+      version,
+    };
+    const runner = new ResponseRunner(parts, {
+      ...options.runner,
+      onError: (err) => app.log.error({ err }, 'background answer'),
+    });
+    cleanUp.push(() => runner.close());
+    subscriber.on('message', (channel, member) => {
+      if (channel === RESPONSE_STOP_CHANNEL) runner.stop(member);
+    });
+    await subscriber.subscribe(RESPONSE_STOP_CHANNEL);
     const app = await createApp(
-      {
-        ...parts,
-        redis,
-        documents,
-        engine,
-        metrics: new Metrics({ queue, records, engine }),
-        keys,
-        closing: closing.signal,
-        stopping: stopping.signal,
-        version,
-      },
+      { ...parts, runner },
       { requireKey, ...(options.logger !== undefined && { logger: options.logger }) },
     );
     cleanUp.push(() => app.close());

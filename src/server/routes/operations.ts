@@ -81,6 +81,8 @@ export function operationRoutes(app: App, parts: ServerParts): void {
             answer_tokens: Type.Integer(),
             question_characters: Type.Integer(),
             question_documents: Type.Integer(),
+            background_responses: Type.Integer(),
+            response_keep_seconds: Type.Number(),
             wait_seconds: Type.Number(),
             keep_seconds: nullable(Type.Number()),
           }),
@@ -97,6 +99,8 @@ export function operationRoutes(app: App, parts: ServerParts): void {
         answer_tokens: limits.answerTokens,
         question_characters: limits.questionCharacters,
         question_documents: limits.questionDocuments,
+        background_responses: limits.backgroundPerTenant,
+        response_keep_seconds: limits.responseKeepMs / 1000,
         wait_seconds: limits.waitMs / 1000,
         keep_seconds: limits.keepMs === null ? null : limits.keepMs / 1000,
       };
