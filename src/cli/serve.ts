@@ -24,6 +24,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   maxDocumentMb: number;
   maxUnfinished: number;
   keepDays?: number;
+  rate: number;
   contextMb: number;
   logLevel: string;
   json?: boolean;
@@ -67,6 +68,12 @@ export function registerServe(program: Command): void {
     .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
     .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
     .option('--keep-days <n>', 'delete documents after so long', wholeNumber(1, 3_650))
+    .option(
+      '--rate <n>',
+      'requests a minute of each API key, 0 for any number',
+      wholeNumber(0, 1_000_000),
+      600,
+    )
     .option('--context-mb <n>', 'memory for contexts', wholeNumber(16, 1e6), 1_024)
     .addOption(
       new Option('--log-level <level>', 'what to log, as JSON lines on stderr')
@@ -109,6 +116,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       limits: {
         documentBytes: flags.maxDocumentMb * MB,
         perTenant: flags.maxUnfinished,
+        requestsPerMinute: flags.rate === 0 ? null : flags.rate,
         ...(flags.keepDays !== undefined && { keepMs: flags.keepDays * DAY_MS }),
       },
       engine: { maxBytes: flags.contextMb * MB },

@@ -68,7 +68,7 @@ export async function createApp(
     });
   });
   parts.metrics.watch(app);
-  guard(app, parts.keys, requireKey);
+  guard(app, { ...parts, rate: limits.requestsPerMinute }, requireKey);
 
   await app.register(swagger, {
     openapi: {

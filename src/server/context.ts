@@ -18,6 +18,7 @@ import type { QuestionEngine } from '../service/question-engine.js';
 import type { ResponseLimits, ResponseRecords } from '../service/response-records.js';
 import type { ApiKeys } from './api-keys.js';
 import type { Metrics } from './metrics.js';
+import type { RateLimiter } from './rate-limit.js';
 import type { ResponseRunner } from './response-runner.js';
 
 export interface ServiceLimits extends RecordLimits, ResponseLimits {
@@ -33,6 +34,8 @@ export interface ServiceLimits extends RecordLimits, ResponseLimits {
   questionDocuments: number;
   /** How long a question waits for its document. */
   waitMs: number;
+  /** Requests a minute of an API key that says nothing of its own; null for any number. */
+  requestsPerMinute: number | null;
   /** How long documents are kept unless they say otherwise; null for ever. */
   keepMs: number | null;
   /** How long a document is kept that came inside a question. */
@@ -47,6 +50,7 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   answerTokens: 4_096,
   questionCharacters: 100_000,
   questionDocuments: 16,
+  requestsPerMinute: 600,
   waitMs: 300_000,
   keepMs: null,
   inlineKeepMs: 3_600_000,
@@ -63,6 +67,7 @@ export interface ServerParts {
   documents: DocumentService;
   engine: QuestionEngine;
   keys: ApiKeys;
+  rates: RateLimiter;
   metrics: Metrics;
   responses: ResponseRecords;
   limits: ServiceLimits;

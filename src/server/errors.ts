@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ERROR_CATALOGUE, type ErrorCode, GlyphpressError } from '../errors.js';
 import { isConnectionLoss, redisUnavailable } from '../queue/connection.js';
 import { tooLarge } from '../service/content-store.js';
+import { type Rate, showRate } from './rate-limit.js';
 
 /** What an error means over HTTP. What stands nowhere here is a fault of ours: 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -31,6 +32,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   GP_IDEMPOTENCY_BUSY: 409,
   GP_REQUEST_TOO_LARGE: 413,
   GP_QUEUE_FULL: 429,
+  GP_RATE_LIMITED: 429,
   GP_BUSY: 503,
   GP_DOCUMENT_PENDING: 503,
   GP_REDIS_UNAVAILABLE: 503,
@@ -82,7 +84,8 @@ export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean
     message,
     hint,
     details,
-    retryAfterS: RETRY_AFTER_S[code] ?? null,
+    retryAfterS:
+      typeof details.retryAfterS === 'number' ? details.retryAfterS : (RETRY_AFTER_S[code] ?? null),
     unforeseen: status === undefined,
   };
 }
@@ -175,6 +178,7 @@ export function sendFailure(request: FastifyRequest, reply: FastifyReply, error:
   const failure = httpFailure(error);
   if (failure.unforeseen) request.log.error({ err: error }, 'unforeseen error');
   if (failure.retryAfterS !== null) void reply.header('retry-after', String(failure.retryAfterS));
+  if (failure.code === 'GP_RATE_LIMITED') showRate(reply, failure.details as unknown as Rate);
   if (failure.status === 401) void reply.header('www-authenticate', 'Bearer');
   void reply.code(failure.status);
   if (OPENAI_ROUTES.test(request.url)) void reply.send(openAiError(failure));

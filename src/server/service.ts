@@ -23,6 +23,7 @@ import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
 import { type App, DEFAULT_LIMITS, type ServerParts, type ServiceLimits } from './context.js';
 import { Metrics } from './metrics.js';
+import { RateLimiter } from './rate-limit.js';
 import { ResponseRunner, type RunnerOptions } from './response-runner.js';
 
 export interface ServiceOptions {
@@ -96,6 +97,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       metrics: new Metrics({ queue, records, engine }),
       responses: new ResponseRecords(redis, changes, limits),
       keys,
+      rates: new RateLimiter(redis),
       closing: closing.signal,
       stopping: stopping.signal,
       version,

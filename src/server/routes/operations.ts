@@ -69,12 +69,22 @@ export function operationRoutes(app: App, parts: ServerParts): void {
   app.get(
     '/v1/limits',
     {
-      config: { access: 'any' },
+      config: { access: 'any', free: true },
       schema: {
         tags,
         summary: 'What the service takes',
         response: {
           200: Type.Object({
+            requests: nullable(
+              Type.Object(
+                {
+                  per_minute: Type.Integer(),
+                  remaining: Type.Integer(),
+                  reset_seconds: Type.Integer(),
+                },
+                { description: 'Of this key; null for any number. Asking this costs none.' },
+              ),
+            ),
             document_bytes: Type.Integer(),
             json_bytes: Type.Integer(),
             unfinished_documents: Type.Integer(),
@@ -90,9 +100,16 @@ export function operationRoutes(app: App, parts: ServerParts): void {
         },
       },
     },
-    async () => {
-      const { limits } = parts;
+    async ({ caller }) => {
+      const { limits, rates } = parts;
+      const { keyId, rate } = caller;
+      const left = keyId === null || rate === null ? null : await rates.look(keyId, rate);
       return {
+        requests: left && {
+          per_minute: left.limit,
+          remaining: left.remaining,
+          reset_seconds: left.resetS,
+        },
         document_bytes: limits.documentBytes,
         json_bytes: limits.jsonBytes,
         unfinished_documents: limits.perTenant,
@@ -110,7 +127,7 @@ export function operationRoutes(app: App, parts: ServerParts): void {
   app.get(
     '/metrics',
     {
-      config: { access: ['admin'] },
+      config: { access: ['admin'], free: true },
       logLevel: 'warn',
       schema: { tags, summary: 'Figures for Prometheus', produces: ['text/plain'] },
     },
