@@ -25,6 +25,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   maxUnfinished: number;
   keepDays?: number;
   rate: number;
+  webhookAllow: string[];
   contextMb: number;
   logLevel: string;
   json?: boolean;
@@ -74,6 +75,15 @@ export function registerServe(program: Command): void {
       wholeNumber(0, 1_000_000),
       600,
     )
+    .addOption(
+      new Option(
+        '--webhook-allow <hosts>',
+        'hosts (or host:port) that webhooks may reach though they are private or without TLS',
+      )
+        .argParser(hostList)
+        .default([], 'none')
+        .env('GLYPHPRESS_WEBHOOK_ALLOW'),
+    )
     .option('--context-mb <n>', 'memory for contexts', wholeNumber(16, 1e6), 1_024)
     .addOption(
       new Option('--log-level <level>', 'what to log, as JSON lines on stderr')
@@ -120,6 +130,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         ...(flags.keepDays !== undefined && { keepMs: flags.keepDays * DAY_MS }),
       },
       engine: { maxBytes: flags.contextMb * MB },
+      webhooks: { policy: { allow: flags.webhookAllow } },
       logger: { level: flags.logLevel, stream: process.stderr },
       version: packageVersion(),
     });
@@ -150,6 +161,13 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
     await redis.stop();
     await models.close();
   }
+}
+
+function hostList(text: string): string[] {
+  return text
+    .split(',')
+    .map((host) => host.trim().toLowerCase())
+    .filter((host) => host !== '');
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -16,6 +16,7 @@ import { modelRoutes } from './routes/models.js';
 import { operationRoutes } from './routes/operations.js';
 import { responseRoutes } from './routes/responses.js';
 import { settingRoutes } from './routes/settings.js';
+import { webhookRoutes } from './routes/webhooks.js';
 
 export interface AppOptions {
   requireKey: boolean;
@@ -97,6 +98,7 @@ export async function createApp(
   chatRoutes(app, parts);
   responseRoutes(app, parts);
   settingRoutes(app, parts);
+  webhookRoutes(app, parts);
   operationRoutes(app, parts);
   await app.ready();
   return app;

@@ -16,6 +16,7 @@ import type { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { QuestionEngine } from '../service/question-engine.js';
 import type { ResponseLimits, ResponseRecords } from '../service/response-records.js';
+import type { Webhooks } from '../service/webhooks.js';
 import type { ApiKeys } from './api-keys.js';
 import type { Metrics } from './metrics.js';
 import type { RateLimiter } from './rate-limit.js';
@@ -81,6 +82,7 @@ export interface ServerParts {
 /** What the routes need beside what an answer needs. */
 export interface AppParts extends ServerParts {
   runner: ResponseRunner;
+  webhooks: Webhooks;
 }
 
 export type App = FastifyInstance<

@@ -26,6 +26,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   GP_MODEL_UNKNOWN: 404,
   GP_DOCUMENT_UNKNOWN: 404,
   GP_RESPONSE_UNKNOWN: 404,
+  GP_WEBHOOK_UNKNOWN: 404,
+  GP_WEBHOOK_ADDRESS: 400,
   // Neither is worth an automatic second try, which clients make after 409.
   GP_DOCUMENT_STATE: 422,
   GP_IDEMPOTENCY_KEY: 422,

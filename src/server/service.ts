@@ -19,6 +19,7 @@ import {
   ResponseRecords,
 } from '../service/response-records.js';
 import { Sweeper, type SweeperOptions } from '../service/sweeper.js';
+import { type WebhookOptions, Webhooks } from '../service/webhooks.js';
 import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
 import { type App, DEFAULT_LIMITS, type ServerParts, type ServiceLimits } from './context.js';
@@ -38,6 +39,7 @@ export interface ServiceOptions {
   limits?: Partial<ServiceLimits>;
   engine?: EngineOptions;
   sweeper?: SweeperOptions;
+  webhooks?: Partial<Pick<WebhookOptions, 'policy' | 'attempts' | 'backoffMs'>>;
   runner?: Pick<RunnerOptions, 'leaseMs'>;
   logger?: FastifyServerOptions['logger'];
   version: string;
@@ -111,8 +113,18 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       if (channel === RESPONSE_STOP_CHANNEL) runner.stop(member);
     });
     await subscriber.subscribe(RESPONSE_STOP_CHANNEL);
+    const webhooks = await Webhooks.open(
+      { redis, workerRedis: await connect('worker'), subscriber },
+      {
+        policy: { allow: [] },
+        version,
+        ...options.webhooks,
+        onError: (err) => app.log.error({ err }, 'webhooks'),
+      },
+    );
+    cleanUp.push(() => webhooks.close());
     const app = await createApp(
-      { ...parts, runner },
+      { ...parts, runner, webhooks },
       { requireKey, ...(options.logger !== undefined && { logger: options.logger }) },
     );
     cleanUp.push(() => app.close());

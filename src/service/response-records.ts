@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
 import { KEY_PREFIX } from '../queue/key-prefix.js';
+import { TELL } from '../queue/outbox.js';
 import { aborted, type Changes, later } from './changes.js';
 
 export interface ResponseRef {
@@ -111,12 +112,13 @@ if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'status', ARGV[3], 'response',
 emit(ARGV[2])
 return 1`,
   /** ARGV + status response event ttlMs */
-  gpResponseFinish: `${PARTS}
+  gpResponseFinish: `${PARTS}${TELL}
 if not open() then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[2], 'response', ARGV[3])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('SREM', KEYS[3], ARGV[1])
 emit(ARGV[4])
+tell('response', ARGV[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 if ARGV[2] == 'cancelled' then redis.call('PUBLISH', '${RESPONSE_STOP_CHANNEL}', ARGV[1]) end

@@ -259,11 +259,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
       if (!png) {
         const { pages } = work.record;
         if (number >= 1 && (pages === null || number <= pages)) throw notThere(work, 'such page');
-        throw new GlyphpressError('GP_ROUTE', {
-          message: `The document has ${pages ?? 0} pages`,
-          hint: 'Pages are counted from 1.',
-          details: { param: 'page', pages },
-        });
+        throw noSuchPage(pages);
       }
       return reply.type('image/png').header('cache-control', 'private, max-age=3600').send(png);
     },
@@ -289,7 +285,8 @@ export function documentRoutes(app: App, parts: ServerParts): void {
     },
     async (request) => {
       const { characters, pages } = await pageIndex(await workOf(request));
-      const { page: wanted } = request.query;
+      const wanted = request.query.page === undefined ? undefined : Number(request.query.page);
+      if (wanted !== undefined && !pages[wanted - 1]) throw noSuchPage(pages.length);
       return {
         characters,
         pages: pages
@@ -301,7 +298,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
             end,
             lines,
           }))
-          .filter(({ page }) => wanted === undefined || page === Number(wanted)),
+          .filter(({ page }) => wanted === undefined || page === wanted),
       };
     },
   );
@@ -333,11 +330,26 @@ export function documentRoutes(app: App, parts: ServerParts): void {
       const text = await storedText(work.place, work.resolved);
       if (text === null) throw notThere(work, 'text');
       const [from = 0, to = text.length] = request.query.range?.split('-').map(Number) ?? [];
+      if (from > to) {
+        throw new GlyphpressError('GP_REQUEST', {
+          message: `Expected a range whose end is not before its start, got ${from}-${to}`,
+          hint: 'For example range=0-100 for the first hundred characters.',
+          details: { param: 'range' },
+        });
+      }
       const [start, end] = [Math.min(from, text.length), Math.min(to, text.length)];
       void reply.header('x-text-range', `${start}-${end}/${text.length}`);
       return reply.type('text/plain; charset=utf-8').send(text.slice(start, end));
     },
   );
+}
+
+function noSuchPage(pages: number | null): GlyphpressError {
+  return new GlyphpressError('GP_ROUTE', {
+    message: `The document has ${pages ?? 0} pages`,
+    hint: 'Pages are counted from 1.',
+    details: { param: 'page', pages },
+  });
 }
 
 /** Also out of the memory of this process. */
