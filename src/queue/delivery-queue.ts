@@ -60,6 +60,11 @@ export class DeliveryQueue {
     this.#worker.on('error', () => {});
   }
 
+  /** For those who look into it. */
+  get queue(): Queue {
+    return this.#queue;
+  }
+
   /** The same event goes to the same webhook once, however often it is added. */
   async add(delivery: Delivery): Promise<void> {
     const { attempts, backoffMs } = this.#options;

@@ -9,7 +9,9 @@ import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
 import type { App, AppParts } from './context.js';
 import { sendFailure } from './errors.js';
+import { adminRoutes } from './routes/admin.js';
 import { chatRoutes } from './routes/chat.js';
+import { consoleRoutes } from './routes/console.js';
 import { documentRoutes } from './routes/documents.js';
 import { fileRoutes } from './routes/files.js';
 import { modelRoutes } from './routes/models.js';
@@ -100,6 +102,8 @@ export async function createApp(
   settingRoutes(app, parts);
   webhookRoutes(app, parts);
   operationRoutes(app, parts);
+  adminRoutes(app, parts);
+  consoleRoutes(app);
   await app.ready();
   return app;
 }

@@ -21,6 +21,8 @@ declare module 'fastify' {
     access?: Access;
     /** True where a request counts for no rate limit. */
     free?: boolean;
+    /** True for pages: a key may come as the password that a browser asks for. */
+    browser?: boolean;
   }
   interface FastifyRequest {
     caller: Caller;
@@ -76,7 +78,7 @@ async function identify(
   keys: ApiKeys,
   requireKey: boolean,
 ): Promise<Caller> {
-  const given = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const given = keyIn(request);
   // OpenAI's clients always send some key; without the need for one only ours mean anything.
   if (!requireKey && !given?.startsWith('gp_')) {
     return { tenant: LOCAL_TENANT, scopes: SCOPES, keyId: null, rate: null };
@@ -90,6 +92,14 @@ async function identify(
     message: given === undefined ? 'The request has no API key' : 'The API key is not valid',
     hint: 'Send Authorization: Bearer gp_…; glyphpress keys create makes one.',
   });
+}
+
+/** A browser sends what it was told once to any page of ours: so only where nothing can be changed. */
+function keyIn({ headers, routeOptions }: FastifyRequest): string | undefined {
+  const [, scheme = '', given] = /^(Bearer|Basic) +(\S+)$/i.exec(headers.authorization ?? '') ?? [];
+  if (given === undefined || scheme.toLowerCase() === 'bearer') return given;
+  if (!routeOptions.config.browser) return undefined;
+  return Buffer.from(given, 'base64').toString('utf8').split(':')[1];
 }
 
 function assertLocal({ headers }: FastifyRequest): void {

@@ -181,7 +181,10 @@ export function sendFailure(request: FastifyRequest, reply: FastifyReply, error:
   if (failure.unforeseen) request.log.error({ err: error }, 'unforeseen error');
   if (failure.retryAfterS !== null) void reply.header('retry-after', String(failure.retryAfterS));
   if (failure.code === 'GP_RATE_LIMITED') showRate(reply, failure.details as unknown as Rate);
-  if (failure.status === 401) void reply.header('www-authenticate', 'Bearer');
+  if (failure.status === 401) {
+    const { browser } = request.routeOptions.config;
+    void reply.header('www-authenticate', browser ? 'Basic realm="glyphpress"' : 'Bearer');
+  }
   void reply.code(failure.status);
   if (OPENAI_ROUTES.test(request.url)) void reply.send(openAiError(failure));
   else void reply.type('application/problem+json').send(problem(failure, request.id));

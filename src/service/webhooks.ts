@@ -102,6 +102,11 @@ export class Webhooks {
     return webhooks;
   }
 
+  /** Of what is to be delivered; for those who look into it. */
+  get queue() {
+    return this.#queue.queue;
+  }
+
   /**
    * @returns also the secret, which cannot be had again
    * @throws {GlyphpressError} GP_WEBHOOK_ADDRESS; GP_REQUEST for too many
