@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyServerOptions } from 'fastify';
+import Fastify, { type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
 import type { App, AppParts } from './context.js';
@@ -49,6 +49,11 @@ export async function createApp(
       const given = headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID()}`;
     },
+    // An address that cannot be read comes to no route and to no hook.
+    frameworkErrors: (error, request, reply) => {
+      void reply.headers(commonHeaders(request));
+      sendFailure(request, reply, error);
+    },
     // A wrong type is a mistake to be told of, not to be guessed right.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -62,13 +67,7 @@ export async function createApp(
     sendFailure(request, reply, error);
   });
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    });
+    void reply.headers(commonHeaders(request));
   });
   parts.metrics.watch(app);
   guard(app, { ...parts, rate: limits.requestsPerMinute }, requireKey);
@@ -106,4 +105,14 @@ export async function createApp(
   consoleRoutes(app);
   await app.ready();
   return app;
+}
+
+function commonHeaders({ id }: Pick<FastifyRequest, 'id'>): Record<string, string> {
+  return {
+    'x-request-id': id,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+  };
 }

@@ -52,7 +52,7 @@ const eventTypes = async (record: DocumentRecord) =>
     .filter((type) => type !== 'progress');
 
 describe('a document', () => {
-  it('comes to a context step by step, and its tokens are not kept', async () => {
+  it('comes to a context step by step, and its tokens are kept', async () => {
     const text = words(260);
     const record = await submitText(service, text);
     expect(record).toMatchObject({ state: 'queued', generation: 1, pagesDone: 0 });

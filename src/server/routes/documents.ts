@@ -433,8 +433,22 @@ export async function readForm(request: FastifyRequest, parts: ServerParts): Pro
     return { upload, name: file.filename || 'document', type: file.mimetype, fields, texts };
   } catch (error) {
     if (upload) await store.discard(upload);
-    throw error;
+    throw isMalformedForm(error) ? malformedForm(error) : error;
   }
+}
+
+/** What the parser says of a form has no code of its own, unlike all that comes from the system. */
+function isMalformedForm(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'Error' && !('code' in error);
+}
+
+function malformedForm(cause: Error): GlyphpressError {
+  return new GlyphpressError('GP_REQUEST', {
+    message: `The form cannot be read: ${cause.message.slice(0, 200)}`,
+    hint: 'Send multipart/form-data with a boundary, as any HTTP client makes it.',
+    details: { in: 'body' },
+    cause,
+  });
 }
 
 function bodyStream(request: FastifyRequest): Readable {
