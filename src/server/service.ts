@@ -66,6 +66,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     connections.push(redis);
     return redis;
   };
+  // What works beside the requests may fail before there is a server to log it.
+  let running: App | null = null;
+  const logged = (what: string) => (err: unknown) => running?.log.error({ err }, what);
   const closing = new AbortController();
   const stopping = new AbortController();
   const cleanUp: (() => Promise<unknown> | unknown)[] = [
@@ -106,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     };
     const runner = new ResponseRunner(parts, {
       ...options.runner,
-      onError: (err) => app.log.error({ err }, 'background answer'),
+      onError: logged('background answer'),
     });
     cleanUp.push(() => runner.close());
     subscriber.on('message', (channel, member) => {
@@ -119,7 +122,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
         policy: { allow: [] },
         version,
         ...options.webhooks,
-        onError: (err) => app.log.error({ err }, 'webhooks'),
+        onError: logged('webhooks'),
       },
     );
     cleanUp.push(() => webhooks.close());
@@ -127,9 +130,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       { ...parts, runner, webhooks },
       { requireKey, ...(options.logger !== undefined && { logger: options.logger }) },
     );
+    running = app;
     cleanUp.push(() => app.close());
     const sweeper = new Sweeper(
-      { documents, records, queue, store, onError: (err) => app.log.error({ err }, 'sweeper') },
+      { documents, records, queue, store, onError: logged('sweeper') },
       options.sweeper,
     );
     cleanUp.push(() => sweeper.close());

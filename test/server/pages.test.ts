@@ -106,6 +106,24 @@ describe('the console', () => {
     await page.close();
   });
 
+  it('shows the interface as the OpenAPI document has it', async () => {
+    const { page, problems } = await openPage();
+    await page.goto(`${server.url}/api.html`);
+    await page.waitForSelector('.operation');
+    const { openapi, paths } = await (await fetch(`${server.url}/openapi.json`)).json();
+    const count = Object.values<object>(paths).flatMap((methods) => Object.keys(methods)).length;
+    expect(openapi).toMatch(/^3\.1\./);
+    expect(await page.$$eval('.operation', (all) => all.length)).toBe(count);
+    await page.$$eval('.operation', (all) => {
+      const ask = all.find((one) => /\/v1\/documentsHand/.test(one.textContent!));
+      (ask as HTMLDetailsElement).open = true;
+    });
+    expect(await page.$eval('.operation[open]', (text) => text.textContent)).toContain('sidecar');
+    await picture(page, 'api');
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
   it('is static, and may run nothing but its own files', async () => {
     const home = await fetch(server.url);
     const policy = home.headers.get('content-security-policy')!;
