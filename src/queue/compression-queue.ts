@@ -154,6 +154,11 @@ export class CompressionQueue {
     return [...found.values()];
   }
 
+  /** For those who look into them. */
+  get all(): readonly Queue[] {
+    return [...this.#queues.values()];
+  }
+
   /** Jobs by queue and state, for metrics. */
   async counts(): Promise<Record<Stage, Record<string, number>>> {
     const entries = await Promise.all(

@@ -18,6 +18,7 @@ import {
   type TerminalState,
 } from './document-record.js';
 import { KEY_PREFIX } from './key-prefix.js';
+import { TELL } from './outbox.js';
 
 export interface RecordLimits {
   /** Unfinished documents of one tenant. */
@@ -129,13 +130,14 @@ return 1`,
   /** ARGV + id state event eventsTtlMs fields… */
   gpFinish: {
     keys: 4,
-    lua: `${EMIT}
+    lua: `${EMIT}${TELL}
 if not open() then return 0 end
 redis.call('HDEL', KEYS[1], 'stage')
 redis.call('HSET', KEYS[1], 'state', ARGV[4], 'finishedAt', ARGV[2], 'updatedAt', ARGV[2], unpack(ARGV, 7))
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[3])
 emit(ARGV[4], ARGV[5])
+tell('document', ARGV[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 if ARGV[4] == 'cancelled' then redis.call('PUBLISH', '${CANCEL_CHANNEL}', ARGV[1]) end
 return 1`,

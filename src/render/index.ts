@@ -1,6 +1,6 @@
 /** Text → dense page images with a span map. */
 export type { ChromiumOptions } from './chromium.js';
-export { CONFIG_KEYS, type ConfigKey, type RenderConfig } from './config-schema.js';
+export { CONFIG_KEYS, type ConfigKey, type KeyForm, type RenderConfig } from './config-schema.js';
 export type { DisplayCounts } from './display-text.js';
 export { BUNDLED_FAMILIES } from './fonts.js';
 export { VISUAL_TOKEN_CELL_PX } from './grid.js';

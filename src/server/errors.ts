@@ -6,6 +6,7 @@ import { inClientWords } from '../queue/client-words.js';
 import { isConnectionLoss, redisRefusal, redisUnavailable } from '../queue/connection.js';
 import { tooLarge } from '../service/content-store.js';
 import { storageFailure } from '../store/storage-failure.js';
+import { type Rate, showRate } from './rate-limit.js';
 
 /** What an error means over HTTP. What stands nowhere here is a fault of ours: 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -26,11 +27,15 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   GP_ROUTE: 404,
   GP_MODEL_UNKNOWN: 404,
   GP_DOCUMENT_UNKNOWN: 404,
+  GP_RESPONSE_UNKNOWN: 404,
+  GP_WEBHOOK_UNKNOWN: 404,
+  GP_WEBHOOK_ADDRESS: 400,
   // Neither is worth an automatic second try, which clients make after 409.
   GP_DOCUMENT_STATE: 422,
   GP_IDEMPOTENCY_KEY: 422,
   GP_IDEMPOTENCY_BUSY: 409,
   GP_REQUEST_TOO_LARGE: 413,
+  GP_RATE_LIMITED: 429,
   GP_DOCUMENT_PENDING: 503,
   GP_REDIS_UNAVAILABLE: 503,
   GP_STORAGE: 507,
@@ -81,7 +86,8 @@ export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean
     message,
     hint,
     details,
-    retryAfterS: RETRY_AFTER_S[code] ?? null,
+    retryAfterS:
+      typeof details.retryAfterS === 'number' ? details.retryAfterS : (RETRY_AFTER_S[code] ?? null),
     unforeseen: status === undefined,
   };
 }
@@ -182,7 +188,11 @@ export function sendFailure(request: FastifyRequest, reply: FastifyReply, error:
   const failure = httpFailure(error);
   if (failure.unforeseen) request.log.error({ err: error }, 'unforeseen error');
   if (failure.retryAfterS !== null) void reply.header('retry-after', String(failure.retryAfterS));
-  if (failure.status === 401) void reply.header('www-authenticate', 'Bearer');
+  if (failure.code === 'GP_RATE_LIMITED') showRate(reply, failure.details as unknown as Rate);
+  if (failure.status === 401) {
+    const { browser } = request.routeOptions.config;
+    void reply.header('www-authenticate', browser ? 'Basic realm="glyphpress"' : 'Bearer');
+  }
   void reply.code(failure.status);
   if (OPENAI_ROUTES.test(request.url)) void reply.send(openAiError(failure));
   else void reply.type('application/problem+json').send(problem(failure, request.id));

@@ -34,6 +34,14 @@ export async function pageImage(work: Work, index: number): Promise<Buffer | nul
   return readFile(drawn).catch(() => null);
 }
 
+/** A file of the finished context; null where it has none of this name, or there is no context. */
+export async function contextFile({ place, resolved }: Work, file: string): Promise<Buffer | null> {
+  const folder = place.context(resolved.contextKey);
+  const manifest = await readManifest<unknown>(folder, CONTEXT_FORM).catch(() => null);
+  if (!manifest || !Object.hasOwn(manifest.files, file)) return null;
+  return readArtifactFile(folder, manifest, file);
+}
+
 /** @throws {GlyphpressError} GP_DOCUMENT_PENDING before all pages are drawn */
 export async function pageIndex(work: Work): Promise<PageIndex> {
   const artifact = await artifactOf(work);

@@ -17,6 +17,7 @@ import {
   type DocumentRecords,
   type RecordLimits,
 } from '../queue/document-records.js';
+import { aborted, Changes, later } from './changes.js';
 import type { ContentStore, Upload } from './content-store.js';
 import { type DocumentSettings, resolveSettings } from './document-settings.js';
 import { EXTRACTOR_VERSION, encodingOf } from './extract.js';
@@ -50,20 +51,15 @@ const LOOK_AGAIN_MS = 15_000;
 
 export class DocumentService {
   readonly #parts: DocumentServiceParts;
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #changes: Changes;
 
-  private constructor(parts: DocumentServiceParts) {
+  private constructor(parts: DocumentServiceParts, changes: Changes) {
     this.#parts = parts;
+    this.#changes = changes;
   }
 
   static async open(parts: DocumentServiceParts): Promise<DocumentService> {
-    const service = new DocumentService(parts);
-    parts.subscriber.on('message', (channel, member) => {
-      if (channel !== CHANGED_CHANNEL) return;
-      for (const wake of service.#watchers.get(member) ?? []) wake();
-    });
-    await parts.subscriber.subscribe(CHANGED_CHANNEL);
-    return service;
+    return new DocumentService(parts, await Changes.open(parts.subscriber, CHANGED_CHANNEL));
   }
 
   /**
@@ -207,7 +203,7 @@ export class DocumentService {
     after: string | null,
     signal: AbortSignal,
   ): AsyncGenerator<DocumentEvent> {
-    const change = this.#watch(ref);
+    const change = this.#changes.watch(memberOf(ref));
     const stopped = aborted(signal);
     try {
       let isOver = false;
@@ -242,7 +238,7 @@ export class DocumentService {
     signal: AbortSignal,
   ): Promise<DocumentRecord> {
     const end = Date.now() + timeoutMs;
-    const change = this.#watch(ref);
+    const change = this.#changes.watch(memberOf(ref));
     const stopped = aborted(signal);
     try {
       for (;;) {
@@ -256,26 +252,9 @@ export class DocumentService {
       change.stop();
     }
   }
-
-  #watch({ tenant, id }: DocumentRef) {
-    const member = `${tenant} ${id}`;
-    let wake = () => {};
-    const watcher = () => wake();
-    const watchers = this.#watchers.get(member) ?? new Set();
-    this.#watchers.set(member, watchers.add(watcher));
-    return {
-      /** Ask before looking, so that nothing goes unheard in between. */
-      next: () =>
-        new Promise<void>((resolve) => {
-          wake = resolve;
-        }),
-      stop: () => {
-        watchers.delete(watcher);
-        if (watchers.size === 0) this.#watchers.delete(member);
-      },
-    };
-  }
 }
+
+const memberOf = ({ tenant, id }: DocumentRef) => `${tenant} ${id}`;
 
 function contentLock(tenant: string, hash: string): string {
   return `content:${tenant}:${hash}`;
@@ -283,15 +262,4 @@ function contentLock(tenant: string, hash: string): string {
 
 function isTerminalType(type: DocumentEvent['type']): boolean {
   return type === 'completed' || type === 'failed' || type === 'cancelled';
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

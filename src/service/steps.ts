@@ -136,8 +136,6 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
           if (step === 'prefill') context.progress({ share });
         },
       });
-      // The context has taken in what they say; whoever still needs them makes them again.
-      await rm(tokens, { recursive: true, force: true });
       return finished(context.record, report);
     },
   };
