@@ -1,0 +1,77 @@
+/** `glyphpress search`: the rendering and the prune plan that suit a model and a kind of text. */
+
+import type { Command } from 'commander';
+import { GlyphpressError } from '../errors.js';
+import { type SearchSummary, searchInFolder, summaryText } from '../search/index.js';
+import { interruptible } from './interrupt.js';
+import {
+  cacheOf,
+  proposerOf,
+  type SearchFlags,
+  searchSettingOf,
+  withBench,
+  withSearchOptions,
+} from './search-options.js';
+import { SearchProgressLine } from './search-progress.js';
+import { searchTasksOf } from './search-tasks.js';
+
+export function registerSearch(program: Command): void {
+  withSearchOptions(
+    program
+      .command('search')
+      .description('search the rendering and the prune plan that suit a model and a kind of text')
+      .option('-o, --out <dir>', 'folder of the search; an unfinished one goes on'),
+  )
+    .addHelpText(
+      'after',
+      `
+The folder holds trials.jsonl (every step), summary.json, report.html and best/N.config.json with
+best/N.plan.json, to be used as --config and --plan. A search that was broken off goes on when the same
+command is given again, and makes the same trials.
+
+The proposer llm asks GLYPHPRESS_LLM_MODEL at GLYPHPRESS_LLM_BASE_URL (OpenAI-compatible), with the key
+in GLYPHPRESS_LLM_API_KEY; evolution and random need no server.
+
+Examples:
+  $ glyphpress search --suite quick --proposer evolution --budget 24 -o run
+  $ glyphpress search --tasks hotpotqa.jsonl --budget 200 --min-ratio 3 --space mono.json -o run
+  $ glyphpress search --suite lookup --haystack books/ --backend openai \\
+      --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph --proposer llm -o run`,
+    )
+    .action(async (flags: SearchFlags) => {
+      const folder = folderOf(flags);
+      const summary = await search(flags, folder);
+      process.stdout.write(
+        flags.json
+          ? `${JSON.stringify(summary, null, 2)}\n`
+          : `${summaryText(summary, folder)}\n\nwritten to ${folder}\n`,
+      );
+    });
+}
+
+/** Not a required option of commander's: the commands below would need it too. */
+function folderOf({ out }: Partial<SearchFlags>): string {
+  if (out !== undefined) return out;
+  throw new GlyphpressError('GP_USAGE', {
+    message: 'search needs a folder for its trials and its report',
+    hint: 'Give one with -o, for example -o run.',
+  });
+}
+
+function search(flags: SearchFlags, folder: string): Promise<SearchSummary> {
+  return withBench(flags, cacheOf(flags, folder), async (bench) => {
+    const progress = new SearchProgressLine();
+    try {
+      return await interruptible(async (signal) => {
+        const tasks = await searchTasksOf(flags, bench.usual, bench.style, signal);
+        const proposer = proposerOf(flags.proposer, tasks, folder);
+        return searchInFolder(searchSettingOf(flags, bench, tasks, proposer), folder, {
+          signal,
+          onProgress: (state) => progress.update(state),
+        });
+      });
+    } finally {
+      progress.stop();
+    }
+  });
+}

@@ -1,0 +1,193 @@
+/** A finished search in figures: what `--json` prints and what the report shows. */
+
+import { type Interval, wilsonInterval } from '../eval/interval.js';
+import { describePlan } from '../prune/index.js';
+import { hypervolume, type Objectives } from './pareto.js';
+import { rankCorrelation } from './rank-correlation.js';
+import { chosenOf, finalPoint, trainPoint } from './result.js';
+import type { FinalScores, GenerationSummary, SearchOutcome } from './search.js';
+import { type Settings, settingsId } from './settings.js';
+import type { Split } from './tasks.js';
+import {
+  accuracyOf,
+  type DocumentScore,
+  type Failure,
+  legibilityOf,
+  ratioOf,
+  type TrialRecord,
+} from './trial.js';
+
+/** Accuracy over some questions, with its 95 % interval (Wilson). */
+export interface Figure extends Objectives, Interval {
+  questions: number;
+}
+
+export interface TrialSummary {
+  trial: number;
+  name: string | null;
+  by: string;
+  parents: number[];
+  why: string | null;
+  generation: number;
+  settingsId: string;
+  settings: Settings;
+  /** The plan in words. */
+  plan: string;
+  outside: boolean;
+  /** Null where nothing was drawn. */
+  stackedRatio: number | null;
+  characterErrorRate: number | null;
+  infeasible: boolean;
+  failure: Failure | null;
+  /** Questions asked while searching; a part of them for trials that were given up early. */
+  train: Figure | null;
+  validation: Figure | null;
+  heldOut: Figure | null;
+}
+
+export interface FrontPoint extends TrialSummary {
+  /** From 1, the most accurate first; names the files in `best/`. */
+  point: number;
+}
+
+export interface SearchSummary {
+  version: 1;
+  key: Record<string, string>;
+  proposer: string;
+  seed: number;
+  budget: number;
+  minRatio: number;
+  tasks: string;
+  stoppedBy: SearchOutcome['stoppedBy'];
+  counts: { trials: number; failed: number; infeasible: number; asked: number; askedAll: number };
+  hypervolume: {
+    /** Of the trials that were asked everything, on train texts: what the search climbed. */
+    train: number;
+    /** Of the front, on held-out texts: what is left of it. */
+    heldOut: number;
+  };
+  generations: GenerationSummary[];
+  /** Chosen on validation texts. */
+  front: FrontPoint[];
+  /** Named presets and plans, on the same texts. */
+  references: TrialSummary[];
+  trials: TrialSummary[];
+  /** Rank correlation of what the probe reads with the accuracy of answers. */
+  probe: { spearman: number | null; trials: number };
+  llm: {
+    rounds: number;
+    /** Rounds in which evolution stood in. */
+    fallbacks: number;
+    unusable: number;
+    promptTokens: number | null;
+    replyTokens: number | null;
+  } | null;
+  timings: {
+    /** Of this run, without what an earlier one did. */
+    wallMs: number;
+    renderMs: number;
+    inferenceMs: number;
+    /** Rendering and inference, of the wall time. */
+    workShare: number;
+  };
+}
+
+export interface SummarySetting
+  extends Pick<SearchSummary, 'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks'> {
+  wallMs: number;
+  spent: { renderMs: number; inferenceMs: number };
+  questionsInAll: number;
+}
+
+export function summarise(outcome: SearchOutcome, setting: SummarySetting): SearchSummary {
+  const { records, generations, finals, stoppedBy } = outcome;
+  const { wallMs, spent, questionsInAll, ...about } = setting;
+  const summaries = records.map((record) => trialSummary(record, finals));
+  const of = (record: TrialRecord) => summaries[record.trial.id - 1]!;
+  const validation = finals.filter(({ split }) => split === 'validation');
+  const front = chosenOf(records, validation).map(
+    (record, i): FrontPoint => ({ point: i + 1, ...of(record) }),
+  );
+  const pairs = records.flatMap((record): [number, number][] => {
+    const [legibility, accuracy] = [legibilityOf(record), accuracyOf(record.documents)];
+    return legibility === null || accuracy === null ? [] : [[legibility, accuracy]];
+  });
+  const isAskedAll = ({ train }: TrialSummary) =>
+    train !== null && train.questions >= questionsInAll;
+  return {
+    version: 1,
+    ...about,
+    stoppedBy,
+    counts: {
+      trials: records.length,
+      failed: records.filter(({ failure }) => failure).length,
+      infeasible: records.filter(({ infeasible }) => infeasible).length,
+      asked: summaries.filter(({ train }) => train).length,
+      askedAll: summaries.filter(isAskedAll).length,
+    },
+    hypervolume: {
+      train: generations.at(-1)?.hypervolume ?? 0,
+      heldOut: hypervolume(front.flatMap(({ heldOut }) => heldOut ?? [])),
+    },
+    generations,
+    front,
+    references: summaries.filter(({ name }) => name !== null),
+    trials: summaries,
+    probe: { spearman: rankCorrelation(pairs), trials: pairs.length },
+    llm: llmSummary(generations),
+    timings: {
+      wallMs: Math.round(wallMs),
+      renderMs: Math.round(spent.renderMs),
+      inferenceMs: Math.round(spent.inferenceMs),
+      workShare: wallMs > 0 ? (spent.renderMs + spent.inferenceMs) / wallMs : 0,
+    },
+  };
+}
+
+function trialSummary(record: TrialRecord, finals: readonly FinalScores[]): TrialSummary {
+  const { trial, glance, infeasible, failure, documents } = record;
+  const final = (split: Split) => {
+    const scores = finals.find((one) => one.trial === trial.id && one.split === split);
+    return scores ? figure(finalPoint(scores), scores.documents) : null;
+  };
+  return {
+    trial: trial.id,
+    name: trial.name ?? null,
+    by: trial.by,
+    parents: trial.parents,
+    why: trial.why ?? null,
+    generation: trial.generation,
+    settingsId: settingsId(trial.settings),
+    settings: trial.settings,
+    plan: describePlan(trial.settings.plan),
+    outside: trial.outside === true,
+    stackedRatio: glance || documents.length > 0 ? ratioOf(record) : null,
+    characterErrorRate: glance?.characterErrorRate ?? null,
+    infeasible,
+    failure,
+    train: documents.length > 0 ? figure(trainPoint(record), documents) : null,
+    validation: final('validation'),
+    heldOut: final('heldOut'),
+  };
+}
+
+function figure(point: Objectives, documents: readonly DocumentScore[]): Figure {
+  const questions = documents.reduce((sum, { scores }) => sum + scores.length, 0);
+  return { ...point, questions, ...wilsonInterval(point.accuracy * questions, questions) };
+}
+
+function llmSummary(generations: readonly GenerationSummary[]): SearchSummary['llm'] {
+  const rounds = generations.flatMap(({ notes }) => notes ?? []);
+  if (rounds.length === 0) return null;
+  const sum = (field: 'promptTokens' | 'replyTokens') =>
+    rounds.some((notes) => notes[field] === null)
+      ? null
+      : rounds.reduce((total, notes) => total + notes[field]!, 0);
+  return {
+    rounds: rounds.length,
+    fallbacks: rounds.filter(({ failure }) => failure !== undefined).length,
+    unusable: rounds.reduce((total, { unusable }) => total + unusable, 0),
+    promptTokens: sum('promptTokens'),
+    replyTokens: sum('replyTokens'),
+  };
+}
