@@ -10,6 +10,8 @@ import {
   CACHE_FOLDER,
   type Evaluator,
   EvolutionProposer,
+  LlmChat,
+  LlmProposer,
   loadSpace,
   ModelEvaluator,
   type Proposer,
@@ -19,6 +21,8 @@ import {
   type SearchTasks,
   ServerEvaluator,
   Space,
+  TRANSCRIPT_FILE,
+  Transcript,
 } from '../search/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { type ModelFlags, openModel, READER_FOLDER, warnIfUntrained } from './model-options.js';
@@ -177,10 +181,28 @@ export function searchSettingOf(
   };
 }
 
-export function proposerOf(name: ProposerName, tasks: SearchTasks, _folder: string): Proposer {
-  const questions = tasks.train.reduce((sum, { questions }) => sum + questions.length, 0);
+/** @param folder for the transcript of a language model */
+export function proposerOf(name: ProposerName, tasks: SearchTasks, folder: string): Proposer {
   if (name === 'random') return new RandomProposer();
-  return new EvolutionProposer(questions);
+  const questions = tasks.train.reduce((sum, { questions }) => sum + questions.length, 0);
+  const evolution = new EvolutionProposer(questions);
+  if (name === 'evolution') return evolution;
+  const transcript = new Transcript(path.join(folder, TRANSCRIPT_FILE));
+  return new LlmProposer(llmOf(), evolution, transcript, questions);
+}
+
+/** @throws {GlyphpressError} GP_USAGE where the environment does not name a server and a model */
+function llmOf(env = process.env): LlmChat {
+  const { GLYPHPRESS_LLM_BASE_URL: baseUrl, GLYPHPRESS_LLM_MODEL: model } = env;
+  if (!baseUrl || !model) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--proposer llm needs GLYPHPRESS_LLM_BASE_URL and GLYPHPRESS_LLM_MODEL',
+      hint: 'Set them to an OpenAI-compatible server, or take --proposer evolution, which needs none.',
+    });
+  }
+  // Keys of other servers are not for this one.
+  const apiKey = env.GLYPHPRESS_LLM_API_KEY;
+  return new LlmChat({ baseUrl, model, ...(apiKey && { apiKey }) });
 }
 
 function checkFlags(flags: SearchFlags): void {

@@ -2,6 +2,8 @@
 export { optionsOf } from './best.js';
 export type { Evaluator } from './evaluator.js';
 export { EvolutionProposer } from './evolution-proposer.js';
+export { LlmChat } from './llm-chat.js';
+export { LlmProposer } from './llm-proposer.js';
 export { ModelEvaluator } from './model-evaluator.js';
 export type { Proposer } from './proposer.js';
 export { RandomProposer } from './random-proposer.js';
@@ -14,3 +16,4 @@ export { loadSpace, Space } from './space.js';
 export type { SearchSummary } from './summary.js';
 export { summaryText } from './summary-text.js';
 export { documentsFor, quickTasks, type SearchTasks, splitTasks } from './tasks.js';
+export { Transcript } from './transcript.js';

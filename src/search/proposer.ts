@@ -33,11 +33,11 @@ export interface Proposal {
 export interface RoundNotes {
   analysis: string;
   critique: string;
-  /** Of all attempts of the round; null where the server does not count. */
-  promptTokens: number | null;
-  replyTokens: number | null;
+  /** Of all attempts of the round: as the server counts, else in o200k_base. */
+  promptTokens: number;
+  replyTokens: number;
   attempts: number;
-  /** Proposals of the reply that were no points of the space, were known, or were missing. */
+  /** Proposals that were missing, known, no points of the space, or only in part. */
   unusable: number;
   /** Why evolution stood in for the whole round; absent if it did not. */
   failure?: string;
@@ -52,6 +52,8 @@ export interface Round {
 export interface Proposer {
   readonly name: string;
   propose(request: ProposalRequest): Promise<Round>;
+  /** Told of every round that is read back from a journal instead of made. */
+  remember?(notes: RoundNotes): void;
 }
 
 /** The settings that were tried already. */

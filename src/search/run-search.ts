@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import { sha256Hex } from '../pipeline/read-document.js';
+import { axisContributions } from './axis-contributions.js';
 import { writeBest } from './best.js';
 import { Journal } from './journal.js';
 import { pagePictures } from './page-pictures.js';
@@ -54,9 +55,10 @@ export async function searchInFolder(
       spent: evaluator.spent,
     });
     const pictures = await pagePictures(summary.front, tasks.train[0]!, evaluator, hooks.signal);
+    const contributions = axisContributions(outcome.records, setting.space);
     writeBest(folder, summary.front);
     writeWhole(path.join(folder, SUMMARY_FILE), `${JSON.stringify(summary, null, 2)}\n`);
-    writeWhole(path.join(folder, REPORT_FILE), searchReport(summary, pictures, setting.space));
+    writeWhole(path.join(folder, REPORT_FILE), searchReport({ summary, pictures, contributions }));
     return summary;
   } finally {
     journal.close();

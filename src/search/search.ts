@@ -171,6 +171,7 @@ class Run {
     const round = await this.journal.step(`propose ${generation}`, () =>
       generation === 0 ? this.#firstRound(ids) : this.#laterRound(ids, generation),
     );
+    if (round.notes) this.setting.proposer.remember?.(round.notes);
     const added = round.candidates.map(
       (candidate, i): TrialRecord => ({
         trial: { ...candidate, id: from + i, generation },

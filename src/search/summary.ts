@@ -79,8 +79,8 @@ export interface SearchSummary {
     /** Rounds in which evolution stood in. */
     fallbacks: number;
     unusable: number;
-    promptTokens: number | null;
-    replyTokens: number | null;
+    promptTokens: number;
+    replyTokens: number;
   } | null;
   timings: {
     /** Of this run, without what an earlier one did. */
@@ -179,14 +179,12 @@ function figure(point: Objectives, documents: readonly DocumentScore[]): Figure 
 function llmSummary(generations: readonly GenerationSummary[]): SearchSummary['llm'] {
   const rounds = generations.flatMap(({ notes }) => notes ?? []);
   if (rounds.length === 0) return null;
-  const sum = (field: 'promptTokens' | 'replyTokens') =>
-    rounds.some((notes) => notes[field] === null)
-      ? null
-      : rounds.reduce((total, notes) => total + notes[field]!, 0);
+  const sum = (field: 'promptTokens' | 'replyTokens' | 'unusable') =>
+    rounds.reduce((total, notes) => total + notes[field], 0);
   return {
     rounds: rounds.length,
     fallbacks: rounds.filter(({ failure }) => failure !== undefined).length,
-    unusable: rounds.reduce((total, { unusable }) => total + unusable, 0),
+    unusable: sum('unusable'),
     promptTokens: sum('promptTokens'),
     replyTokens: sum('replyTokens'),
   };
