@@ -104,6 +104,7 @@ export const ERROR_CATALOGUE = {
     meaning: 'A search space is not valid, or holds no valid point.',
     retryable: false,
   },
+  GP_SEARCH_FAILED: { meaning: 'A search could try nothing.', retryable: false },
   GP_SERVICE: { meaning: 'The service cannot start as it is set up.', retryable: false },
 } as const satisfies Record<string, { meaning: string; retryable: boolean }>;
 

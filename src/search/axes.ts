@@ -120,7 +120,7 @@ export const AXES: Readonly<Record<string, Axis>> = {
     'page size',
   ),
   'page-width': glyph(595, steps(280, 900, 7), 'width in pt of a free page'),
-  'page-height': glyph(842, steps(280, 1200, 7), 'height in pt of a free page'),
+  'page-height': glyph(840, steps(280, 1200, 7), 'height in pt of a free page'),
   dpi: glyph(
     72,
     {

@@ -5,6 +5,7 @@
  */
 
 import { GlyphpressError } from '../errors.js';
+import type { Evaluator } from './evaluator.js';
 import type { Journal } from './journal.js';
 import type { Failure, Outcome } from './trial.js';
 
@@ -13,10 +14,7 @@ export interface Job {
   work: (signal?: AbortSignal) => Promise<Outcome>;
 }
 
-/** So many steps in a row without a single success, each tried twice: the surroundings are gone. */
-const HOPELESS = 3;
-
-/** No configuration is to blame for these, nor does another one help. */
+/** Another configuration would most likely meet these as well. */
 const SURROUNDINGS: ReadonlySet<string> = new Set([
   'GP_BACKEND_UNAVAILABLE',
   'GP_BACKEND_REQUEST',
@@ -27,23 +25,22 @@ const SURROUNDINGS: ReadonlySet<string> = new Set([
   'GP_STORAGE',
   'GP_REDIS_UNAVAILABLE',
   'GP_REDIS_NOT_FOUND',
+  'GP_JOB',
 ]);
 
-type Tried = { outcome: Outcome; blame?: unknown };
+/** As Node says that the disk refuses. */
+const DISK = /^(ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EMFILE|EIO)$/;
 
 export class Batch {
-  /** Of this run: a surrounding that worked once is more likely to blame the configuration. */
-  #successes = 0;
-
   constructor(
     private readonly journal: Journal,
-    private readonly concurrency: number,
+    private readonly evaluator: Pick<Evaluator, 'concurrency' | 'isAlive'>,
     private readonly signal?: AbortSignal,
   ) {}
 
   /**
    * @param take gets every outcome, in the order of the jobs
-   * @throws the error of the surroundings, when nothing works any more; the signal's reason
+   * @throws the error of the surroundings when they are gone; the signal's reason
    */
   async run(jobs: readonly Job[], take: (outcome: Outcome, i: number) => void): Promise<void> {
     let next = 0;
@@ -52,81 +49,42 @@ export class Batch {
       if (known === undefined) break;
       take(known, next);
     }
-    const writer = new InOrder(this.journal, jobs, next, take, () => this.#successes++);
+    let due = next;
+    const waiting = new Map<number, Outcome>();
     const work = async () => {
-      while (next < jobs.length && !writer.broken) {
+      while (next < jobs.length) {
         const i = next++;
-        writer.put(i, await this.#try(jobs[i]!));
+        waiting.set(i, await this.#try(jobs[i]!));
+        for (let outcome = waiting.get(due); outcome; outcome = waiting.get(due)) {
+          this.journal.add(jobs[due]!.step, outcome);
+          take(outcome, due++);
+        }
       }
     };
-    const workers = Array.from({ length: Math.max(1, this.concurrency) }, work);
-    await Promise.all(workers).catch(async (error) => {
+    const workers = Array.from({ length: Math.max(1, this.evaluator.concurrency) }, work);
+    try {
+      await Promise.all(workers);
+    } finally {
       next = jobs.length;
       await Promise.allSettled(workers);
-      throw error;
-    });
-    writer.finish(this.#successes > 0);
+    }
   }
 
-  async #try({ work }: Job): Promise<Tried> {
+  async #try({ work }: Job): Promise<Outcome> {
     for (let attempt = 1; ; attempt++) {
       this.signal?.throwIfAborted();
       try {
-        return { outcome: await work(this.signal) };
+        return await work(this.signal);
       } catch (error) {
         this.signal?.throwIfAborted();
+        if (DISK.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
         const failure = failureOf(error);
-        const isOutside = SURROUNDINGS.has(failure.code);
-        if (isOutside && attempt === 1) continue;
-        const outcome: Outcome = { kind: 'failed', failure };
-        return isOutside ? { outcome, blame: error } : { outcome };
+        if (!SURROUNDINGS.has(failure.code)) return { kind: 'failed', failure };
+        if (attempt === 1) continue;
+        if (!(await this.evaluator.isAlive(this.signal))) throw error;
+        return { kind: 'failed', failure };
       }
     }
-  }
-}
-
-/** Holds outcomes back until those before them are there, and failures until something works again. */
-class InOrder {
-  readonly #waiting = new Map<number, Tried>();
-  #held: [Tried, number][] = [];
-  broken: unknown;
-
-  constructor(
-    private readonly journal: Journal,
-    private readonly jobs: readonly Job[],
-    private next: number,
-    private readonly take: (outcome: Outcome, i: number) => void,
-    private readonly onSuccess: () => void,
-  ) {}
-
-  put(i: number, tried: Tried): void {
-    this.#waiting.set(i, tried);
-    for (let at = this.#waiting.get(this.next); at; at = this.#waiting.get(this.next)) {
-      this.#waiting.delete(this.next);
-      this.#held.push([at, this.next++]);
-      if (at.blame === undefined) {
-        this.onSuccess();
-        this.#flush();
-      } else if (this.#held.length >= HOPELESS) {
-        this.broken = at.blame;
-        throw at.blame;
-      }
-    }
-  }
-
-  /** @param hasWorked something did in this run: then what is held is the configurations' own fault */
-  finish(hasWorked: boolean): void {
-    const last = this.#held.at(-1);
-    if (last && !hasWorked) throw last[0].blame;
-    this.#flush();
-  }
-
-  #flush(): void {
-    for (const [{ outcome }, i] of this.#held) {
-      this.journal.add(this.jobs[i]!.step, outcome);
-      this.take(outcome, i);
-    }
-    this.#held = [];
   }
 }
 

@@ -35,6 +35,11 @@ export interface Evaluator {
   ): Promise<Glance>;
   /** Asks all questions about a text. @throws as {@link glance} */
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore>;
+  /**
+   * After an error of the surroundings that came twice: whether they work apart from it, so that the
+   * configuration is to blame.
+   */
+  isAlive(signal?: AbortSignal): Promise<boolean>;
   /** The first page of a text, for people to look at. */
   firstPage(
     settings: Settings,

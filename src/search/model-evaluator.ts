@@ -79,6 +79,11 @@ export class ModelEvaluator implements Evaluator {
       .then((score) => ({ document: document.id, ...score }));
   }
 
+  /** Browser, disk and weights fail for every configuration, or for none. */
+  async isAlive(): Promise<boolean> {
+    return false;
+  }
+
   async firstPage(settings: Settings, { text }: EvalDocument, signal?: AbortSignal) {
     const document = decodeDocument(Buffer.from(text), 'the document');
     return (await this.#pages.pages(document, parsedConfig(settings), signal))[0]!;

@@ -8,9 +8,10 @@ const WIDTH = 880;
 const HEIGHT = 470;
 const PLOT = { left: 64, top: 20, width: 790, height: 360 };
 const TICKS = [0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
-/** Labels that are nearer to each other than this move down. */
+/** Labels that are nearer to each other than this move up. */
 const LABEL_HEIGHT = 13;
-const LABEL_WIDTH = 96;
+/** Of a bold character, in the mean. */
+const CHARACTER_WIDTH = 7.2;
 
 export function paretoPlot({ trials, front, references, minRatio }: SearchSummary): string {
   const shown = trials.filter(({ train, outside }) => train && !outside);
@@ -98,21 +99,24 @@ function reference(one: TrialSummary, x: Scale, y: Scale, labels: Labels): strin
 const whisker = ({ low, high }: Figure, cx: number, y: Scale, colour: string) =>
   `<path d="M${fix(cx)} ${fix(y(low))}V${fix(y(high))}" stroke="${colour}" stroke-opacity="0.35" stroke-width="2"/>`;
 
-/** Places labels to the right of their points, below others that stand there already. */
+/** Places labels beside their points, above others that stand there already. */
 class Labels {
-  readonly #taken: [x: number, y: number][] = [];
+  readonly #taken: { left: number; right: number; y: number }[] = [];
 
   put(x: number, y: number, text: string, colour: string): string {
+    const width = text.length * CHARACTER_WIDTH;
+    const isRight = x + 10 + width <= PLOT.left + PLOT.width;
+    const [left, right] = isRight ? [x + 10, x + 10 + width] : [x - 10 - width, x - 10];
     let at = y + 4;
     const isTaken = () =>
       this.#taken.some(
-        ([tx, ty]) => Math.abs(tx - x) < LABEL_WIDTH && Math.abs(ty - at) < LABEL_HEIGHT,
+        (other) =>
+          other.left < right && left < other.right && Math.abs(other.y - at) < LABEL_HEIGHT,
       );
     while (isTaken()) at -= LABEL_HEIGHT;
-    this.#taken.push([x, at]);
-    const nearEdge = x > PLOT.left + PLOT.width - LABEL_WIDTH;
-    const [anchor, dx] = nearEdge ? ['end', -10] : ['start', 10];
-    return `<text x="${fix(x + dx)}" y="${fix(at)}" text-anchor="${anchor}" fill="${colour}" font-weight="600">${escapeHtml(text)}</text>`;
+    this.#taken.push({ left, right, y: at });
+    const [anchor, from] = isRight ? ['start', left] : ['end', right];
+    return `<text x="${fix(from)}" y="${fix(at)}" text-anchor="${anchor}" fill="${colour}" font-weight="600">${escapeHtml(text)}</text>`;
   }
 }
 

@@ -7,6 +7,7 @@ import { writeBest } from './best.js';
 import { Journal } from './journal.js';
 import { pagePictures } from './page-pictures.js';
 import { searchReport } from './report.js';
+import { RunClock } from './run-clock.js';
 import { openRunFolder, REPORT_FILE, SUMMARY_FILE, TRIALS_FILE, writeWhole } from './run-folder.js';
 import { runSearch, type SearchHooks, type SearchSetting } from './search.js';
 import { type SearchSummary, summarise } from './summary.js';
@@ -36,12 +37,19 @@ export async function searchInFolder(
   folder: string,
   hooks: SearchHooks = {},
 ): Promise<SearchSummary> {
-  const start = performance.now();
   const key = searchKey(setting);
   openRunFolder(folder, key);
+  const clock = new RunClock(folder, setting.evaluator.spent);
   const journal = new Journal(path.join(folder, TRIALS_FILE));
   try {
-    const outcome = await runSearch(setting, journal, hooks);
+    const outcome = await runSearch(setting, journal, {
+      ...hooks,
+      onProgress: (progress) => {
+        if (progress.stage === 'propose') clock.save();
+        hooks.onProgress?.(progress);
+      },
+    });
+    clock.save();
     const { tasks, evaluator, proposer, seed, budget, minRatio } = setting;
     const summary = summarise(outcome, {
       key,
@@ -51,8 +59,7 @@ export async function searchInFolder(
       minRatio,
       tasks: tasks.name,
       questionsInAll: tasks.train.reduce((sum, { questions }) => sum + questions.length, 0),
-      wallMs: performance.now() - start,
-      spent: evaluator.spent,
+      timings: clock.timings,
     });
     const pictures = await pagePictures(summary.front, tasks.train[0]!, evaluator, hooks.signal);
     const contributions = axisContributions(outcome.records, setting.space);

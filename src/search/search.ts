@@ -6,6 +6,7 @@
  * the state of the process: a run that goes on makes the same trials as one that was never stopped.
  */
 
+import { GlyphpressError } from '../errors.js';
 import { Chance } from '../eval/chance.js';
 import type { EvalDocument } from '../eval/task.js';
 import { Batch, type Job } from './batch.js';
@@ -92,7 +93,8 @@ export interface SearchOutcome {
 /** Growth of the hypervolume that counts as none. */
 const NO_GROWTH = 1e-9;
 
-/** @throws {GlyphpressError} of the surroundings, when nothing works any more; the journal keeps the rest */
+/** @throws {GlyphpressError} GP_SEARCH_FAILED where no configuration can be tried, GP_SEARCH_SPACE, and
+ *   that of the surroundings when they are gone; the journal keeps the rest */
 export async function runSearch(
   setting: SearchSetting,
   journal: Journal,
@@ -118,7 +120,7 @@ class Run {
     const { tasks, evaluator } = setting;
     this.#rungs = rungsOf(tasks.train.length);
     this.#questions = tasks.train.reduce((sum, { questions }) => sum + questions.length, 0);
-    this.#batch = new Batch(journal, evaluator.concurrency, hooks.signal);
+    this.#batch = new Batch(journal, evaluator, hooks.signal);
     this.#replayable = journal.ahead;
   }
 
@@ -134,6 +136,7 @@ class Run {
         break;
       }
       await this.#look(added);
+      if (this.#generations.length === 0) assertSomethingWorks(added);
       await this.#ask(added);
       const reached = this.#hypervolume();
       this.#generations.push({
@@ -335,4 +338,15 @@ class Run {
       replayed: this.#replayable - this.journal.ahead,
     });
   }
+}
+
+/** @throws {GlyphpressError} GP_SEARCH_FAILED */
+function assertSomethingWorks(first: readonly TrialRecord[]): void {
+  const { failure } = first[0]!;
+  if (!failure || first.some((record) => record.failure === null)) return;
+  throw new GlyphpressError('GP_SEARCH_FAILED', {
+    message: `None of the first ${first.length} configurations could be tried: ${failure.message} (${failure.code})`,
+    hint: 'Mend that, then start a new search in another folder.',
+    details: { code: failure.code },
+  });
 }

@@ -56,7 +56,7 @@ const LEAST_LEGIBILITY = 0.5;
 /**
  * Successive halving: which trials of a generation get more questions. What nobody could read goes
  * out, and what another trial surely beats at no lower ratio, by the intervals over the very same
- * questions; then the better half stays. Named presets are asked about the first texts whatever the
+ * questions; of the generation, at most the better half stays. Named presets are asked about the first texts whatever the
  * probe reads, and then for as long as it reads them.
  *
  * @param generation trials that stand at the same rung
@@ -83,7 +83,8 @@ export function promoted(
   const knowsSomething = rest.some(
     (record) => record.documents.length > 0 || legibilityOf(record) !== null,
   );
-  const kept = knowsSomething ? Math.ceil(rest.length / 2) : rest.length;
+  const contenders = generation.filter(({ trial }) => trial.name === undefined).length;
+  const kept = knowsSomething ? Math.ceil(contenders / 2) : rest.length;
   const best = ranking(rest, questionsInAll).slice(0, kept);
   const chosen = new Set([...named, ...best.map((i) => rest[i]!)]);
   return generation.filter((record) => chosen.has(record));

@@ -1,6 +1,7 @@
 /** Tries configurations with a model behind a server: pages are drawn here and sent whole. */
 
 import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
 import { scoreAnswer } from '../eval/score.js';
 import type { EvalDocument } from '../eval/task.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
@@ -72,6 +73,19 @@ export class ServerEvaluator implements Evaluator {
     return this.#results
       .get(key, () => this.#score(settings, document, signal))
       .then((score) => ({ document: document.id, ...score }));
+  }
+
+  /** A server that answers, if only that it has no list of models, may have disliked the pages. */
+  async isAlive(signal?: AbortSignal): Promise<boolean> {
+    try {
+      await this.backend.listModels({ ...(signal && { signal }) });
+      return true;
+    } catch (error) {
+      if (!(error instanceof GlyphpressError)) throw error;
+      if (error.code === 'GP_BACKEND_RESPONSE') return true;
+      const { status } = error.details;
+      return error.code === 'GP_BACKEND_REQUEST' && status !== 401 && status !== 403;
+    }
   }
 
   async firstPage(settings: Settings, { text }: EvalDocument, signal?: AbortSignal) {

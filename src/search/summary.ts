@@ -5,6 +5,7 @@ import { describePlan } from '../prune/index.js';
 import { hypervolume, type Objectives } from './pareto.js';
 import { rankCorrelation } from './rank-correlation.js';
 import { chosenOf, finalPoint, trainPoint } from './result.js';
+import type { Timings } from './run-clock.js';
 import type { FinalScores, GenerationSummary, SearchOutcome } from './search.js';
 import { type Settings, settingsId } from './settings.js';
 import type { Split } from './tasks.js';
@@ -83,7 +84,7 @@ export interface SearchSummary {
     replyTokens: number;
   } | null;
   timings: {
-    /** Of this run, without what an earlier one did. */
+    /** Over all runs that the search was broken into. */
     wallMs: number;
     renderMs: number;
     inferenceMs: number;
@@ -94,14 +95,14 @@ export interface SearchSummary {
 
 export interface SummarySetting
   extends Pick<SearchSummary, 'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks'> {
-  wallMs: number;
-  spent: { renderMs: number; inferenceMs: number };
+  timings: Timings;
   questionsInAll: number;
 }
 
 export function summarise(outcome: SearchOutcome, setting: SummarySetting): SearchSummary {
   const { records, generations, finals, stoppedBy } = outcome;
-  const { wallMs, spent, questionsInAll, ...about } = setting;
+  const { timings, questionsInAll, ...about } = setting;
+  const { wallMs, renderMs, inferenceMs } = timings;
   const summaries = records.map((record) => trialSummary(record, finals));
   const of = (record: TrialRecord) => summaries[record.trial.id - 1]!;
   const validation = finals.filter(({ split }) => split === 'validation');
@@ -137,9 +138,9 @@ export function summarise(outcome: SearchOutcome, setting: SummarySetting): Sear
     llm: llmSummary(generations),
     timings: {
       wallMs: Math.round(wallMs),
-      renderMs: Math.round(spent.renderMs),
-      inferenceMs: Math.round(spent.inferenceMs),
-      workShare: wallMs > 0 ? (spent.renderMs + spent.inferenceMs) / wallMs : 0,
+      renderMs: Math.round(renderMs),
+      inferenceMs: Math.round(inferenceMs),
+      workShare: wallMs > 0 ? (renderMs + inferenceMs) / wallMs : 0,
     },
   };
 }
