@@ -5,7 +5,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
 import type { PromptStyle } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import type { RenderConfig } from '../render/index.js';
+import {
+  DEFAULT_PRESET,
+  loadRenderConfig,
+  type RawRenderConfig,
+  type RenderConfig,
+} from '../render/index.js';
 import {
   CACHE_FOLDER,
   type Evaluator,
@@ -26,7 +31,7 @@ import {
 } from '../search/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { type ModelFlags, openModel, READER_FOLDER, warnIfUntrained } from './model-options.js';
-import { renderConfigOf, wholeNumber } from './options.js';
+import { wholeNumber } from './options.js';
 import { SEARCH_SUITES, type TaskFlags } from './search-tasks.js';
 
 export const PROPOSERS = ['llm', 'evolution', 'random'] as const;
@@ -45,7 +50,7 @@ export interface SearchFlags
   cache?: string;
   concurrency: number;
   maxTokens: number;
-  out: string;
+  out?: string;
   json?: boolean;
 }
 
@@ -114,7 +119,7 @@ export function withSearchOptions(command: Command): Command {
 export interface Bench {
   evaluator: Evaluator;
   /** The rendering that the model was trained to read, if it names one. */
-  trained: Readonly<Record<string, unknown>> | null;
+  trained: RawRenderConfig | null;
   /** A page of it is the length of a text. */
   usual: RenderConfig;
   style: PromptStyle;
@@ -134,7 +139,7 @@ export async function withBench<T>(
       concurrency,
       maxNewTokens,
     });
-    return work({ evaluator, trained: null, usual: renderConfigOf({ set: [] }), style: 'full' });
+    return work({ evaluator, trained: null, usual: loadRenderConfig(), style: 'full' });
   }
   const model = await openModel(flags.model ?? READER_FOLDER, flags);
   try {
@@ -143,7 +148,7 @@ export async function withBench<T>(
     return await work({
       evaluator: new ModelEvaluator(model, shared),
       trained: rendering,
-      usual: renderConfigOf({ set: [] }, rendering),
+      usual: loadRenderConfig(rendering ?? DEFAULT_PRESET),
       style: rendering ? 'bare' : 'full',
     });
   } finally {
@@ -173,6 +178,7 @@ export function searchSettingOf(
     evaluator,
     proposer,
     references: referenceCandidates(space, trained, evaluator.layers),
+    usual: trained,
     seed,
     budget,
     patience,
@@ -213,6 +219,15 @@ function checkFlags(flags: SearchFlags): void {
     conflict('--suite and --tasks both say what to ask', 'Give one of them.');
   if (flags.tasks === undefined && flags.limit !== undefined)
     conflict('--limit goes with --tasks', 'Leave it out: --samples and --questions size a suite.');
+}
+
+/** Not a required option of commander's: the commands below would need it too. */
+export function folderOf({ out }: Partial<SearchFlags>): string {
+  if (out !== undefined) return out;
+  throw new GlyphpressError('GP_USAGE', {
+    message: 'search needs a folder for its trials and its report',
+    hint: 'Give one with -o, for example -o run.',
+  });
 }
 
 /** Of one search, unless several share one. */

@@ -1,11 +1,13 @@
 /** `glyphpress search`: the rendering and the prune plan that suit a model and a kind of text. */
 
 import type { Command } from 'commander';
-import { GlyphpressError } from '../errors.js';
 import { type SearchSummary, searchInFolder, summaryText } from '../search/index.js';
 import { interruptible } from './interrupt.js';
+import { registerApply } from './search-apply.js';
+import { registerCompare } from './search-compare.js';
 import {
   cacheOf,
+  folderOf,
   proposerOf,
   type SearchFlags,
   searchSettingOf,
@@ -16,7 +18,7 @@ import { SearchProgressLine } from './search-progress.js';
 import { searchTasksOf } from './search-tasks.js';
 
 export function registerSearch(program: Command): void {
-  withSearchOptions(
+  const command = withSearchOptions(
     program
       .command('search')
       .description('search the rendering and the prune plan that suit a model and a kind of text')
@@ -47,15 +49,9 @@ Examples:
           : `${summaryText(summary, folder)}\n\nwritten to ${folder}\n`,
       );
     });
-}
-
-/** Not a required option of commander's: the commands below would need it too. */
-function folderOf({ out }: Partial<SearchFlags>): string {
-  if (out !== undefined) return out;
-  throw new GlyphpressError('GP_USAGE', {
-    message: 'search needs a folder for its trials and its report',
-    hint: 'Give one with -o, for example -o run.',
-  });
+  // Options behind a command below are that command's own.
+  registerApply(command.enablePositionalOptions());
+  registerCompare(command);
 }
 
 function search(flags: SearchFlags, folder: string): Promise<SearchSummary> {

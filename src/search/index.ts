@@ -1,5 +1,6 @@
 /** Which rendering and which pruning is best for a model and a kind of text: an offline search. */
 export { optionsOf } from './best.js';
+export { type Comparison, compareSearches, comparisonMarkdown } from './comparison.js';
 export type { Evaluator } from './evaluator.js';
 export { EvolutionProposer } from './evolution-proposer.js';
 export { LlmChat } from './llm-chat.js';
@@ -13,7 +14,7 @@ export { searchInFolder } from './run-search.js';
 export type { SearchProgress, SearchSetting } from './search.js';
 export { ServerEvaluator } from './server-evaluator.js';
 export { loadSpace, Space } from './space.js';
-export type { SearchSummary } from './summary.js';
+export { type FrontPoint, readSummary, type SearchSummary } from './summary.js';
 export { summaryText } from './summary-text.js';
 export { documentsFor, quickTasks, type SearchTasks, splitTasks } from './tasks.js';
 export { Transcript } from './transcript.js';

@@ -15,7 +15,7 @@ import { tasksHash } from './tasks.js';
 
 /** What the trials of a search depend on. */
 export function searchKey(setting: SearchSetting): Record<string, string> {
-  const { space, tasks, evaluator, proposer, references, ...numbers } = setting;
+  const { space, tasks, evaluator, proposer, references, usual: _, ...numbers } = setting;
   return {
     ...evaluator.key,
     tasks: tasksHash(tasks),
@@ -58,6 +58,7 @@ export async function searchInFolder(
       budget,
       minRatio,
       tasks: tasks.name,
+      usual: setting.usual,
       questionsInAll: tasks.train.reduce((sum, { questions }) => sum + questions.length, 0),
       timings: clock.timings,
     });

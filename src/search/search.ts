@@ -9,6 +9,7 @@
 import { GlyphpressError } from '../errors.js';
 import { Chance } from '../eval/chance.js';
 import type { EvalDocument } from '../eval/task.js';
+import type { RawRenderConfig } from '../render/index.js';
 import { Batch, type Job } from './batch.js';
 import type { Evaluator } from './evaluator.js';
 import type { Journal } from './journal.js';
@@ -37,6 +38,8 @@ export interface SearchSetting {
   proposer: Proposer;
   /** Tried first, and compared with. */
   references: readonly Candidate[];
+  /** What the model is drawn with where nobody says; null for the default preset. */
+  usual: RawRenderConfig | null;
   seed: number;
   /** Configurations to look at, presets included. */
   budget: number;

@@ -1,11 +1,16 @@
 /** A finished search in figures: what `--json` prints and what the report shows. */
 
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { GlyphpressError } from '../errors.js';
 import { type Interval, wilsonInterval } from '../eval/interval.js';
 import { describePlan } from '../prune/index.js';
+import type { RawRenderConfig } from '../render/index.js';
 import { hypervolume, type Objectives } from './pareto.js';
 import { rankCorrelation } from './rank-correlation.js';
 import { chosenOf, finalPoint, trainPoint } from './result.js';
 import type { Timings } from './run-clock.js';
+import { readRunKey, SUMMARY_FILE } from './run-folder.js';
 import type { FinalScores, GenerationSummary, SearchOutcome } from './search.js';
 import { type Settings, settingsId } from './settings.js';
 import type { Split } from './tasks.js';
@@ -59,6 +64,8 @@ export interface SearchSummary {
   budget: number;
   minRatio: number;
   tasks: string;
+  /** What the model is drawn with where nobody says; null for the default preset. */
+  usual: RawRenderConfig | null;
   stoppedBy: SearchOutcome['stoppedBy'];
   counts: { trials: number; failed: number; infeasible: number; asked: number; askedAll: number };
   hypervolume: {
@@ -94,7 +101,10 @@ export interface SearchSummary {
 }
 
 export interface SummarySetting
-  extends Pick<SearchSummary, 'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks'> {
+  extends Pick<
+    SearchSummary,
+    'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks' | 'usual'
+  > {
   timings: Timings;
   questionsInAll: number;
 }
@@ -143,6 +153,28 @@ export function summarise(outcome: SearchOutcome, setting: SummarySetting): Sear
       workShare: wallMs > 0 ? (renderMs + inferenceMs) / wallMs : 0,
     },
   };
+}
+
+/** @throws {GlyphpressError} GP_INPUT_NOT_FOUND, GP_ARTIFACT_DAMAGED */
+export function readSummary(folder: string): SearchSummary {
+  readRunKey(folder);
+  const file = path.join(folder, SUMMARY_FILE);
+  if (!existsSync(file)) {
+    throw new GlyphpressError('GP_INPUT_NOT_FOUND', {
+      message: `The search in ${folder} is not finished: ${SUMMARY_FILE} does not exist`,
+      hint: 'Give its command again; it goes on where it was.',
+      details: { folder },
+    });
+  }
+  try {
+    const summary = JSON.parse(readFileSync(file, 'utf8')) as SearchSummary;
+    if (summary.version === 1 && Array.isArray(summary.front)) return summary;
+  } catch {}
+  throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+    message: `${file} is no summary of a search`,
+    hint: 'Give the command of the search again: the summary is written anew.',
+    details: { file },
+  });
 }
 
 function trialSummary(record: TrialRecord, finals: readonly FinalScores[]): TrialSummary {

@@ -26,6 +26,7 @@ function setting(given: Partial<SearchSetting> = {}): SearchSetting {
     evaluator,
     proposer: new EvolutionProposer(QUESTIONS),
     references: referenceCandidates(given.space ?? space, null, 4),
+    usual: null,
     seed: 1,
     budget: 24,
     generation: 5,
