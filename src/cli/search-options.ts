@@ -51,6 +51,7 @@ export interface SearchFlags
   concurrency: number;
   maxTokens: number;
   out?: string;
+  workers?: number;
   json?: boolean;
 }
 

@@ -1,8 +1,14 @@
 /** `glyphpress search`: the rendering and the prune plan that suit a model and a kind of text. */
 
 import type { Command } from 'commander';
-import { type SearchSummary, searchInFolder, summaryText } from '../search/index.js';
+import {
+  type Evaluator,
+  type SearchSummary,
+  searchInFolder,
+  summaryText,
+} from '../search/index.js';
 import { interruptible } from './interrupt.js';
+import { wholeNumber } from './options.js';
 import { registerApply } from './search-apply.js';
 import { registerCompare } from './search-compare.js';
 import {
@@ -16,13 +22,20 @@ import {
 } from './search-options.js';
 import { SearchProgressLine } from './search-progress.js';
 import { searchTasksOf } from './search-tasks.js';
+import { registerSearchWorker } from './search-worker.js';
+import { withWorkers } from './search-workers.js';
 
 export function registerSearch(program: Command): void {
   const command = withSearchOptions(
     program
       .command('search')
       .description('search the rendering and the prune plan that suit a model and a kind of text')
-      .option('-o, --out <dir>', 'folder of the search; an unfinished one goes on'),
+      .option('-o, --out <dir>', 'folder of the search; an unfinished one goes on')
+      .option(
+        '--workers <n>',
+        'worker processes, through Redis; the trials are the same',
+        wholeNumber(1, 256),
+      ),
   )
     .addHelpText(
       'after',
@@ -52,6 +65,7 @@ Examples:
   // Options behind a command below are that command's own.
   registerApply(command.enablePositionalOptions());
   registerCompare(command);
+  registerSearchWorker(command);
 }
 
 function search(flags: SearchFlags, folder: string): Promise<SearchSummary> {
@@ -61,10 +75,16 @@ function search(flags: SearchFlags, folder: string): Promise<SearchSummary> {
       return await interruptible(async (signal) => {
         const tasks = await searchTasksOf(flags, bench.usual, bench.style, signal);
         const proposer = proposerOf(flags.proposer, tasks, folder);
-        return searchInFolder(searchSettingOf(flags, bench, tasks, proposer), folder, {
-          signal,
-          onProgress: (state) => progress.update(state),
-        });
+        const setting = searchSettingOf(flags, bench, tasks, proposer);
+        const run = (evaluator: Evaluator) =>
+          searchInFolder({ ...setting, evaluator }, folder, {
+            signal,
+            onProgress: (state) => progress.update(state),
+          });
+        const { workers } = flags;
+        return workers === undefined
+          ? run(bench.evaluator)
+          : withWorkers({ ...flags, workers }, setting, folder, run);
       });
     } finally {
       progress.stop();

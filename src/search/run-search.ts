@@ -61,6 +61,7 @@ export async function searchInFolder(
       usual: setting.usual,
       questionsInAll: tasks.train.reduce((sum, { questions }) => sum + questions.length, 0),
       timings: clock.timings,
+      concurrency: evaluator.concurrency,
     });
     const pictures = await pagePictures(summary.front, tasks.train[0]!, evaluator, hooks.signal);
     const contributions = axisContributions(outcome.records, setting.space);

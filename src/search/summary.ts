@@ -95,7 +95,7 @@ export interface SearchSummary {
     wallMs: number;
     renderMs: number;
     inferenceMs: number;
-    /** Rendering and inference, of the wall time. */
+    /** Rendering and inference, of the wall time of all that worked side by side. */
     workShare: number;
   };
 }
@@ -106,12 +106,14 @@ export interface SummarySetting
     'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks' | 'usual'
   > {
   timings: Timings;
+  /** Trials side by side. */
+  concurrency: number;
   questionsInAll: number;
 }
 
 export function summarise(outcome: SearchOutcome, setting: SummarySetting): SearchSummary {
   const { records, generations, finals, stoppedBy } = outcome;
-  const { timings, questionsInAll, ...about } = setting;
+  const { timings, concurrency, questionsInAll, ...about } = setting;
   const { wallMs, renderMs, inferenceMs } = timings;
   const summaries = records.map((record) => trialSummary(record, finals));
   const of = (record: TrialRecord) => summaries[record.trial.id - 1]!;
@@ -150,7 +152,7 @@ export function summarise(outcome: SearchOutcome, setting: SummarySetting): Sear
       wallMs: Math.round(wallMs),
       renderMs: Math.round(renderMs),
       inferenceMs: Math.round(inferenceMs),
-      workShare: wallMs > 0 ? (renderMs + inferenceMs) / wallMs : 0,
+      workShare: wallMs > 0 ? (renderMs + inferenceMs) / (wallMs * concurrency) : 0,
     },
   };
 }

@@ -233,6 +233,7 @@ describe('a bad language model', () => {
       minRatio: 1,
       tasks: 'synthetic',
       timings: { wallMs: 0, renderMs: 0, inferenceMs: 0 },
+      concurrency: 1,
       questionsInAll: QUESTIONS,
     });
     const contributions = axisContributions(outcome.records, space);

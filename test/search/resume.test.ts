@@ -176,6 +176,7 @@ describe('a search', () => {
       proposer: 'evolution',
       tasks: 'synthetic',
       timings: { wallMs: 0, renderMs: 0, inferenceMs: 0 },
+      concurrency: 1,
       questionsInAll: QUESTIONS,
     });
     expect(counts.infeasible).toBeGreaterThan(0);
