@@ -69,7 +69,7 @@ describe('a search that was killed', () => {
           }
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
   });
 
