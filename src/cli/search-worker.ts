@@ -33,6 +33,7 @@ A search with --workers N starts N of these itself. More may join from other mac
 folder, model and Redis (REDIS_URL).
 
 Examples:
+  $ glyphpress search worker run
   $ REDIS_URL=redis://db:6379 glyphpress search worker /mnt/run`,
     )
     .action((run: string) => work(run));
