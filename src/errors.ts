@@ -105,6 +105,11 @@ export const ERROR_CATALOGUE = {
     meaning: 'A request with the same idempotency key is under way.',
     retryable: true,
   },
+  GP_SEARCH_SPACE: {
+    meaning: 'A search space is not valid, or holds no valid point.',
+    retryable: false,
+  },
+  GP_SEARCH_FAILED: { meaning: 'A search could try nothing.', retryable: false },
   GP_SERVICE: { meaning: 'The service cannot start as it is set up.', retryable: false },
 } as const satisfies Record<string, { meaning: string; retryable: boolean }>;
 
