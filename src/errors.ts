@@ -83,6 +83,7 @@ export const ERROR_CATALOGUE = {
     retryable: false,
   },
   GP_DOCUMENT_PENDING: { meaning: 'The document is still being compressed.', retryable: true },
+  GP_RESPONSE_UNKNOWN: { meaning: 'There is no such response here.', retryable: false },
   GP_MODEL_UNKNOWN: { meaning: 'The service has no such model.', retryable: false },
   GP_REQUEST: { meaning: 'A request is not what the interface describes.', retryable: false },
   GP_REQUEST_TOO_LARGE: {
@@ -92,6 +93,10 @@ export const ERROR_CATALOGUE = {
   GP_ROUTE: { meaning: 'The service has no such address.', retryable: false },
   GP_UNAUTHORISED: { meaning: 'The request carries no valid API key.', retryable: false },
   GP_FORBIDDEN: { meaning: 'The API key does not allow this.', retryable: false },
+  GP_WEBHOOK_UNKNOWN: { meaning: 'There is no such webhook here.', retryable: false },
+  GP_WEBHOOK_ADDRESS: { meaning: 'An address is not one that is written to.', retryable: false },
+  GP_WEBHOOK_DELIVERY: { meaning: 'A webhook did not take what it was sent.', retryable: true },
+  GP_RATE_LIMITED: { meaning: 'The API key makes more requests than it may.', retryable: true },
   GP_IDEMPOTENCY_KEY: {
     meaning: 'An idempotency key was used for another request.',
     retryable: false,
@@ -100,6 +105,11 @@ export const ERROR_CATALOGUE = {
     meaning: 'A request with the same idempotency key is under way.',
     retryable: true,
   },
+  GP_SEARCH_SPACE: {
+    meaning: 'A search space is not valid, or holds no valid point.',
+    retryable: false,
+  },
+  GP_SEARCH_FAILED: { meaning: 'A search could try nothing.', retryable: false },
   GP_SERVICE: { meaning: 'The service cannot start as it is set up.', retryable: false },
 } as const satisfies Record<string, { meaning: string; retryable: boolean }>;
 

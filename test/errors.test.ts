@@ -50,6 +50,8 @@ describe('the catalogue', () => {
       'GP_QUEUE_FULL',
       'GP_BUSY',
       'GP_DOCUMENT_PENDING',
+      'GP_WEBHOOK_DELIVERY',
+      'GP_RATE_LIMITED',
       'GP_IDEMPOTENCY_BUSY',
     ]);
   });

@@ -17,6 +17,11 @@ export function registerKeys(program: Command): void {
       .option('--scopes <list>', `of ${SCOPES.join(',')}`, scopes, ['submit', 'query'] as Scope[])
       .option('--name <text>', 'what it is for')
       .option('--days <n>', 'how long it is valid', wholeNumber(1, 36_500))
+      .option(
+        '--rate <n>',
+        'requests a minute (default: what serve allows)',
+        wholeNumber(1, 1_000_000),
+      )
       .option('--json', 'print it as JSON'),
   )
     .addHelpText(
@@ -33,15 +38,17 @@ Examples:
           scopes: Scope[];
           name?: string;
           days?: number;
+          rate?: number;
           json?: boolean;
         },
       ) =>
         withKeys(flags, async (keys) => {
-          const { tenant, scopes, name, days } = flags;
+          const { tenant, scopes, name, days, rate } = flags;
           const made = await keys.create({
             tenant,
             scopes,
             ...(name !== undefined && { name }),
+            ...(rate !== undefined && { requestsPerMinute: rate }),
             ...(days !== undefined && { expiresAt: Date.now() + days * DAY_MS }),
           });
           process.stdout.write(flags.json ? `${JSON.stringify(made)}\n` : `${made.key}\n`);

@@ -12,6 +12,7 @@ import {
   type RawRenderConfig,
   type RenderConfig,
 } from '../render/index.js';
+import { appliedRendering } from './applied-rendering.js';
 
 export interface RenderFlags {
   config?: string;
@@ -33,12 +34,16 @@ export function withRenderOptions(command: Command): Command {
     .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64));
 }
 
-/** @param trained what the model was trained to read; an explicit --config goes before it */
+/**
+ * @param trained what the model was trained to read; an explicit --config goes before it, and what
+ *   `search apply` put in its place
+ */
 export function renderConfigOf(
   flags: RenderFlags,
   trained: RawRenderConfig | null = null,
 ): RenderConfig {
-  return loadRenderConfig(flags.config ?? trained ?? DEFAULT_PRESET, {
+  const base = flags.config ?? appliedRendering(trained) ?? trained ?? DEFAULT_PRESET;
+  return loadRenderConfig(base, {
     ...parseOverrides(flags.set),
     ...(flags.reflow && { reflow: true }),
   });

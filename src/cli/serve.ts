@@ -24,6 +24,8 @@ interface Flags extends DataFlags, ServiceModelFlags {
   maxDocumentMb: number;
   maxUnfinished: number;
   keepDays?: number;
+  rate: number;
+  webhookAllow: string[];
   contextMb: number;
   logLevel: string;
   json?: boolean;
@@ -67,6 +69,21 @@ export function registerServe(program: Command): void {
     .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
     .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
     .option('--keep-days <n>', 'delete documents after so long', wholeNumber(1, 3_650))
+    .option(
+      '--rate <n>',
+      'requests a minute of each API key, 0 for any number',
+      wholeNumber(0, 1_000_000),
+      600,
+    )
+    .addOption(
+      new Option(
+        '--webhook-allow <hosts>',
+        'hosts (or host:port) that webhooks may reach though they are private or without TLS',
+      )
+        .argParser(hostList)
+        .default([], 'none')
+        .env('GLYPHPRESS_WEBHOOK_ALLOW'),
+    )
     .option('--context-mb <n>', 'memory for contexts', wholeNumber(16, 1e6), 1_024)
     .addOption(
       new Option('--log-level <level>', 'what to log, as JSON lines on stderr')
@@ -109,9 +126,11 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       limits: {
         documentBytes: flags.maxDocumentMb * MB,
         perTenant: flags.maxUnfinished,
+        requestsPerMinute: flags.rate === 0 ? null : flags.rate,
         ...(flags.keepDays !== undefined && { keepMs: flags.keepDays * DAY_MS }),
       },
       engine: { maxBytes: flags.contextMb * MB },
+      webhooks: { policy: { allow: flags.webhookAllow } },
       logger: { level: flags.logLevel, stream: process.stderr },
       version: packageVersion(),
     });
@@ -142,6 +161,13 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
     await redis.stop();
     await models.close();
   }
+}
+
+function hostList(text: string): string[] {
+  return text
+    .split(',')
+    .map((host) => host.trim().toLowerCase())
+    .filter((host) => host !== '');
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

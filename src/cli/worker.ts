@@ -18,6 +18,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   queues: Stage[];
   concurrency: number;
   browsers?: number;
+  pagesPerJob: number;
   background?: boolean;
   lockSeconds: number;
 }
@@ -34,6 +35,12 @@ export function registerWorker(program: Command): void {
         .option('--queues <list>', `steps to take, of ${STAGES.join(',')}`, stages, [...STAGES])
         .option('--concurrency <n>', 'documents of each step at once', wholeNumber(1, 64), 1)
         .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64))
+        .option(
+          '--pages-per-job <n>',
+          'pages of a document that one job encodes',
+          wholeNumber(1, 10_000),
+          16,
+        )
         .addOption(
           new Option(
             '--lock-seconds <n>',
@@ -81,6 +88,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
     stages: flags.queues,
     concurrency: flags.concurrency,
     lockMs: flags.lockSeconds * 1000,
+    pagesPerJob: flags.pagesPerJob,
     ...(flags.browsers !== undefined && { browsers: flags.browsers }),
     onError: logError,
   });
@@ -109,7 +117,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 function logError(error: unknown, ref: DocumentRef | null): void {
   const { name, message, stack, code } = error as NodeJS.ErrnoException;
   const known = error instanceof GlyphpressError;
-  log('error', { ...ref, error: known ? { code, message } : { name, code, stack } }, message);
+  const cause = known && error.cause instanceof Error ? error.cause.message : undefined;
+  const shown = known ? { code, message, cause } : { name, code, stack };
+  log('error', { ...ref, error: shown }, message);
 }
 
 /** Lines as the service writes them. Errors name files and figures, never text of a document. */

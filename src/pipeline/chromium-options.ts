@@ -2,6 +2,7 @@
 
 import { requireChromium } from '../environment/chromium.js';
 import type { ChromiumOptions } from '../render/index.js';
+import { scratchFolder } from '../store/scratch-folder.js';
 
 /**
  * The sandbox stays on wherever Chromium can have one. `GLYPHPRESS_CHROME_SANDBOX=off` turns it off
@@ -11,6 +12,7 @@ export function chromiumOptions(env: NodeJS.ProcessEnv = process.env): ChromiumO
   const isRoot = process.getuid?.() === 0;
   return {
     executablePath: requireChromium(env).path,
+    scratchFolder: scratchFolder(),
     sandbox: !isRoot && !/^(off|0|false|no)$/i.test(env.GLYPHPRESS_CHROME_SANDBOX ?? ''),
   };
 }

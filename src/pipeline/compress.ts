@@ -317,7 +317,7 @@ function countRepeated(pages: readonly EncodedImage[], signals: readonly PageSig
 const LEAST_TEXT_VOCABULARY = 1_000;
 
 /** T in the model's own tokenizer; for a reader that knows bytes only, in o200k_base. */
-function textAccount(text: string, model: VisionLanguageModel) {
+export function textAccount(text: string, model: VisionLanguageModel) {
   const { info } = model;
   if (info.tokenizerVocabulary < LEAST_TEXT_VOCABULARY) {
     return { textTokens: countTextTokens(text), tokenizer: DEFAULT_TEXT_TOKENIZER };

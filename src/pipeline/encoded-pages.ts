@@ -1,7 +1,7 @@
 /** Visual tokens of pages on disk, one file a page: encoding goes on after a crash where it stopped. */
 
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import {
@@ -33,6 +33,12 @@ export async function ensureEncodedPage(
   const image = await model.encodeImage(await decodePage(page.png));
   await write(folder, file, image);
   return { image, encoded: true };
+}
+
+/** How many pages have their tokens in the folder. */
+export async function countEncodedPages(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => name.endsWith('.safetensors')).length;
 }
 
 async function write(folder: string, file: string, image: EncodedImage): Promise<void> {

@@ -17,9 +17,19 @@ import {
 } from './document-record.js';
 import { KEY_PREFIX } from './key-prefix.js';
 
+/** Pages of a document, 0-based, the end not included. */
+export interface PageRange {
+  start: number;
+  end: number;
+}
+
 /** All that a job says. */
 export interface JobPayload extends DocumentRef {
   generation: number;
+  /** Only these pages; a job of its own beside those of the document's other pages. */
+  range?: PageRange;
+  /** The step's pages went to such jobs: it waits for them, and then sees that all is there. */
+  isSplit?: boolean;
 }
 
 export const BULL_PREFIX = `${KEY_PREFIX}:bull`;
@@ -37,6 +47,8 @@ const JOB_OPTIONS: JobsOptions = {
   removeOnFail: { age: 24 * 3_600, count: 1_000 },
   failParentOnFailure: true,
 };
+
+const MAX_LOOKED_AT = 2_000;
 
 /** What became of a document's jobs. */
 export type FlowState =
@@ -81,6 +93,30 @@ export class CompressionQueue {
     await this.#flows.add(node(STAGES.length - 1));
   }
 
+  /**
+   * Gives pages of a step to jobs of their own, children of the step's job. Adding them twice, as after
+   * a crash, adds them once.
+   *
+   * @param parent the step's job, being worked on
+   */
+  async split(parent: Job<JobPayload>, stage: Stage, ranges: readonly PageRange[]): Promise<void> {
+    const { isSplit: _, ...payload } = parent.data;
+    const link = { id: parent.id!, queue: parent.queueQualifiedName };
+    await this.#queues.get(stage)!.addBulk(
+      ranges.map((range) => ({
+        name: stage,
+        data: { ...payload, range },
+        opts: {
+          ...JOB_OPTIONS,
+          jobId: `${parent.id}.${range.start}-${range.end}`,
+          priority: parent.opts.priority ?? 0,
+          parent: link,
+        },
+      })),
+    );
+    await parent.updateData({ ...parent.data, isSplit: true });
+  }
+
   async state(payload: JobPayload): Promise<FlowState> {
     let alive = false;
     for (const stage of STAGES) {
@@ -92,15 +128,35 @@ export class CompressionQueue {
     return { kind: alive ? 'alive' : 'over' };
   }
 
-  /** Takes a document's jobs out, as far as nobody works on them. */
+  /** Takes a document's jobs out, also those that newer ones replaced, as far as nobody works on them. */
   async remove(payload: JobPayload): Promise<void> {
-    for (const stage of STAGES.toReversed()) {
-      // One that is being worked on is locked; its worker finds the document unwanted.
-      await this.#queues
-        .get(stage)!
-        .remove(jobId(payload, stage))
-        .catch(() => {});
+    for (let generation = payload.generation; generation >= 1; generation--) {
+      for (const stage of STAGES.toReversed()) {
+        // One that is being worked on is locked; its worker finds the document unwanted.
+        await this.#queues
+          .get(stage)!
+          .remove(jobId({ ...payload, generation }, stage))
+          .catch(() => {});
+      }
     }
+  }
+
+  /** Documents of jobs that ended and are still kept, each once. */
+  async ended(): Promise<JobPayload[]> {
+    const found = new Map<string, JobPayload>();
+    for (const queue of this.#queues.values()) {
+      for (const job of await queue.getJobs(['completed', 'failed'], 0, MAX_LOOKED_AT)) {
+        const { tenant, id, generation } = payloadOf(job);
+        const known = found.get(id)?.generation ?? 0;
+        if (generation > known) found.set(id, { tenant, id, generation });
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** For those who look into them. */
+  get all(): readonly Queue[] {
+    return [...this.#queues.values()];
   }
 
   /** Jobs by queue and state, for metrics. */
@@ -131,17 +187,36 @@ function jobId({ tenant, id, generation }: JobPayload, stage: Stage): string {
 
 /** @throws {GlyphpressError} GP_JOB: somebody else wrote into our queue */
 export function payloadOf(job: Pick<Job, 'id' | 'data'>): JobPayload {
-  const { tenant, id, generation } = (job.data ?? {}) as Partial<Record<string, unknown>>;
+  const { tenant, id, generation, range, isSplit } = (job.data ?? {}) as Record<string, unknown>;
   const valid =
     typeof tenant === 'string' &&
     isTenant(tenant) &&
     typeof id === 'string' &&
     isDocumentId(id) &&
-    Number.isSafeInteger(generation);
-  if (valid) return { tenant, id, generation: generation as number };
+    Number.isSafeInteger(generation) &&
+    (range === undefined || isRange(range));
+  if (valid) {
+    return {
+      tenant,
+      id,
+      generation: generation as number,
+      ...(range !== undefined && { range }),
+      ...(isSplit === true && { isSplit }),
+    };
+  }
   throw new GlyphpressError('GP_JOB', {
     message: `Expected a job with tenant, id and generation; job ${job.id} is something else`,
     hint: 'Something else writes into this Redis under the same prefix.',
     details: { job: job.id },
   });
+}
+
+function isRange(value: unknown): value is PageRange {
+  const { start, end } = (value ?? {}) as Partial<Record<string, unknown>>;
+  return (
+    Number.isSafeInteger(start) &&
+    Number.isSafeInteger(end) &&
+    (start as number) >= 0 &&
+    (end as number) > (start as number)
+  );
 }

@@ -51,6 +51,30 @@ export function redisUnavailable(cause: unknown): GlyphpressError {
   });
 }
 
+/**
+ * Redis lives and takes no writes: its disk or its memory is full, or it is a replica.
+ *
+ * @returns null for any other error
+ */
+export function redisRefusal(error: unknown): GlyphpressError | null {
+  const { name, message = '' } = (error ?? {}) as Error;
+  const [, reason] = /^(MISCONF|OOM|READONLY|NOREPLICAS)\b/.exec(message) ?? [];
+  if (name !== 'ReplyError' || reason === undefined) return null;
+  return new GlyphpressError('GP_STORAGE', {
+    message: `Redis takes no writes: ${message.replace(/ script: .*/s, '')}`,
+    hint: REFUSAL_HINTS[reason]!,
+    details: { reason },
+    cause: error,
+  });
+}
+
+const REFUSAL_HINTS: Record<string, string> = {
+  MISCONF: 'Free space on the disk of Redis; it goes on by itself.',
+  OOM: 'Raise maxmemory of Redis, or delete documents.',
+  READONLY: 'REDIS_URL leads to a replica: give the address of the primary.',
+  NOREPLICAS: 'Bring the replicas of Redis back.',
+};
+
 /** What ioredis throws when there is nobody to talk to, as against what Redis itself says. */
 export function isConnectionLoss(error: unknown): boolean {
   const { name, message = '', code } = (error ?? {}) as NodeJS.ErrnoException;

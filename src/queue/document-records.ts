@@ -5,6 +5,7 @@
 
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
+import type { PageRange } from './compression-queue.js';
 import {
   type DocumentRecord,
   type DocumentRef,
@@ -17,6 +18,7 @@ import {
   type TerminalState,
 } from './document-record.js';
 import { KEY_PREFIX } from './key-prefix.js';
+import { TELL } from './outbox.js';
 
 export interface RecordLimits {
   /** Unfinished documents of one tenant. */
@@ -91,21 +93,24 @@ if ARGV[5] ~= '' then redis.call('ZADD', KEYS[6], ARGV[5], ARGV[1]) end
 emit('queued', ARGV[8])
 return {'ok', mine}`,
   },
-  /** ARGV + stage generation maxStarts event */
+  /** ARGV + stage generation maxStarts event counter; without an event it is a part of a step under way */
   gpBegin: {
     keys: 4,
     lua: `${EMIT}
 if not open() then return {'unwanted'} end
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[4] then return {'unwanted'} end
-local starts = redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[3], 1)
+local starts = redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[7], 1)
 if starts > tonumber(ARGV[5]) then return {'poison', tostring(starts - 1)} end
-redis.call('HSET', KEYS[1], 'state', 'in_progress', 'stage', ARGV[3], 'share', '0', 'updatedAt', ARGV[2])
+redis.call('HSET', KEYS[1], 'state', 'in_progress', 'stage', ARGV[3], 'updatedAt', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[2])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
-emit('stage', ARGV[6])
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'share', '0')
+  emit('stage', ARGV[6])
+end
 return {'go'}`,
   },
-  /** ARGV + stage */
+  /** ARGV + counter */
   gpTakeBackStart: {
     keys: 4,
     lua: `
@@ -125,13 +130,14 @@ return 1`,
   /** ARGV + id state event eventsTtlMs fields… */
   gpFinish: {
     keys: 4,
-    lua: `${EMIT}
+    lua: `${EMIT}${TELL}
 if not open() then return 0 end
 redis.call('HDEL', KEYS[1], 'stage')
 redis.call('HSET', KEYS[1], 'state', ARGV[4], 'finishedAt', ARGV[2], 'updatedAt', ARGV[2], unpack(ARGV, 7))
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[3])
 emit(ARGV[4], ARGV[5])
+tell('document', ARGV[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 if ARGV[4] == 'cancelled' then redis.call('PUBLISH', '${CANCEL_CHANNEL}', ARGV[1]) end
 return 1`,
@@ -172,6 +178,11 @@ return {existed, #values, same}`,
     lua: `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`,
   },
 } as const;
+
+/** Starts are counted for each part of a step: many parts of a good document are no poison. */
+function counterOf(stage: Stage, range: PageRange | undefined): string {
+  return range ? `${stage}:${range.start}-${range.end}` : stage;
+}
 
 type Script = keyof typeof SCRIPTS;
 type ScriptCall = (...args: (string | number)[]) => Promise<unknown>;
@@ -261,6 +272,7 @@ export class DocumentRecords {
     stage: Stage,
     generation: number,
     maxStarts: number,
+    range?: PageRange,
   ): Promise<StepStart> {
     const [verdict, starts] = (await this.#run('gpBegin', this.#keys(ref), [
       keysOf(ref).member,
@@ -268,7 +280,8 @@ export class DocumentRecords {
       stage,
       generation,
       maxStarts,
-      JSON.stringify({ state: 'in_progress', stage }),
+      range ? '' : JSON.stringify({ state: 'in_progress', stage }),
+      counterOf(stage, range),
     ])) as [string, string?];
     if (verdict === 'poison') return { verdict, starts: Number(starts) };
     const record = verdict === 'go' ? await this.get(ref) : null;
@@ -276,8 +289,9 @@ export class DocumentRecords {
   }
 
   /** A start that ended because the worker was told to stop says nothing against the document. */
-  async takeBackStart(ref: DocumentRef, stage: Stage): Promise<void> {
-    await this.#run('gpTakeBackStart', this.#keys(ref), [keysOf(ref).member, Date.now(), stage]);
+  async takeBackStart(ref: DocumentRef, stage: Stage, range?: PageRange): Promise<void> {
+    const args = [keysOf(ref).member, Date.now(), counterOf(stage, range)];
+    await this.#run('gpTakeBackStart', this.#keys(ref), args);
   }
 
   /** @returns false when nobody wants the document any more: stop working on it */

@@ -1,9 +1,19 @@
 /** Takes the jobs of one step and runs them; decides what an error means for the document. */
 
-import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
-import { ATTEMPTS, BULL_PREFIX, type JobPayload, payloadOf } from './compression-queue.js';
+import { storageFailure } from '../store/storage-failure.js';
+import { inClientWords } from './client-words.js';
+import {
+  ATTEMPTS,
+  BULL_PREFIX,
+  type CompressionQueue,
+  type JobPayload,
+  type PageRange,
+  payloadOf,
+} from './compression-queue.js';
+import { redisRefusal } from './connection.js';
 import type { DocumentRecord, DocumentRef, Failure, Stage } from './document-record.js';
 import { CANCEL_CHANNEL, type DocumentRecords } from './document-records.js';
 
@@ -13,6 +23,10 @@ export interface StepContext {
   /** Aborted when the document is cancelled or deleted, its lock is lost, or the worker shuts down. */
   signal: AbortSignal;
   progress(state: StepProgress): void;
+  /** Only these pages; absent for all. */
+  range?: PageRange;
+  /** Whether the step may give its pages to jobs of their own. */
+  maySplit: boolean;
 }
 
 export interface StepProgress {
@@ -27,6 +41,8 @@ export interface StepResult {
   characters?: number;
   /** The last step's: it completes the document. */
   report?: string;
+  /** Instead of having done them: pages for jobs of their own. The step is asked again after them. */
+  ranges?: readonly PageRange[];
 }
 
 export type Step = (context: StepContext) => Promise<StepResult>;
@@ -45,6 +61,9 @@ export const MAX_STARTS = ATTEMPTS + 2;
 
 const PROGRESS_EVERY_MS = 250;
 
+/** Before Redis is asked again that is away or takes no writes. */
+const REST_MS = 1_000;
+
 /** Why work on a job stops early. */
 class Interruption extends Error {
   override readonly name = 'AbortError';
@@ -56,21 +75,25 @@ class Interruption extends Error {
 export class StageWorker {
   readonly #worker: Worker<JobPayload>;
   readonly #records: DocumentRecords;
+  readonly #queue: CompressionQueue;
   readonly #stage: Stage;
   readonly #step: Step;
   readonly #onError: (error: unknown, ref: DocumentRef | null) => void;
   /** What is under way, by `tenant id`. */
   readonly #running = new Map<string, Set<AbortController>>();
+  #resting = false;
+  #closing = false;
 
   constructor(
     stage: Stage,
     step: Step,
-    { redis, records }: { redis: Redis; records: DocumentRecords },
+    { redis, records, queue }: { redis: Redis; records: DocumentRecords; queue: CompressionQueue },
     options: StageWorkerOptions = {},
   ) {
     this.#stage = stage;
     this.#step = step;
     this.#records = records;
+    this.#queue = queue;
     this.#onError = options.onError ?? (() => {});
     const lockDuration = options.lockMs ?? 30_000;
     this.#worker = new Worker<JobPayload>(stage, (job, token) => this.#run(job, token!), {
@@ -81,8 +104,13 @@ export class StageWorker {
       stalledInterval: lockDuration / 2,
       // Starts are counted in the record, where a lost job is also told to whoever waits for it.
       maxStalledCount: MAX_STARTS,
+      runRetryDelay: REST_MS,
     });
-    this.#worker.on('error', (error) => this.#onError(error, null));
+    this.#worker.on('error', (error) => {
+      if (this.#resting) return; // said already
+      this.#onError(error, null);
+      if (redisRefusal(error)) this.#rest();
+    });
     this.#worker.on('lockRenewalFailed', (jobs: string[]) => {
       for (const id of jobs) {
         const [tenant, document] = id.split('.');
@@ -102,6 +130,7 @@ export class StageWorker {
 
   /** Lets what is under way finish for `graceMs`, then gives it back to the queue. */
   async close(graceMs: number): Promise<void> {
+    this.#closing = true;
     const timer = setTimeout(() => {
       for (const member of this.#running.keys()) this.#abort(member, 'shutdown');
     }, graceMs);
@@ -112,6 +141,16 @@ export class StageWorker {
     }
   }
 
+  /** A Redis that takes no writes would be asked for the next job thousands of times a second. */
+  #rest(): void {
+    this.#resting = true;
+    void this.#worker.pause(true);
+    setTimeout(() => {
+      this.#resting = false;
+      if (!this.#closing) void this.#worker.resume();
+    }, REST_MS).unref();
+  }
+
   #abort(member: string, why: Interruption['why']): void {
     for (const controller of this.#running.get(member) ?? [])
       controller.abort(new Interruption(why));
@@ -120,7 +159,15 @@ export class StageWorker {
   async #run(job: Job<JobPayload>, token: string): Promise<unknown> {
     const payload = this.#payload(job);
     const ref = { tenant: payload.tenant, id: payload.id };
-    const start = await this.#records.begin(ref, this.#stage, payload.generation, MAX_STARTS);
+    const { range, isSplit = false } = payload;
+    if (isSplit && (await job.moveToWaitingChildren(token))) throw new WaitingChildrenError();
+    const start = await this.#records.begin(
+      ref,
+      this.#stage,
+      payload.generation,
+      MAX_STARTS,
+      range,
+    );
     if (start.verdict === 'unwanted') throw new UnrecoverableError('not wanted any more');
     if (start.verdict === 'poison') return this.#fail(ref, poison(start.starts));
 
@@ -134,15 +181,33 @@ export class StageWorker {
     const from = performance.now();
     try {
       const { signal } = controller;
-      const progress = (state: StepProgress) => reporter.report(state);
-      const { report, ...known } = await this.#step({ record: start.record, signal, progress });
+      const context: StepContext = {
+        record: start.record,
+        signal,
+        progress: (state) => reporter.report(state),
+        maySplit: !range && !isSplit,
+        ...(range && { range }),
+      };
+      const { report, ranges, ...known } = await this.#step(context);
       await reporter.settle();
-      const stageMs = { [`ms:${this.#stage}`]: Math.round(performance.now() - from) };
+      const ms = Math.round(performance.now() - from);
+      // The document's step is done when all of its parts are.
+      if (range) return { ms };
+      if (ranges) {
+        await this.#queue.split(job, this.#stage, ranges);
+        await this.#records.takeBackStart(ref, this.#stage);
+        // False when they are all done by now: then the step is asked again at once.
+        if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      const stageMs = { [`ms:${this.#stage}`]: ms + (isSplit ? await msOfParts(job) : 0) };
       const data = { stage: this.#stage, share: 1, ...known };
       await this.#records.note(ref, 'progress', data, { ...known, ...stageMs, share: 1 });
       if (report !== undefined) await this.#records.finish(ref, 'completed', { report });
       return null;
     } catch (error) {
+      if (error instanceof WaitingChildrenError || error instanceof WaitingError) throw error;
       await reporter.settle();
       if (controller.signal.aborted)
         return await this.#interrupted(ref, controller.signal.reason, job, token);
@@ -171,7 +236,7 @@ export class StageWorker {
   ): Promise<never> {
     const why = reason instanceof Interruption ? reason.why : 'unwanted';
     if (why === 'shutdown') {
-      await this.#records.takeBackStart(ref, this.#stage);
+      await this.#records.takeBackStart(ref, this.#stage, job.data.range);
       await job.moveToWait(token);
       throw new WaitingError();
     }
@@ -195,6 +260,12 @@ export class StageWorker {
     await this.#records.finish(ref, 'failed', { failure });
     throw new UnrecoverableError(`${failure.code}: ${failure.message}`);
   }
+}
+
+/** What the jobs of its pages took, all together. */
+async function msOfParts(job: Job<JobPayload>): Promise<number> {
+  const values = Object.values(await job.getChildrenValues<{ ms?: number } | null>());
+  return values.reduce((sum, value) => sum + (value?.ms ?? 0), 0);
 }
 
 /** Passes on what other processes say must stop. */
@@ -248,19 +319,10 @@ class ProgressReporter {
   }
 }
 
-const STORAGE_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'EIO']);
-
 /** @returns null for what nobody threw on purpose */
 function asKnownError(error: unknown): GlyphpressError | null {
   if (error instanceof GlyphpressError) return error;
-  const { code, message, path } = (error ?? {}) as NodeJS.ErrnoException;
-  if (!STORAGE_CODES.has(code ?? '')) return null;
-  return new GlyphpressError('GP_STORAGE', {
-    message: `${message}`,
-    hint: 'Free space, or let the service write to its data folder.',
-    details: { path, systemCode: code },
-    cause: error,
-  });
+  return storageFailure(error) ?? redisRefusal(error);
 }
 
 /** A damaged artifact is made again from its source by the next try, a dead model opened again. */
@@ -270,7 +332,7 @@ function isPassing({ code, retryable }: GlyphpressError): boolean {
 
 export function describeFailure(error: unknown, stage: Stage | null): Failure {
   if (error instanceof GlyphpressError) {
-    const { code, message, hint, details } = error;
+    const { code, message, hint, details } = inClientWords(error);
     return { code, message, hint, stage, details };
   }
   // What it says may name paths of the machine; the log has it.

@@ -3,7 +3,7 @@
  * keeps one prepared page alive across crashes.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -16,6 +16,8 @@ export interface ChromiumOptions {
   executablePath: string;
   /** Off only where the user allows it (as root Chromium cannot start with it). */
   sandbox: boolean;
+  /** Browsers put their profiles and caches here. @defaultValue the system's temporary folder */
+  scratchFolder?: string;
   /** A task that takes longer is given up and tried again in a new browser. @defaultValue 60,000 */
   taskTimeoutMs?: number;
 }
@@ -163,7 +165,7 @@ export class PageSlot {
 async function launch(options: ChromiumOptions): Promise<Browser> {
   // Loaded late: most commands start no browser.
   const { default: puppeteer } = await import('puppeteer');
-  const fontconfig = isolatedFontconfig();
+  const scratch = scratchFolder(options.scratchFolder ?? os.tmpdir());
   try {
     const browser = await puppeteer.launch({
       executablePath: options.executablePath,
@@ -173,14 +175,16 @@ async function launch(options: ChromiumOptions): Promise<Browser> {
       handleSIGINT: false,
       handleSIGTERM: false,
       handleSIGHUP: false,
-      env: { ...process.env, FONTCONFIG_FILE: fontconfig.file },
+      env: { ...process.env, FONTCONFIG_FILE: scratch.fontconfig },
+      userDataDir: scratch.profile,
       args: [...TEXT_FLAGS, ...LOCKDOWN_FLAGS, ...(options.sandbox ? [] : ['--no-sandbox'])],
     });
-    browser.once('disconnected', fontconfig.remove);
+    // Its processes still write when the connection is gone: the folder goes when they are.
+    browser.process()!.once('exit', scratch.remove);
     ignoreBrokenPipes(browser);
     return browser;
   } catch (cause) {
-    fontconfig.remove();
+    scratch.remove();
     throw new GlyphpressError('GP_BROWSER_LAUNCH', {
       message: `${options.executablePath} does not start: ${firstLine(cause)}`,
       hint: options.sandbox
@@ -200,17 +204,31 @@ function ignoreBrokenPipes(browser: Browser): void {
   for (const stream of browser.process()?.stdio ?? []) stream?.on('error', () => {});
 }
 
-/** Chromium sees the bundled fonts only, so that no font of the machine can slip onto a page. */
-function isolatedFontconfig(): { file: string; remove: () => void } {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'glyphpress-fonts-'));
+/**
+ * What one browser writes beside pages: its profile, its caches. It sees the bundled fonts only, so
+ * that no font of the machine can slip onto a page.
+ */
+function scratchFolder(parent: string) {
+  mkdirSync(parent, { recursive: true });
+  const folder = mkdtempSync(path.join(parent, 'glyphpress-browser-'));
   const fonts = path.join(path.dirname(require.resolve('dejavu-fonts-ttf/package.json')), 'ttf');
-  const file = path.join(folder, 'fonts.conf');
+  const fontconfig = path.join(folder, 'fonts.conf');
   writeFileSync(
-    file,
+    fontconfig,
     `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>${escapeXml(fonts)}</dir><cachedir>${escapeXml(path.join(folder, 'cache'))}</cachedir></fontconfig>`,
   );
-  return { file, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  return {
+    fontconfig,
+    profile: path.join(folder, 'profile'),
+    remove: () => {
+      try {
+        rmSync(folder, { recursive: true, force: true });
+      } catch {
+        // A last process of the browser still writes; the folder around it goes in the end.
+      }
+    },
+  };
 }
 
 function escapeXml(text: string): string {

@@ -3,6 +3,7 @@ export type { ChromiumOptions } from './chromium.js';
 export {
   CONFIG_KEYS,
   type ConfigKey,
+  type KeyForm,
   type LineBreaking,
   type RenderConfig,
 } from './config-schema.js';

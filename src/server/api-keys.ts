@@ -15,6 +15,8 @@ export interface ApiKey {
   tenant: string;
   scopes: Scope[];
   name: string | null;
+  /** Null for what the service allows a key. */
+  requestsPerMinute: number | null;
   createdAt: number;
   expiresAt: number | null;
   lastUsedAt: number | null;
@@ -42,9 +44,10 @@ export class ApiKeys {
     tenant: string;
     scopes: readonly Scope[];
     name?: string;
+    requestsPerMinute?: number;
     expiresAt?: number;
   }): Promise<ApiKey & { key: string }> {
-    const { tenant, scopes, name = null, expiresAt = null } = options;
+    const { tenant, scopes, name = null, requestsPerMinute = null, expiresAt = null } = options;
     if (!isTenant(tenant)) {
       throw new GlyphpressError('GP_USAGE', {
         message: `"${tenant}" is no name for a tenant`,
@@ -58,6 +61,7 @@ export class ApiKeys {
       tenant,
       scopes: [...scopes],
       name,
+      requestsPerMinute,
       createdAt: Date.now(),
       expiresAt,
       secretHash: sha256(secret).toString('hex'),
@@ -104,7 +108,7 @@ export class ApiKeys {
 }
 
 function shown({ secretHash: _, ...key }: StoredKey, lastUsedAt: number | null): ApiKey {
-  return { ...key, lastUsedAt };
+  return { ...key, requestsPerMinute: key.requestsPerMinute ?? null, lastUsedAt };
 }
 
 function sha256(text: string): Buffer {

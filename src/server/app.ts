@@ -4,16 +4,22 @@ import { randomUUID } from 'node:crypto';
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyServerOptions } from 'fastify';
+import Fastify, { type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
-import type { App, ServerParts } from './context.js';
+import type { App, AppParts } from './context.js';
 import { sendFailure } from './errors.js';
+import { Pressure } from './pressure.js';
+import { adminRoutes } from './routes/admin.js';
 import { chatRoutes } from './routes/chat.js';
+import { consoleRoutes } from './routes/console.js';
 import { documentRoutes } from './routes/documents.js';
 import { fileRoutes } from './routes/files.js';
 import { modelRoutes } from './routes/models.js';
 import { operationRoutes } from './routes/operations.js';
+import { responseRoutes } from './routes/responses.js';
+import { settingRoutes } from './routes/settings.js';
+import { webhookRoutes } from './routes/webhooks.js';
 
 export interface AppOptions {
   requireKey: boolean;
@@ -29,7 +35,7 @@ const REQUEST_TIMEOUT_MS = 15 * 60_000;
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export async function createApp(
-  parts: ServerParts,
+  parts: AppParts,
   { requireKey, logger = false }: AppOptions,
 ): Promise<App> {
   const { limits } = parts;
@@ -44,6 +50,11 @@ export async function createApp(
       const given = headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID()}`;
     },
+    // An address that cannot be read comes to no route and to no hook.
+    frameworkErrors: (error, request, reply) => {
+      void reply.headers(commonHeaders(request));
+      sendFailure(request, reply, error);
+    },
     // A wrong type is a mistake to be told of, not to be guessed right.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -57,15 +68,12 @@ export async function createApp(
     sendFailure(request, reply, error);
   });
   app.addHook('onRequest', async (request, reply) => {
-    void reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    });
+    void reply.headers(commonHeaders(request));
   });
-  guard(app, parts.keys, requireKey);
+  const pressure = new Pressure(limits);
+  parts.metrics.watch(app, pressure);
+  guard(app, { ...parts, rate: limits.requestsPerMinute }, requireKey);
+  pressure.guard(app);
 
   await app.register(swagger, {
     openapi: {
@@ -92,7 +100,22 @@ export async function createApp(
   fileRoutes(app, parts);
   modelRoutes(app, parts);
   chatRoutes(app, parts);
-  operationRoutes(app, parts);
+  responseRoutes(app, parts);
+  settingRoutes(app, parts);
+  webhookRoutes(app, parts);
+  operationRoutes(app, { ...parts, pressure });
+  adminRoutes(app, parts);
+  consoleRoutes(app);
   await app.ready();
   return app;
+}
+
+function commonHeaders({ id }: Pick<FastifyRequest, 'id'>): Record<string, string> {
+  return {
+    'x-request-id': id,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+  };
 }

@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { type ApiKeys, SCOPES, type Scope } from './api-keys.js';
+import { type RateLimiter, showRate } from './rate-limit.js';
 
 /** What a route asks for: `public` nothing, `any` a valid key, else one of these scopes. */
 export type Access = 'public' | 'any' | readonly Scope[];
@@ -11,11 +12,17 @@ export interface Caller {
   tenant: string;
   scopes: readonly Scope[];
   keyId: string | null;
+  /** Requests a minute; null for as many as it likes. */
+  rate: number | null;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access;
+    /** True where a request counts for no rate limit. */
+    free?: boolean;
+    /** True for pages: a key may come as the password that a browser asks for. */
+    browser?: boolean;
   }
   interface FastifyRequest {
     caller: Caller;
@@ -27,18 +34,32 @@ export const LOCAL_TENANT = 'local';
 
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
+export interface GuardParts {
+  keys: ApiKeys;
+  rates: RateLimiter;
+  /** Requests a minute of a key that says nothing of its own; null for any number. */
+  rate: number | null;
+}
+
 /**
  * @param requireKey false only where nobody but this machine can connect. Then pages of other sites in
  *   a browser here are kept out by their Host and Origin.
  */
-export function guard(app: FastifyInstance, keys: ApiKeys, requireKey: boolean): void {
+export function guard(
+  app: FastifyInstance,
+  { keys, rates, rate }: GuardParts,
+  requireKey: boolean,
+): void {
   app.decorateRequest('caller', null as unknown as Caller);
-  app.addHook('onRequest', async (request) => {
-    const access = request.routeOptions.config.access;
+  app.addHook('onRequest', async (request, reply) => {
+    const { access, free } = request.routeOptions.config;
     if (!requireKey) assertLocal(request);
     // No route: nobody is told apart from others by what does not exist.
     if (access === 'public' || request.is404) return;
-    request.caller = await identify(request, keys, requireKey);
+    const caller = await identify(request, keys, requireKey);
+    request.caller = { ...caller, rate: caller.keyId === null ? null : (caller.rate ?? rate) };
+    const { keyId, rate: limit } = request.caller;
+    if (keyId !== null && limit !== null && !free) showRate(reply, await rates.count(keyId, limit));
     if (access === 'any') return;
     const { scopes } = request.caller;
     // A route that says nothing of its access is for nobody but an administrator.
@@ -57,17 +78,28 @@ async function identify(
   keys: ApiKeys,
   requireKey: boolean,
 ): Promise<Caller> {
-  const given = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const given = keyIn(request);
   // OpenAI's clients always send some key; without the need for one only ours mean anything.
   if (!requireKey && !given?.startsWith('gp_')) {
-    return { tenant: LOCAL_TENANT, scopes: SCOPES, keyId: null };
+    return { tenant: LOCAL_TENANT, scopes: SCOPES, keyId: null, rate: null };
   }
   const key = given === undefined ? null : await keys.verify(given);
-  if (key) return { tenant: key.tenant, scopes: key.scopes, keyId: key.id };
+  if (key) {
+    const { tenant, scopes, id: keyId, requestsPerMinute: rate } = key;
+    return { tenant, scopes, keyId, rate };
+  }
   throw new GlyphpressError('GP_UNAUTHORISED', {
     message: given === undefined ? 'The request has no API key' : 'The API key is not valid',
     hint: 'Send Authorization: Bearer gp_…; glyphpress keys create makes one.',
   });
+}
+
+/** A browser sends what it was told once to any page of ours: so only where nothing can be changed. */
+function keyIn({ headers, routeOptions }: FastifyRequest): string | undefined {
+  const [, scheme = '', given] = /^(Bearer|Basic) +(\S+)$/i.exec(headers.authorization ?? '') ?? [];
+  if (given === undefined || scheme.toLowerCase() === 'bearer') return given;
+  if (!routeOptions.config.browser) return undefined;
+  return Buffer.from(given, 'base64').toString('utf8').split(':')[1];
 }
 
 function assertLocal({ headers }: FastifyRequest): void {

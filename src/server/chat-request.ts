@@ -39,39 +39,46 @@ export type AskedDocument =
   | { kind: 'inline'; data: Buffer; mediaType: string | undefined; filename: string | null };
 
 /**
- * The one document of a request: every place that names one must name the same.
+ * The documents of a request, each once, in the order that it names them.
  *
- * @throws {GlyphpressError} GP_REQUEST for none, for several, and for data that is no base64
+ * @param max documents that one question may be about
+ * @throws {GlyphpressError} GP_REQUEST for none, for too many, and for data that is no base64
  */
-export function documentOf({ messages, glyphpress }: ChatRequest): AskedDocument {
-  const ids = new Set(glyphpress?.document_ids?.map(documentIdOf));
-  const inline: FilePart[] = [];
+export function documentsOf(
+  { messages, glyphpress }: Pick<ChatRequest, 'messages' | 'glyphpress'>,
+  max: number,
+): AskedDocument[] {
+  const asked = new Map<string, AskedDocument>();
+  const stored = (name: string) => {
+    const id = documentIdOf(name);
+    asked.set(id, { kind: 'stored', id });
+  };
+  for (const id of glyphpress?.document_ids ?? []) stored(id);
   for (const { content } of messages) {
     if (!Array.isArray(content)) continue;
     for (const part of content) {
       if (!isFile(part)) continue;
-      if (part.file.file_id) ids.add(documentIdOf(part.file.file_id));
-      else if (part.file.file_data) inline.push(part.file);
+      const { file_id: id, file_data: data } = part.file;
+      if (id) stored(id);
+      else if (data) asked.set(data, inlineDocument(part.file));
       else throw bad('A file part needs file_id or file_data', 'messages');
     }
   }
-  const count = ids.size + new Set(inline.map((file) => file.file_data)).size;
-  if (count === 0) {
+  if (asked.size === 0) {
     throw new GlyphpressError('GP_REQUEST', {
       message: 'The request names no document',
       hint: 'Add a content part {"type":"file","file":{"file_id":"file-…"}} or glyphpress.document_ids.',
       details: { param: 'messages' },
     });
   }
-  if (count > 1) {
+  if (asked.size > max) {
     throw new GlyphpressError('GP_REQUEST', {
-      message: `The request names ${count} documents; a question is about one`,
-      hint: 'Ask about each document, or hand them in as one.',
-      details: { param: 'messages', documents: count },
+      message: `The request names ${asked.size} documents; at most ${max} are asked at once`,
+      hint: 'Ask about fewer, or hand them in as one.',
+      details: { param: 'messages', documents: asked.size, limit: max },
     });
   }
-  const [id] = ids;
-  return id !== undefined ? { kind: 'stored', id } : inlineDocument(inline[0]!);
+  return [...asked.values()];
 }
 
 function inlineDocument({ file_data: text, filename }: FilePart): AskedDocument {
@@ -91,7 +98,10 @@ function inlineDocument({ file_data: text, filename }: FilePart): AskedDocument 
  * The question as the model gets it: the last thing said, with what went before it in front where
  * there was more than one turn.
  */
-export function questionOf({ messages }: ChatRequest, maxCharacters: number): string {
+export function questionOf(
+  { messages }: Pick<ChatRequest, 'messages'>,
+  maxCharacters: number,
+): string {
   const said = messages
     .map(({ role, content }) => ({ role, text: textOf(content) }))
     .filter(({ text }) => text.trim() !== '');
@@ -125,8 +135,13 @@ function textOf(content: ChatMessage['content']): string {
   return texts.join('\n');
 }
 
+export type Sampling = Pick<
+  ChatRequest,
+  'max_tokens' | 'max_completion_tokens' | 'temperature' | 'top_p' | 'seed'
+>;
+
 export function generateOptionsOf(
-  request: ChatRequest,
+  request: Sampling,
   maxAnswerTokens: number,
 ): Omit<GenerateOptions, 'signal'> {
   const wanted = request.max_completion_tokens ?? request.max_tokens ?? DEFAULT_ANSWER_TOKENS;

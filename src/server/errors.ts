@@ -2,8 +2,11 @@
 
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ERROR_CATALOGUE, type ErrorCode, GlyphpressError } from '../errors.js';
-import { isConnectionLoss, redisUnavailable } from '../queue/connection.js';
+import { inClientWords } from '../queue/client-words.js';
+import { isConnectionLoss, redisRefusal, redisUnavailable } from '../queue/connection.js';
 import { tooLarge } from '../service/content-store.js';
+import { storageFailure } from '../store/storage-failure.js';
+import { type Rate, showRate } from './rate-limit.js';
 
 /** What an error means over HTTP. What stands nowhere here is a fault of ours: 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -24,13 +27,15 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   GP_ROUTE: 404,
   GP_MODEL_UNKNOWN: 404,
   GP_DOCUMENT_UNKNOWN: 404,
+  GP_RESPONSE_UNKNOWN: 404,
+  GP_WEBHOOK_UNKNOWN: 404,
+  GP_WEBHOOK_ADDRESS: 400,
   // Neither is worth an automatic second try, which clients make after 409.
   GP_DOCUMENT_STATE: 422,
   GP_IDEMPOTENCY_KEY: 422,
   GP_IDEMPOTENCY_BUSY: 409,
   GP_REQUEST_TOO_LARGE: 413,
-  GP_QUEUE_FULL: 429,
-  GP_BUSY: 503,
+  GP_RATE_LIMITED: 429,
   GP_DOCUMENT_PENDING: 503,
   GP_REDIS_UNAVAILABLE: 503,
   GP_STORAGE: 507,
@@ -42,6 +47,7 @@ const RETRY_AFTER_S: Partial<Record<ErrorCode, number>> = {
   GP_DOCUMENT_PENDING: 5,
   GP_REDIS_UNAVAILABLE: 2,
   GP_IDEMPOTENCY_BUSY: 1,
+  GP_STORAGE: 10,
 };
 
 const INTERNAL = 'GP_INTERNAL';
@@ -71,9 +77,8 @@ export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean
       unforeseen: true,
     };
   }
-  const { code, message, hint, details } = known;
-  // All of the service is full, not only this tenant's share of it.
-  const status = code === 'GP_QUEUE_FULL' && details.scope === 'total' ? 503 : STATUS[code];
+  const { code, message, hint, details } = inClientWords(known);
+  const status = statusOf(code, details.scope);
   return {
     status: status ?? 500,
     code,
@@ -81,14 +86,23 @@ export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean
     message,
     hint,
     details,
-    retryAfterS: RETRY_AFTER_S[code] ?? null,
+    retryAfterS:
+      typeof details.retryAfterS === 'number' ? details.retryAfterS : (RETRY_AFTER_S[code] ?? null),
     unforeseen: status === undefined,
   };
+}
+
+function statusOf(code: ErrorCode, scope: unknown): number | undefined {
+  // Full is either all of the service, or one tenant's share of it.
+  if (code === 'GP_QUEUE_FULL' || code === 'GP_BUSY') return scope === 'tenant' ? 429 : 503;
+  return STATUS[code];
 }
 
 function asKnown(error: unknown): GlyphpressError | null {
   if (error instanceof GlyphpressError) return error;
   if (isConnectionLoss(error)) return redisUnavailable(error);
+  const refusal = redisRefusal(error) ?? storageFailure(error);
+  if (refusal) return refusal;
   // Either the client has left and reads nothing of this, or the service ends.
   if (error instanceof Error && error.name === 'AbortError') {
     return new GlyphpressError('GP_BUSY', {
@@ -174,7 +188,11 @@ export function sendFailure(request: FastifyRequest, reply: FastifyReply, error:
   const failure = httpFailure(error);
   if (failure.unforeseen) request.log.error({ err: error }, 'unforeseen error');
   if (failure.retryAfterS !== null) void reply.header('retry-after', String(failure.retryAfterS));
-  if (failure.status === 401) void reply.header('www-authenticate', 'Bearer');
+  if (failure.code === 'GP_RATE_LIMITED') showRate(reply, failure.details as unknown as Rate);
+  if (failure.status === 401) {
+    const { browser } = request.routeOptions.config;
+    void reply.header('www-authenticate', browser ? 'Basic realm="glyphpress"' : 'Bearer');
+  }
   void reply.code(failure.status);
   if (OPENAI_ROUTES.test(request.url)) void reply.send(openAiError(failure));
   else void reply.type('application/problem+json').send(problem(failure, request.id));

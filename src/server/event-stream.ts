@@ -8,6 +8,7 @@ const HEARTBEAT_MS = 15_000;
 export class EventStream {
   readonly #raw: FastifyReply['raw'];
   readonly #heartbeat: NodeJS.Timeout;
+  #drained: Promise<void> | null = null;
 
   constructor(request: FastifyRequest, reply: FastifyReply) {
     reply.hijack();
@@ -47,8 +48,13 @@ export class EventStream {
   async #write(text: string): Promise<void> {
     if (this.#raw.destroyed || this.#raw.writableEnded) return;
     if (this.#raw.write(text)) return;
-    // A slow reader is waited for, one that has left is not.
-    await Promise.race([once(this.#raw, 'drain'), once(this.#raw, 'close')]).catch(() => {});
+    // A slow reader is waited for, by all that write meanwhile together; one that has left is not.
+    this.#drained ??= Promise.race([once(this.#raw, 'drain'), once(this.#raw, 'close')])
+      .catch(() => {})
+      .then(() => {
+        this.#drained = null;
+      });
+    await this.#drained;
   }
 }
 

@@ -1,29 +1,36 @@
 /** Figures for Prometheus. No label grows with documents or tenants. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { CompressionReport } from '../pipeline/report.js';
 import { isConnectionLoss } from '../queue/connection.js';
+import type { EngineAnswer } from '../service/question-engine.js';
 import type { App, ServerParts } from './context.js';
+import type { Pressure } from './pressure.js';
 
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #tokens = new Counter({
+    name: 'glyphpress_tokens_total',
+    help: 'Tokens of questions answered: text is what their documents would have cost as text.',
+    labelNames: ['kind'],
+    registers: [this.#registry],
+  });
+  readonly #contexts = new Counter({
+    name: 'glyphpress_context_lookups_total',
+    help: 'Questions that found their context in memory, and those that had to load it.',
+    labelNames: ['result'],
+    registers: [this.#registry],
+  });
+  readonly #firstToken = new Histogram({
+    name: 'glyphpress_first_token_seconds',
+    help: 'From the arrival of a question at the engine to the first token of its answer.',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [this.#registry],
+  });
 
-  constructor(app: App, { queue, records, engine }: ServerParts) {
+  constructor({ queue, records, engine }: Pick<ServerParts, 'queue' | 'records' | 'engine'>) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'glyphpress_' });
-    const requests = new Histogram({
-      name: 'glyphpress_http_request_seconds',
-      help: 'Time until a response was complete, streams included.',
-      labelNames: ['method', 'route', 'status'],
-      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
-      registers,
-    });
-    app.addHook('onResponse', async (request, reply) => {
-      const route = request.routeOptions.url ?? 'none';
-      requests.observe(
-        { method: request.method, route, status: reply.statusCode },
-        reply.elapsedTime / 1000,
-      );
-    });
     new Gauge({
       name: 'glyphpress_jobs',
       help: 'Jobs in the queues.',
@@ -61,13 +68,54 @@ export class Metrics {
     }
   }
 
-  /** Counts questions; made here so that every figure has one home. */
-  readonly tokens = new Counter({
-    name: 'glyphpress_tokens_total',
-    help: 'Tokens of questions answered, by kind.',
-    labelNames: ['kind'],
-    registers: [this.#registry],
-  });
+  /** Times the requests of a server from here on, and counts those that it refuses. */
+  watch(app: App, pressure: Pressure): void {
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'glyphpress_requests_refused',
+      help: 'Requests refused so far because the service had enough to do, by reason.',
+      labelNames: ['reason'],
+      registers,
+      collect() {
+        for (const [reason, count] of pressure.refused) this.set({ reason }, count);
+      },
+    });
+    new Gauge({
+      name: 'glyphpress_requests_open',
+      help: 'Requests that make work, under way.',
+      registers,
+      collect() {
+        this.set(pressure.openRequests);
+      },
+    });
+    const requests = new Histogram({
+      name: 'glyphpress_http_request_seconds',
+      help: 'Time until a response was complete, streams included.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+      registers,
+    });
+    app.addHook('onResponse', async (request, reply) => {
+      const route = request.routeOptions.url ?? 'none';
+      requests.observe(
+        { method: request.method, route, status: reply.statusCode },
+        reply.elapsedTime / 1000,
+      );
+    });
+  }
+
+  /** One question answered. */
+  asked(reports: readonly CompressionReport[], answer: EngineAnswer): void {
+    for (const { textTokens, visualTokens } of reports) {
+      this.#tokens.inc({ kind: 'text' }, textTokens);
+      this.#tokens.inc({ kind: 'visual' }, visualTokens);
+    }
+    this.#tokens.inc({ kind: 'context' }, answer.contextTokens);
+    this.#tokens.inc({ kind: 'question' }, answer.usage.promptTokens - answer.contextTokens);
+    this.#tokens.inc({ kind: 'answer' }, answer.usage.completionTokens);
+    this.#contexts.inc({ result: answer.loadMs === 0 ? 'hit' : 'miss' });
+    this.#firstToken.observe((answer.waitMs + answer.loadMs + answer.firstTokenMs) / 1000);
+  }
 
   get contentType(): string {
     return this.#registry.contentType;

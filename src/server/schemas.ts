@@ -1,8 +1,15 @@
 /** Shapes that several routes share, for checks, serialising and the OpenAPI document alike. */
 
 import Type from 'typebox';
+import { CONFIG_KEYS, type KeyForm, PRESETS } from '../render/index.js';
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+export const optional = <T extends Type.TSchema>(schema: T) => Type.Optional(nullable(schema));
+
+/** Fields of OpenAI's that are taken, and change nothing that an answer says. */
+export const withoutEffect = (names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [name, Type.Optional(Type.Any())]));
 
 export const oneOf = <const T extends string[]>(...values: T) => Type.Enum(values);
 
@@ -18,10 +25,48 @@ export const documentParams = Type.Object({ id: documentId });
 
 export const priority = oneOf('high', 'normal', 'low');
 
+/** A render config's keys as the renderer takes them, without those that name files. */
+export const renderObject = Type.Union(
+  [
+    oneOf(...Object.keys(PRESETS)),
+    Type.Object(
+      Object.fromEntries(
+        Object.entries(CONFIG_KEYS)
+          .filter(([key]) => key !== 'font-path')
+          .map(([key, { form, about }]) => [key, Type.Optional(schemaOfKey(form, about))]),
+      ),
+      { additionalProperties: false },
+    ),
+  ],
+  { description: 'A preset, or keys of a render config. Default: what the model can read.' },
+);
+
+function schemaOfKey(form: KeyForm, description: string): Type.TSchema {
+  switch (form.kind) {
+    case 'number': {
+      const { min: minimum, max: maximum, unit, integer } = form;
+      const options = { minimum, maximum, description: `${description} (${unit})` };
+      return integer ? Type.Integer(options) : Type.Number(options);
+    }
+    case 'boolean':
+      return Type.Boolean({ description });
+    case 'choice':
+      return Type.Enum([...form.values], { description });
+    case 'color':
+    case 'page-size':
+      return Type.String({ maxLength: 40, description });
+    case 'string':
+      return Type.String({ maxLength: form.maxLength, description });
+  }
+}
+
 export const renderSetting = Type.Union([
   Type.String({ maxLength: 100 }),
   Type.Record(Type.String(), Type.Unknown()),
 ]);
+
+/** As `--sidecar` of the command line. */
+export const MAX_SIDECAR = 1_000_000;
 
 /** How a document is to be compressed. */
 export const settingsFields = {
@@ -39,7 +84,17 @@ export const settingsFields = {
     }),
   ),
   plan: Type.Optional(
-    Type.Record(Type.String(), Type.Unknown(), { description: 'A prune plan, instead of keep.' }),
+    Type.Union([Type.String({ maxLength: 100 }), Type.Record(Type.String(), Type.Unknown())], {
+      description: 'A prune plan, or the name of one (GET /v1/plans), instead of keep.',
+    }),
+  ),
+  sidecar: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: MAX_SIDECAR,
+      description:
+        'Text tokens for exact values (codes, hashes, amounts, dates, addresses) beside the pages.',
+    }),
   ),
   encoding: Type.Optional(Type.String({ maxLength: 40, description: 'Of a text; default UTF-8.' })),
 };
@@ -120,3 +175,41 @@ export const openAiErrorObject = Type.Object(
 
 export const ownErrors = { '4xx': problemObject, '5xx': problemObject };
 export const openAiErrors = { '4xx': openAiErrorObject, '5xx': openAiErrorObject };
+
+/** What a question says beyond OpenAI's own fields. */
+export const glyphpressOptions = Type.Object(
+  {
+    document_ids: Type.Optional(Type.Array(Type.String({ maxLength: 100 }), { maxItems: 100 })),
+    citations: Type.Optional(
+      Type.Boolean({ description: 'Look up where in the text the answer stands.' }),
+    ),
+    wait_seconds: Type.Optional(
+      Type.Number({ minimum: 0, description: 'For a document that is still compressed.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const citation = Type.Object({
+  document_id: Type.String(),
+  start: Type.Integer({ description: 'UTF-16 offset into the text of the document.' }),
+  end: Type.Integer(),
+  text: Type.String(),
+  page: Type.Integer({ description: 'Of the document, counted from 1.' }),
+  rect: Type.Object({
+    x: Type.Number(),
+    y: Type.Number(),
+    width: Type.Number(),
+    height: Type.Number(),
+  }),
+  score: Type.Number(),
+});
+
+export const evidenceObject = Type.Object({
+  found: Type.Boolean({
+    description: 'False: the answer says that the text does not hold it.',
+  }),
+  confidence: nullable(Type.Number()),
+  calibrated: Type.Boolean({ description: 'Whether confidence is a chance.' }),
+  citations: Type.Optional(Type.Array(citation)),
+});

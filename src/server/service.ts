@@ -8,14 +8,24 @@ import { GlyphpressError } from '../errors.js';
 import { CompressionQueue } from '../queue/compression-queue.js';
 import { connectRedis } from '../queue/connection.js';
 import { DocumentRecords } from '../queue/document-records.js';
+import { Changes } from '../service/changes.js';
 import { ContentStore } from '../service/content-store.js';
 import { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
+import {
+  RESPONSE_CHANGED_CHANNEL,
+  RESPONSE_STOP_CHANNEL,
+  ResponseRecords,
+} from '../service/response-records.js';
 import { Sweeper, type SweeperOptions } from '../service/sweeper.js';
+import { type WebhookOptions, Webhooks } from '../service/webhooks.js';
 import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
-import { type App, DEFAULT_LIMITS, type ServiceLimits } from './context.js';
+import { type App, DEFAULT_LIMITS, type ServerParts, type ServiceLimits } from './context.js';
+import { Metrics } from './metrics.js';
+import { RateLimiter } from './rate-limit.js';
+import { ResponseRunner, type RunnerOptions } from './response-runner.js';
 
 export interface ServiceOptions {
   redisUrl: string;
@@ -29,6 +39,8 @@ export interface ServiceOptions {
   limits?: Partial<ServiceLimits>;
   engine?: EngineOptions;
   sweeper?: SweeperOptions;
+  webhooks?: Partial<Pick<WebhookOptions, 'policy' | 'attempts' | 'backoffMs'>>;
+  runner?: Pick<RunnerOptions, 'leaseMs'>;
   logger?: FastifyServerOptions['logger'];
   version: string;
 }
@@ -54,6 +66,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     connections.push(redis);
     return redis;
   };
+  // What works beside the requests may fail before there is a server to log it.
+  let running: App | null = null;
+  const logged = (what: string) => (err: unknown) => running?.log.error({ err }, what);
   const closing = new AbortController();
   const stopping = new AbortController();
   const cleanUp: (() => Promise<unknown> | unknown)[] = [
@@ -75,25 +90,50 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     cleanUp.push(() => queue.close());
     const store = new ContentStore(options.dataFolder);
     const subscriber = await connect('worker');
-    const parts = { store, models, records, queue, limits };
-    const documents = await DocumentService.open({ ...parts, subscriber });
+    const base = { store, models, records, queue, limits };
+    const documents = await DocumentService.open({ ...base, subscriber });
     const engine = new QuestionEngine(models, options.engine);
-    const app = await createApp(
+    const changes = await Changes.open(subscriber, RESPONSE_CHANGED_CHANNEL);
+    const parts: ServerParts = {
+      ...base,
+      redis,
+      documents,
+      engine,
+      metrics: new Metrics({ queue, records, engine }),
+      responses: new ResponseRecords(redis, changes, limits),
+      keys,
+      rates: new RateLimiter(redis),
+      closing: closing.signal,
+      stopping: stopping.signal,
+      version,
+    };
+    const runner = new ResponseRunner(parts, {
+      ...options.runner,
+      onError: logged('background answer'),
+    });
+    cleanUp.push(() => runner.close());
+    subscriber.on('message', (channel, member) => {
+      if (channel === RESPONSE_STOP_CHANNEL) runner.stop(member);
+    });
+    await subscriber.subscribe(RESPONSE_STOP_CHANNEL);
+    const webhooks = await Webhooks.open(
+      { redis, workerRedis: await connect('worker'), subscriber },
       {
-        ...parts,
-        redis,
-        documents,
-        engine,
-        keys,
-        closing: closing.signal,
-        stopping: stopping.signal,
+        policy: { allow: [] },
         version,
+        ...options.webhooks,
+        onError: logged('webhooks'),
       },
+    );
+    cleanUp.push(() => webhooks.close());
+    const app = await createApp(
+      { ...parts, runner, webhooks },
       { requireKey, ...(options.logger !== undefined && { logger: options.logger }) },
     );
+    running = app;
     cleanUp.push(() => app.close());
     const sweeper = new Sweeper(
-      { documents, records, queue, store, onError: (err) => app.log.error({ err }, 'sweeper') },
+      { documents, records, queue, store, onError: logged('sweeper') },
       options.sweeper,
     );
     cleanUp.push(() => sweeper.close());

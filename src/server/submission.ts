@@ -14,20 +14,23 @@ export interface SubmissionFields {
   model?: string;
   render?: string | Record<string, unknown>;
   keep?: number;
-  plan?: Record<string, unknown>;
+  plan?: string | Record<string, unknown>;
+  sidecar?: number;
   encoding?: string;
   filename?: string;
   priority?: string;
   expires_in?: number;
 }
 
-const JSON_FIELDS = new Set(['keep', 'plan', 'expires_in']);
+const JSON_FIELDS = new Set(['keep', 'sidecar', 'expires_in']);
+/** Names, or objects. */
+const NAMES_OR_JSON = new Set(['render', 'plan']);
 
 /** Fields of a form or an address, where everything is text. */
 export function textFields(fields: Iterable<[name: string, value: string]>): SubmissionFields {
   const read: Record<string, unknown> = {};
   for (const [name, value] of fields) {
-    const isJson = JSON_FIELDS.has(name) || (name === 'render' && value.trim().startsWith('{'));
+    const isJson = JSON_FIELDS.has(name) || (NAMES_OR_JSON.has(name) && /^\s*[[{]/.test(value));
     read[name] = isJson ? parseField(name, value) : value;
   }
   return read as SubmissionFields;
@@ -40,12 +43,13 @@ export function submissionOf(
   fields: SubmissionFields,
   contentType: string | undefined,
 ): Submission {
-  const { model = models.defaultName, render, keep, plan, encoding } = fields;
+  const { model = models.defaultName, render, keep, plan, sidecar, encoding } = fields;
   const settings: DocumentSettings = {
     model,
     ...(render !== undefined && { render }),
     ...(keep !== undefined && { keep }),
     ...(plan !== undefined && { plan }),
+    ...(sidecar !== undefined && { sidecar }),
     ...(encoding !== undefined && { encoding }),
   };
   const filename = fields.filename === undefined ? null : shownName(fields.filename);

@@ -5,12 +5,13 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GlyphpressError } from '../errors.js';
 import { isTenant } from '../queue/document-record.js';
+import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../store/process-tag.js';
 
 export interface Upload {
   /** Temporary; {@link ContentStore.adopt} moves it to its place. */
@@ -33,8 +34,16 @@ export interface ContentPlace {
 const HASH = /^[0-9a-f]{64}$/;
 const KEY = /^[0-9a-f]{32}$/;
 
-/** An upload that nobody adopted within this time was given up. */
-const STALE_UPLOAD_MS = 24 * 3_600_000;
+const YOUNG_MS = 3_600_000;
+
+/** Kept free for documents that were taken already, and for the Redis that knows of them. */
+const RESERVED_BYTES = 64 * 1024 ** 2;
+
+/** A name that says which process writes the file. */
+const TAGGED = new RegExp(`^(${PROCESS_TAG_PATTERN})\\.[0-9a-f]+\\.partial$`);
+
+/** Pages that are being drawn, visual tokens, and what is written under a name of its own first. */
+const UNFINISHED = /^(tokens-[0-9a-f]{32}|pages-[0-9a-f]{32}\.work|.*\.partial(\.old)?)$/;
 
 export class ContentStore {
   readonly #root: string;
@@ -67,12 +76,14 @@ export class ContentStore {
   /**
    * Takes bytes in, counted as they come.
    *
-   * @throws {GlyphpressError} GP_REQUEST_TOO_LARGE, GP_INPUT_EMPTY
+   * @throws {GlyphpressError} GP_REQUEST_TOO_LARGE, GP_INPUT_EMPTY; GP_STORAGE before the disk is full
    */
   async receive(source: Readable, maxBytes: number): Promise<Upload> {
     const folder = path.join(this.#root, 'uploads');
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const file = path.join(folder, `${randomBytes(12).toString('hex')}.partial`);
+    const { bavail, bsize } = await statfs(folder);
+    if (bavail * bsize < RESERVED_BYTES) throw nearlyFull(bavail * bsize);
+    const file = path.join(folder, `${PROCESS_TAG}.${randomBytes(12).toString('hex')}.partial`);
     const hash = createHash('sha256');
     let bytes = 0;
     const count = new Transform({
@@ -125,8 +136,20 @@ export class ContentStore {
     await this.#throwAway(this.place(tenant, hash).context(key));
   }
 
-  /** Contents without an owner, uploads that were given up, and what a crash left half deleted. */
-  async sweep(isOwned: (tenant: string, hash: string) => Promise<boolean>): Promise<number> {
+  /** Contents that lie in the store, whoever owns them. */
+  async *contents(): AsyncGenerator<{ tenant: string; hash: string }> {
+    const tenants = path.join(this.#root, 'tenants');
+    for (const tenant of await namesIn(tenants)) {
+      if (!isTenant(tenant)) continue;
+      for (const start of await namesIn(path.join(tenants, tenant))) {
+        for (const hash of await namesIn(path.join(tenants, tenant, start)))
+          if (HASH.test(hash)) yield { tenant, hash };
+      }
+    }
+  }
+
+  /** Uploads whose process is gone, and what a crash left half deleted. @returns how many */
+  async sweep(): Promise<number> {
     let removed = 0;
     const trash = path.join(this.#root, 'trash');
     for (const name of await namesIn(trash)) {
@@ -135,25 +158,29 @@ export class ContentStore {
     }
     const uploads = path.join(this.#root, 'uploads');
     for (const name of await namesIn(uploads)) {
-      if (await isOlder(path.join(uploads, name), STALE_UPLOAD_MS)) {
-        await rm(path.join(uploads, name), { force: true });
-        removed++;
-      }
-    }
-    const tenants = path.join(this.#root, 'tenants');
-    for (const tenant of await namesIn(tenants)) {
-      for (const start of await namesIn(path.join(tenants, tenant))) {
-        for (const hash of await namesIn(path.join(tenants, tenant, start))) {
-          if (!isTenant(tenant) || !HASH.test(hash)) continue;
-          const { folder } = this.place(tenant, hash);
-          // A young one may be on its way to its first record.
-          if (!(await isOlder(folder, 3_600_000)) || (await isOwned(tenant, hash))) continue;
-          await this.removeContent(tenant, hash);
-          removed++;
-        }
-      }
+      if (!(await isGivenUp(path.join(uploads, name)))) continue;
+      await rm(path.join(uploads, name), { force: true });
+      removed++;
     }
     return removed;
+  }
+
+  /** Whether a content is so young that it may be on its way to its first record. */
+  async isYoung(tenant: string, hash: string): Promise<boolean> {
+    const info = await stat(this.place(tenant, hash).folder).catch(() => null);
+    return info !== null && Date.now() - info.mtimeMs < YOUNG_MS;
+  }
+
+  /** What work on a content left that came to no end, or has not yet: folders and files. */
+  async unfinished(tenant: string, hash: string): Promise<string[]> {
+    const { folder } = this.place(tenant, hash);
+    const names = (await namesIn(folder)).filter((name) => UNFINISHED.test(name));
+    return names.map((name) => path.join(folder, name));
+  }
+
+  /** For contents that nobody works on: whoever does would have to begin again. */
+  async removeUnfinished(tenant: string, hash: string): Promise<void> {
+    for (const place of await this.unfinished(tenant, hash)) await this.#throwAway(place);
   }
 
   async #throwAway(folder: string): Promise<void> {
@@ -170,6 +197,14 @@ export class ContentStore {
   }
 }
 
+function nearlyFull(freeBytes: number): GlyphpressError {
+  return new GlyphpressError('GP_STORAGE', {
+    message: `The disk of the data folder has ${freeBytes} bytes left; ${RESERVED_BYTES} are kept for work under way`,
+    hint: 'Free space, or delete documents.',
+    details: { freeBytes, reservedBytes: RESERVED_BYTES },
+  });
+}
+
 export function tooLarge(maxBytes: number): GlyphpressError {
   return new GlyphpressError('GP_REQUEST_TOO_LARGE', {
     message: `The document has more than ${maxBytes} bytes`,
@@ -182,7 +217,8 @@ function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(() => []);
 }
 
-async function isOlder(file: string, ms: number): Promise<boolean> {
+async function isGivenUp(file: string): Promise<boolean> {
+  const tag = TAGGED.exec(path.basename(file))?.[1];
   const info = await stat(file).catch(() => null);
-  return info !== null && Date.now() - info.mtimeMs > ms;
+  return tag !== undefined && info !== null && isLeftover(tag, info.mtimeMs);
 }

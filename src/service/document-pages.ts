@@ -34,6 +34,14 @@ export async function pageImage(work: Work, index: number): Promise<Buffer | nul
   return readFile(drawn).catch(() => null);
 }
 
+/** A file of the finished context; null where it has none of this name, or there is no context. */
+export async function contextFile({ place, resolved }: Work, file: string): Promise<Buffer | null> {
+  const folder = place.context(resolved.contextKey);
+  const manifest = await readManifest<unknown>(folder, CONTEXT_FORM).catch(() => null);
+  if (!manifest || !Object.hasOwn(manifest.files, file)) return null;
+  return readArtifactFile(folder, manifest, file);
+}
+
 /** @throws {GlyphpressError} GP_DOCUMENT_PENDING before all pages are drawn */
 export async function pageIndex(work: Work): Promise<PageIndex> {
   const artifact = await artifactOf(work);
@@ -44,8 +52,14 @@ export async function pageIndex(work: Work): Promise<PageIndex> {
   throw notThere(work, 'pages');
 }
 
-/** Pending where it will come, a state that does not allow it where it never will. */
+/** Pending where it will come, a state that does not allow it where it never will, damage where it was. */
 export function notThere({ record }: Work, what: string): GlyphpressError {
+  if (record.state === 'completed') {
+    return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+      message: `The ${what} of this document cannot be read from the store any more`,
+      hint: 'Submit the same document again: what is damaged is made anew, for this one too.',
+    });
+  }
   const over = ['failed', 'cancelled'].includes(record.state);
   return new GlyphpressError(over ? 'GP_DOCUMENT_STATE' : 'GP_DOCUMENT_PENDING', {
     message: `The document has no ${what}${over ? `: it is ${record.state}` : ' yet'}`,

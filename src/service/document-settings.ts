@@ -1,7 +1,15 @@
 /** How a document is to be compressed: what a client may ask for, and what it comes to. */
 
 import { GlyphpressError } from '../errors.js';
-import { type PrunePlan, parsePrunePlan, planFromKeep, planId } from '../prune/index.js';
+import { SIDECAR_VERSION } from '../pipeline/sidecar.js';
+import {
+  NAMED_PLANS,
+  namedPlan,
+  type PrunePlan,
+  parsePrunePlan,
+  planFromKeep,
+  planId,
+} from '../prune/index.js';
 import {
   DEFAULT_PRESET,
   loadRenderConfig,
@@ -20,7 +28,10 @@ export interface DocumentSettings {
   /** Preset or keys; absent for what the model was trained to read. */
   render?: string | RawRenderConfig;
   keep?: number;
+  /** Name of a plan, or the plan itself. */
   plan?: unknown;
+  /** Text tokens for exact values beside the pages. */
+  sidecar?: number;
   encoding?: string;
 }
 
@@ -33,6 +44,8 @@ export interface TextSource {
 export interface ResolvedSettings {
   renderConfig: RenderConfig;
   plan: PrunePlan;
+  /** Text tokens; 0 for none. */
+  sidecar: number;
   /** Equal names, equal text, pages, tokens and contexts of the same bytes. */
   textKey: string;
   pagesKey: string;
@@ -55,13 +68,20 @@ export function resolveSettings(
   };
   const pages = { ...text, rendering: renderingId(renderConfig) };
   const tokens = { ...pages, checkpoint: info.checkpointHash };
+  const { sidecar = 0 } = settings;
+  const context = {
+    ...tokens,
+    plan: planId(plan),
+    ...(sidecar > 0 && { sidecar: `${sidecar} v${SIDECAR_VERSION}` }),
+  };
   return {
     renderConfig,
     plan,
+    sidecar,
     textKey: keyName(text),
     pagesKey: keyName(pages),
     tokensKey: keyName(tokens),
-    contextKey: keyName({ ...tokens, plan: planId(plan) }),
+    contextKey: keyName(context),
   };
 }
 
@@ -95,5 +115,13 @@ function planOf({ keep, plan }: DocumentSettings, { layers }: ModelInfo): PruneP
     });
   }
   if (keep !== undefined) return planFromKeep(keep, layers);
-  return plan === undefined ? { decoder: [] } : parsePrunePlan(plan, { layers });
+  if (plan === undefined) return { decoder: [] };
+  if (typeof plan !== 'string') return parsePrunePlan(plan, { layers });
+  const named = namedPlan(plan, layers);
+  if (named) return named;
+  throw new GlyphpressError('GP_PRUNE_PLAN', {
+    message: `There is no prune plan "${plan}"`,
+    hint: `Give one of ${Object.keys(NAMED_PLANS).join(', ')}, or the plan itself.`,
+    details: { param: 'plan', allowed: Object.keys(NAMED_PLANS) },
+  });
 }

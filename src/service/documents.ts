@@ -17,6 +17,7 @@ import {
   type DocumentRecords,
   type RecordLimits,
 } from '../queue/document-records.js';
+import { aborted, Changes, later } from './changes.js';
 import type { ContentStore, Upload } from './content-store.js';
 import { type DocumentSettings, resolveSettings } from './document-settings.js';
 import { EXTRACTOR_VERSION, encodingOf } from './extract.js';
@@ -50,20 +51,15 @@ const LOOK_AGAIN_MS = 15_000;
 
 export class DocumentService {
   readonly #parts: DocumentServiceParts;
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #changes: Changes;
 
-  private constructor(parts: DocumentServiceParts) {
+  private constructor(parts: DocumentServiceParts, changes: Changes) {
     this.#parts = parts;
+    this.#changes = changes;
   }
 
   static async open(parts: DocumentServiceParts): Promise<DocumentService> {
-    const service = new DocumentService(parts);
-    parts.subscriber.on('message', (channel, member) => {
-      if (channel !== CHANGED_CHANNEL) return;
-      for (const wake of service.#watchers.get(member) ?? []) wake();
-    });
-    await parts.subscriber.subscribe(CHANGED_CHANNEL);
-    return service;
+    return new DocumentService(parts, await Changes.open(parts.subscriber, CHANGED_CHANNEL));
   }
 
   /**
@@ -180,6 +176,25 @@ export class DocumentService {
   }
 
   /**
+   * Does something with a content unless a document of it is unfinished; none comes meanwhile.
+   *
+   * @param work gets the number of documents that hold the content
+   */
+  async whileIdle(
+    tenant: string,
+    hash: string,
+    work: (documents: number) => Promise<void>,
+  ): Promise<void> {
+    const { records } = this.#parts;
+    await records.exclusively(contentLock(tenant, hash), async () => {
+      const ids = Object.keys(await records.siblings(tenant, hash));
+      const all = await Promise.all(ids.map((id) => records.get({ tenant, id })));
+      if (all.every((record) => record === null || isTerminal(record.state)))
+        await work(ids.length);
+    });
+  }
+
+  /**
    * What happened to a document after the event `after`, and then what happens, until it is finished
    * or deleted.
    */
@@ -188,9 +203,10 @@ export class DocumentService {
     after: string | null,
     signal: AbortSignal,
   ): AsyncGenerator<DocumentEvent> {
-    const change = this.#watch(ref);
+    const change = this.#changes.watch(memberOf(ref));
     const stopped = aborted(signal);
     try {
+      let isOver = false;
       for (let last = after; !signal.aborted; ) {
         const heard = change.next();
         const events = await this.#parts.records.events(ref, last);
@@ -200,9 +216,11 @@ export class DocumentService {
           if (isTerminalType(event.type)) return;
         }
         if (events.length === 0) {
+          if (isOver) return;
           const record = await this.#parts.records.get(ref);
-          if (!record || isTerminal(record.state)) return;
-          await Promise.race([heard, stopped, later(LOOK_AGAIN_MS)]);
+          isOver = !record || isTerminal(record.state);
+          // It may have ended after its events were read: they are read once more.
+          if (!isOver) await Promise.race([heard, stopped, later(LOOK_AGAIN_MS)]);
         }
       }
     } finally {
@@ -220,7 +238,7 @@ export class DocumentService {
     signal: AbortSignal,
   ): Promise<DocumentRecord> {
     const end = Date.now() + timeoutMs;
-    const change = this.#watch(ref);
+    const change = this.#changes.watch(memberOf(ref));
     const stopped = aborted(signal);
     try {
       for (;;) {
@@ -234,26 +252,9 @@ export class DocumentService {
       change.stop();
     }
   }
-
-  #watch({ tenant, id }: DocumentRef) {
-    const member = `${tenant} ${id}`;
-    let wake = () => {};
-    const watcher = () => wake();
-    const watchers = this.#watchers.get(member) ?? new Set();
-    this.#watchers.set(member, watchers.add(watcher));
-    return {
-      /** Ask before looking, so that nothing goes unheard in between. */
-      next: () =>
-        new Promise<void>((resolve) => {
-          wake = resolve;
-        }),
-      stop: () => {
-        watchers.delete(watcher);
-        if (watchers.size === 0) this.#watchers.delete(member);
-      },
-    };
-  }
 }
+
+const memberOf = ({ tenant, id }: DocumentRef) => `${tenant} ${id}`;
 
 function contentLock(tenant: string, hash: string): string {
   return `content:${tenant}:${hash}`;
@@ -261,15 +262,4 @@ function contentLock(tenant: string, hash: string): string {
 
 function isTerminalType(type: DocumentEvent['type']): boolean {
   return type === 'completed' || type === 'failed' || type === 'cancelled';
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -20,8 +20,10 @@ export interface EngineOptions {
 
 export interface EngineQuestion {
   model: string;
-  /** Folder of the context. */
-  folder: string;
+  /** Folder of the context; where several documents are asked, of each of theirs. */
+  folders: readonly string[];
+  /** Makes the one context of several documents; needed for those only. */
+  join?: (model: VisionLanguageModel) => Promise<PrefilledContext>;
   question: string;
   /** Who asks: askers take turns. */
   asker: string;
@@ -35,6 +37,8 @@ export interface EngineQuestion {
 export interface EngineAnswer extends Answer {
   /** Tokens of the prompt that were there before the question came. */
   contextTokens: number;
+  /** Visual rows in each layer of what was asked. */
+  layerVisualTokens: number[];
   /** Time in line. */
   waitMs: number;
   /** Until the context was in memory; 0 when it was. */
@@ -50,11 +54,14 @@ interface Held {
 
 const DEFAULT_BYTES = 1024 ** 3;
 
+/** Between the folders of one key; stands in no path. */
+const BETWEEN = '\0';
+
 export class QuestionEngine {
   readonly #models: ModelRegistry;
   readonly #options: Required<EngineOptions>;
   readonly #queues = new Map<string, FairQueue>();
-  /** By folder, the most recently asked last. */
+  /** By folder or folders, the most recently asked last. */
   readonly #held = new Map<string, Promise<Held>>();
 
   constructor(models: ModelRegistry, options: EngineOptions = {}) {
@@ -97,7 +104,8 @@ export class QuestionEngine {
   /** Lets go of what lies below a folder that is deleted. */
   async drop(folder: string): Promise<void> {
     for (const [key, held] of this.#held) {
-      if (key !== folder && !key.startsWith(`${folder}/`)) continue;
+      if (!key.split(BETWEEN).some((part) => part === folder || part.startsWith(`${folder}/`)))
+        continue;
       this.#held.delete(key);
       await held.then(({ model, context }) => model.forget(context)).catch(() => {});
     }
@@ -105,38 +113,42 @@ export class QuestionEngine {
 
   async #answer(question: EngineQuestion, waitMs: number): Promise<EngineAnswer> {
     const start = performance.now();
-    const known = this.#held.has(question.folder);
-    const { model, context } = await this.#hold(question.model, question.folder);
+    const known = this.#held.has(question.folders.join(BETWEEN));
+    const { model, context } = await this.#hold(question);
     const loadMs = known ? 0 : performance.now() - start;
     const { generate, signal, onText } = question;
     const options = { ...generate, signal };
     try {
       const answer = await answerQuestion(model, context, question.question, options, onText);
       if (!question.stop?.aborted) signal.throwIfAborted();
-      return { ...answer, contextTokens: context.promptTokens, waitMs, loadMs };
+      const { promptTokens: contextTokens, layerVisualTokens } = context;
+      return { ...answer, contextTokens, layerVisualTokens, waitMs, loadMs };
     } catch (error) {
       if (isDeadModel(error)) await this.#forgetModel(question.model, model);
       throw error;
     }
   }
 
-  async #hold(modelName: string, folder: string): Promise<Held> {
-    const known = this.#held.get(folder);
-    const holding = known ?? this.#load(modelName, folder);
-    this.#held.delete(folder);
-    this.#held.set(folder, holding);
+  async #hold(question: EngineQuestion): Promise<Held> {
+    const key = question.folders.join(BETWEEN);
+    const known = this.#held.get(key);
+    const holding = known ?? this.#load(question);
+    this.#held.delete(key);
+    this.#held.set(key, holding);
     try {
       const held = await holding;
       if (!known) await this.#letGo();
       return held;
     } catch (error) {
-      if (this.#held.get(folder) === holding) this.#held.delete(folder);
+      if (this.#held.get(key) === holding) this.#held.delete(key);
       throw error;
     }
   }
 
-  async #load(modelName: string, folder: string): Promise<Held> {
-    const [model, context] = await Promise.all([this.#models.open(modelName), loadContext(folder)]);
+  async #load({ model: modelName, folders, join }: EngineQuestion): Promise<Held> {
+    const opening = this.#models.open(modelName);
+    const loading = join ? opening.then(join) : loadContext(folders[0]!);
+    const [model, context] = await Promise.all([opening, loading]);
     const bytes = context.layers.reduce(
       (sum, { keys, values }) => sum + keys.byteLength + values.byteLength,
       0,
@@ -185,7 +197,7 @@ async function loadContext(folder: string): Promise<PrefilledContext> {
   if (!manifest) {
     throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
       message: 'The context of this document is gone from the store',
-      hint: 'Delete the document and submit it again.',
+      hint: 'Submit the same document again: its context is made anew, for this one too.',
     });
   }
   return readContext(await readArtifactFile(folder, manifest, CONTEXT_FILE));

@@ -3,6 +3,8 @@
  * steps before it left, so that losing a folder costs time and nothing else.
  */
 
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
@@ -15,13 +17,15 @@ import {
   readPageIndex,
   storedPages,
 } from '../pipeline/drawn-pages.js';
-import { ensureEncodedPage } from '../pipeline/encoded-pages.js';
+import { countEncodedPages, ensureEncodedPage } from '../pipeline/encoded-pages.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
+import type { PageRange } from '../queue/compression-queue.js';
 import type { DocumentRecord, Stage } from '../queue/document-record.js';
 import type { Step, StepContext, StepResult } from '../queue/stage-worker.js';
 import {
   type ArtifactForm,
+  isWholeArtifact,
   readArtifactFile,
   readManifest,
   writeArtifact,
@@ -43,6 +47,8 @@ export interface StepTools {
   models: ModelRegistry;
   chromium?: DrawOptions['chromium'];
   browsers?: number;
+  /** Pages that one job encodes, so that several workers share a long document. @defaultValue 16 */
+  pagesPerJob?: number;
 }
 
 /** A document with all that its record leads to. */
@@ -69,7 +75,7 @@ export function openWork(record: DocumentRecord, { store, models }: StepTools): 
 
 export function compressionSteps(tools: StepTools): Record<Stage, Step> {
   const open = (record: DocumentRecord) => openWork(record, tools);
-  const { models } = tools;
+  const { models, pagesPerJob = 16 } = tools;
   const steps: Record<Stage, Step> = {
     async extract({ record, signal }) {
       const { text } = await ensureText(open(record), signal);
@@ -94,11 +100,17 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
       const manifest = (await storedPages(folder, key))!;
       const index = await readPageIndex(folder, manifest);
       const tokens = work.place.tokens(work.resolved.tokensKey);
-      for (const [at, { file }] of index.pages.entries()) {
+      const missing = pages - (await countEncodedPages(tokens));
+      if (context.maySplit && missing > pagesPerJob)
+        return { pages, ranges: rangesOf(pages, pagesPerJob) };
+      const { start, end } = context.range ?? { start: 0, end: pages };
+      for (const [at, { file }] of index.pages.slice(start, end).entries()) {
         context.signal.throwIfAborted();
         const png = await readArtifactFile(folder, manifest, file);
-        await ensureEncodedPage(model, tokens, { index: at, png });
-        context.progress({ pagesDone: at + 1, share: (at + 1) / pages });
+        await ensureEncodedPage(model, tokens, { index: start + at, png });
+        // Others may be at work on the other pages.
+        const pagesDone = Math.min(pages, await countEncodedPages(tokens));
+        context.progress({ pagesDone, share: pagesDone / pages });
       }
       return { pages };
     },
@@ -106,29 +118,24 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
     async prefill(context) {
       const work = open(context.record);
       const document = await ensureText(work, context.signal);
+      const stored = work.place.context(work.resolved.contextKey);
+      if (!(await hasContext(work))) await rm(stored, { recursive: true, force: true });
       const model = await tools.models.open(work.settings.model);
       const { folder, key } = pagesAt(work, document);
       const tokens = work.place.tokens(work.resolved.tokensKey);
       const quiet = { ...context, progress: () => {} };
-      const { report } = await ensureCompressed(
-        document,
-        { ...work.resolved, model },
-        work.place.context(work.resolved.contextKey),
-        {
-          chromium: tools.chromium ?? chromiumOptions,
-          signal: context.signal,
-          pages: async (...rest) => {
-            await draw(work, document, tools, quiet);
-            return pagesOf(folder, key)(...rest);
-          },
-          encodePage: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
-          onProgress: (step, _, share) => {
-            if (step === 'prefill') context.progress({ share });
-          },
+      const { report } = await ensureCompressed(document, { ...work.resolved, model }, stored, {
+        chromium: tools.chromium ?? chromiumOptions,
+        signal: context.signal,
+        pages: async (...rest) => {
+          await draw(work, document, tools, quiet);
+          return pagesOf(folder, key)(...rest);
         },
-      );
-      // The context has taken in what they say; whoever still needs them makes them again.
-      await rm(tokens, { recursive: true, force: true });
+        encodePage: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
+        onProgress: (step, _, share) => {
+          if (step === 'prefill') context.progress({ share });
+        },
+      });
       return finished(context.record, report);
     },
   };
@@ -152,6 +159,14 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
     };
   }
   return steps;
+}
+
+/** Of equal length but for the last. */
+export function rangesOf(pages: number, pagesPerJob: number): PageRange[] {
+  return Array.from({ length: Math.ceil(pages / pagesPerJob) }, (_, n) => ({
+    start: n * pagesPerJob,
+    end: Math.min(pages, (n + 1) * pagesPerJob),
+  }));
 }
 
 function hasCode(error: unknown, code: ErrorCode): boolean {
@@ -182,6 +197,7 @@ async function ensureText(
   const id = `doc_${hash.slice(0, 24)}`;
   const stored = await readText(folder);
   if (stored !== null) return { id, hash, text: stored };
+  await assertWhole(place.upload, hash);
   const text = await extractText(place.upload, {
     mediaType: record.mediaType,
     name: record.filename ?? 'The document',
@@ -194,6 +210,17 @@ async function ensureText(
     return { characters: text.length };
   });
   return { id, hash, text };
+}
+
+/** What came in is all there is: damage to it cannot be mended, and must not be compressed. */
+async function assertWhole(upload: string, expected: string): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(upload)) hash.update(chunk as Buffer);
+  if (hash.digest('hex') === expected) return;
+  throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+    message: 'The document was damaged in the store before it was read',
+    hint: 'Submit it again.',
+  });
 }
 
 async function readText(folder: string): Promise<string | null> {
@@ -235,7 +262,8 @@ function draw(
   });
 }
 
+/** Every byte of it is looked at: handing a document in again is how a damaged one is mended. */
 async function hasContext({ place, resolved }: Work): Promise<boolean> {
   const folder = place.context(resolved.contextKey);
-  return (await readManifest(folder, CONTEXT_FORM).catch(() => null)) !== null;
+  return isWholeArtifact(folder, CONTEXT_FORM);
 }

@@ -63,8 +63,23 @@ export class Sweeper {
     for (const ref of await records.quietSince(now - this.#quietMs, BATCH)) await this.#mend(ref);
     if (this.#rounds++ % STORE_EVERY === 0) {
       await queue.clean();
-      await store.sweep((tenant, hash) => records.holdsContent(tenant, hash));
+      // One that was being worked on when its document was deleted.
+      for (const job of await queue.ended()) if (!(await records.get(job))) await queue.remove(job);
+      await store.sweep();
+      for await (const { tenant, hash } of store.contents()) await this.#tidy(tenant, hash);
     }
+  }
+
+  /** A content without an owner goes; what was given up of one goes when nobody works on it. */
+  async #tidy(tenant: string, hash: string): Promise<void> {
+    const { documents, records, store } = this.#parts;
+    const owned = await records.holdsContent(tenant, hash);
+    const unfinished = await store.unfinished(tenant, hash);
+    if (owned && unfinished.length === 0) return;
+    await documents.whileIdle(tenant, hash, async (documentsLeft) => {
+      if (documentsLeft > 0) await store.removeUnfinished(tenant, hash);
+      else if (!(await store.isYoung(tenant, hash))) await store.removeContent(tenant, hash);
+    });
   }
 
   async close(): Promise<void> {

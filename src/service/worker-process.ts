@@ -1,6 +1,7 @@
 /** All that a worker process holds: the stages that it takes, and how they end. */
 
 import type { Redis } from 'ioredis';
+import { CompressionQueue } from '../queue/compression-queue.js';
 import { connectRedis } from '../queue/connection.js';
 import type { DocumentRef, Stage } from '../queue/document-record.js';
 import { DocumentRecords } from '../queue/document-records.js';
@@ -17,6 +18,7 @@ export interface WorkerProcessOptions {
   concurrency?: number;
   browsers?: number;
   lockMs?: number;
+  pagesPerJob?: number;
   chromium?: StepTools['chromium'];
   /** Replaces single steps; for tests. */
   steps?: Partial<Record<Stage, Step>>;
@@ -29,7 +31,7 @@ export interface RunningWorkers {
 }
 
 export async function startWorkers(options: WorkerProcessOptions): Promise<RunningWorkers> {
-  const { models, concurrency, lockMs, onError, chromium, browsers } = options;
+  const { models, concurrency, lockMs, onError, chromium, browsers, pagesPerJob } = options;
   const connections: Redis[] = [];
   const connect = async () => {
     const redis = await connectRedis(options.redisUrl, 'worker');
@@ -37,8 +39,10 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     return redis;
   };
   const workers: StageWorker[] = [];
+  let queue: CompressionQueue | null = null;
   const close = async (graceMs: number) => {
     await Promise.all(workers.map((worker) => worker.close(graceMs)));
+    await queue?.close();
     for (const redis of connections) redis.disconnect();
     await models.close();
   };
@@ -46,12 +50,14 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     const redis = await connect();
     const subscriber = await connect();
     const records = new DocumentRecords(redis);
+    queue = new CompressionQueue(redis);
     const steps = {
       ...compressionSteps({
         store: new ContentStore(options.dataFolder),
         models,
         ...(chromium && { chromium }),
         ...(browsers !== undefined && { browsers }),
+        ...(pagesPerJob !== undefined && { pagesPerJob }),
       }),
       ...options.steps,
     };
@@ -61,7 +67,7 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
         ...(lockMs !== undefined && { lockMs }),
         ...(onError && { onError }),
       };
-      workers.push(new StageWorker(stage, steps[stage], { redis, records }, settings));
+      workers.push(new StageWorker(stage, steps[stage], { redis, records, queue }, settings));
     }
     await listenForCancels(subscriber, workers);
     await Promise.all(workers.map((worker) => worker.ready()));

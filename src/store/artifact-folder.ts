@@ -153,6 +153,19 @@ export async function readArtifactFile(
   return bytes;
 }
 
+/** Whether an artifact of this form is there with every byte that its manifest tells of. */
+export async function isWholeArtifact(folder: string, form: ArtifactForm): Promise<boolean> {
+  try {
+    const manifest = await readManifest(folder, form);
+    if (!manifest) return false;
+    for (const name of Object.keys(manifest.files)) await readArtifactFile(folder, manifest, name);
+    return true;
+  } catch (error) {
+    if (error instanceof GlyphpressError) return false;
+    throw error;
+  }
+}
+
 async function assertReplaceable(folder: string): Promise<void> {
   let entries: string[];
   try {

@@ -6,6 +6,8 @@ import type { LayerCache } from './kv-cache.js';
 
 interface Entry {
   caches: LayerCache[];
+  /** Rows of the context itself, by layer: an answer under way has its own behind them. */
+  lengths: readonly number[];
   busy: boolean;
 }
 
@@ -23,7 +25,8 @@ export class ContextCache {
 
   add(caches: LayerCache[]): number {
     const handle = this.#nextHandle++;
-    this.#entries.set(handle, { caches, busy: false });
+    const lengths = caches.map((cache) => cache.length);
+    this.#entries.set(handle, { caches, lengths, busy: false });
     this.#evict();
     return handle;
   }
@@ -38,10 +41,12 @@ export class ContextCache {
     if (!entry) return undefined;
     this.#entries.delete(handle);
     this.#entries.set(handle, entry);
-    if (entry.busy)
-      return { caches: entry.caches.map((cache) => cache.clone(rows)), release: () => {} };
+    const { lengths } = entry;
+    if (entry.busy) {
+      const caches = entry.caches.map((cache, layer) => cache.clone(lengths[layer]!, rows));
+      return { caches, release: () => {} };
+    }
     entry.busy = true;
-    const lengths = entry.caches.map((cache) => cache.length);
     for (const cache of entry.caches) cache.reserve(cache.length + rows);
     return {
       caches: entry.caches,

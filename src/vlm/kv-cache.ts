@@ -85,28 +85,14 @@ export class LayerCache {
     return cache;
   }
 
-  clone(room: number): LayerCache {
-    const copy = new LayerCache(this.kvHeads, this.headDim);
-    copy.reserve(this.length + room);
-    copyHeads(
-      this.keys,
-      this.capacity,
-      copy.keys,
-      copy.capacity,
-      this.length,
-      this.kvHeads,
-      this.headDim,
-    );
-    copyHeads(
-      this.values,
-      this.capacity,
-      copy.values,
-      copy.capacity,
-      this.length,
-      this.kvHeads,
-      this.headDim,
-    );
-    copy.length = this.length;
+  /** A copy of the first `length` rows, with room for more. */
+  clone(length: number, room: number): LayerCache {
+    const { kvHeads, headDim, capacity } = this;
+    const copy = new LayerCache(kvHeads, headDim);
+    copy.reserve(length + room);
+    copyHeads(this.keys, capacity, copy.keys, copy.capacity, length, kvHeads, headDim);
+    copyHeads(this.values, capacity, copy.values, copy.capacity, length, kvHeads, headDim);
+    copy.length = length;
     return copy;
   }
 

@@ -1,13 +1,19 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
+import { CONTEXT_FILE } from '../../src/pipeline/context-file.js';
 import { workFolderOf } from '../../src/pipeline/drawn-pages.js';
 import { pageFileName } from '../../src/pipeline/page-folder.js';
-import type { DocumentRecord } from '../../src/queue/document-record.js';
-import { MAX_STARTS } from '../../src/queue/stage-worker.js';
-import { openWork } from '../../src/service/steps.js';
+import type { PageRange } from '../../src/queue/compression-queue.js';
+import { connectRedis } from '../../src/queue/connection.js';
+import type { DocumentRecord, Stage } from '../../src/queue/document-record.js';
+import { MAX_STARTS, type Step } from '../../src/queue/stage-worker.js';
+import { DocumentService } from '../../src/service/documents.js';
+import { openWork, rangesOf } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
+import { PROCESS_TAG } from '../../src/store/process-tag.js';
 import { words } from '../support/rendering.js';
 import {
   cleanUpAtEnd,
@@ -52,7 +58,7 @@ const eventTypes = async (record: DocumentRecord) =>
     .filter((type) => type !== 'progress');
 
 describe('a document', () => {
-  it('comes to a context step by step, and its tokens are not kept', async () => {
+  it('comes to a context step by step, and its tokens are kept', async () => {
     const text = words(260);
     const record = await submitText(service, text);
     expect(record).toMatchObject({ state: 'queued', generation: 1, pagesDone: 0 });
@@ -75,7 +81,8 @@ describe('a document', () => {
     expect(done.pages).toBeGreaterThan(3);
     for (const ms of Object.values(report.timings)) expect(ms).toBeGreaterThanOrEqual(0);
     const { place, resolved } = openWork(done, service);
-    expect(existsSync(place.tokens(resolved.tokensKey))).toBe(false);
+    // Kept for questions over several documents.
+    expect(existsSync(place.tokens(resolved.tokensKey))).toBe(true);
     expect(existsSync(place.context(resolved.contextKey))).toBe(true);
   });
 
@@ -125,6 +132,27 @@ describe('a document', () => {
     expect(done).toMatchObject({ state: 'completed' });
   });
 
+  it('is not read when it was damaged after it came in, and nobody is told a path', async () => {
+    const record = await submitText(service, words(30, 77));
+    const { upload } = service.store.place(record.tenant, record.contentHash);
+    writeFileSync(upload, words(30, 78));
+    const done = await withWorkers(() => finished(record));
+    expect(done).toMatchObject({ state: 'failed', failure: { code: 'GP_ARTIFACT_DAMAGED' } });
+    expect(JSON.stringify(done.failure)).not.toContain(redis.dataFolder);
+  });
+
+  it('is mended where its context was damaged by handing it in again', async () => {
+    const text = words(40, 79);
+    const first = await withWorkers(async () => finished(await submitText(service, text)));
+    const { place, resolved } = openWork(first, service);
+    const page = path.join(place.context(resolved.contextKey), pageFileName(0));
+    const whole = readFileSync(page);
+    writeFileSync(page, Buffer.from(whole).fill(0, 40, 60));
+    const again = await withWorkers(async () => finished(await submitText(service, text)));
+    expect(again.state).toBe('completed');
+    expect(readFileSync(page).equals(whole)).toBe(true);
+  });
+
   it('without a text fails once, with the reason', async () => {
     const record = await submitText(service, ' \n ');
     const done = await withWorkers(() => finished(record));
@@ -133,6 +161,99 @@ describe('a document', () => {
       failure: { code: 'GP_INPUT_EMPTY', stage: 'render' },
     });
     expect((await eventTypes(record)).filter((type) => type === 'retry')).toEqual([]);
+  });
+});
+
+describe('those who follow a document', () => {
+  it('hear of its end also when it comes between two looks', async () => {
+    const record = await submitText(service, 'ends between two looks');
+    const { records } = service;
+    // The record is looked at when no event is new; it ends right there.
+    const racing = new Proxy(records, {
+      get(target, name) {
+        if (name === 'get') {
+          return async (ref: DocumentRecord) => {
+            await records.finish(ref, 'cancelled');
+            return records.get(ref);
+          };
+        }
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const subscriber = await connectRedis(redis.url, 'worker');
+    const limits = { perTenant: 1, total: 1 };
+    const documents = await DocumentService.open({
+      ...service,
+      records: racing,
+      subscriber,
+      limits,
+    });
+    const heard: string[] = [];
+    for await (const { type } of documents.follow(record, null, new AbortController().signal))
+      heard.push(type);
+    subscriber.disconnect();
+    expect(heard).toEqual(['queued', 'cancelled']);
+    await service.documents.remove(record);
+  });
+});
+
+describe('a long document', () => {
+  /** Encodes for the time that it takes to be seen at work. */
+  const slowly = (seen: PageRange[], failing?: number): Partial<Record<Stage, Step>> => ({
+    ...idleSteps,
+    encode: async ({ maySplit, range }) => {
+      if (maySplit) return { pages: 10, ranges: rangesOf(10, 4) };
+      if (range) seen.push(range);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (range && range.start === failing)
+        throw new GlyphpressError('GP_RENDER', { message: 'no', hint: 'no' });
+      return { pages: 10 };
+    },
+  });
+
+  it('is encoded by several workers, each some of its pages, and joined again', async () => {
+    const text = words(700, 31);
+    const record = await submitText(service, text);
+    const options = { pagesPerJob: 2 };
+    const other = await startTestWorkers(redis, { ...options, stages: ['encode'] });
+    const done = await withWorkers(() => finished(record), options);
+    await other.close(0);
+    expect(done.state).toBe('completed');
+    expect(done.pages).toBeGreaterThan(4);
+    expect(done.stageMs.encode).toBeGreaterThan(0);
+    // The same bytes as by one job.
+    const { place, resolved } = openWork(done, service);
+    const context = path.join(place.context(resolved.contextKey), CONTEXT_FILE);
+    const split = readFileSync(context);
+    await service.documents.remove(done);
+    const whole = await withWorkers(async () => finished(await submitText(service, text)));
+    expect(whole.state).toBe('completed');
+    expect(readFileSync(context).equals(split)).toBe(true);
+  });
+
+  it('tells one stage of it, counts starts by part, and takes up parts that a crash left', async () => {
+    const seen: PageRange[] = [];
+    const record = await submitText(service, 'in parts');
+    const steps = slowly(seen);
+    // The worker leaves while its parts wait: the step is not split again.
+    await withWorkers(() => until(() => seen.length > 0), { steps });
+    const done = await withWorkers(() => finished(record), { steps });
+    expect(done.state).toBe('completed');
+    expect(new Set(seen.map(({ start }) => start))).toEqual(new Set([0, 4, 8]));
+    expect(seen.length).toBeLessThanOrEqual(4);
+    expect((await eventTypes(record)).filter((type) => type === 'failed')).toEqual([]);
+  });
+
+  it('fails with the part that fails, once', async () => {
+    const seen: PageRange[] = [];
+    const record = await submitText(service, 'in parts that fail');
+    const done = await withWorkers(() => finished(record), { steps: slowly(seen, 4) });
+    expect(done).toMatchObject({
+      state: 'failed',
+      failure: { code: 'GP_RENDER', stage: 'encode' },
+    });
+    await service.documents.remove(done);
   });
 });
 
@@ -188,6 +309,23 @@ describe('a step that fails', () => {
 });
 
 describe('a worker', () => {
+  it('rests while Redis takes no writes, and goes on', async () => {
+    const errors: unknown[] = [];
+    await withWorkers(
+      async () => {
+        await redis.redis.config('SET', 'maxmemory', '1');
+        // A full Redis refuses as one with a full disk does.
+        await expect(submitText(service, 'refused')).rejects.toThrow(/OOM/);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await redis.redis.config('SET', 'maxmemory', '0');
+        const record = await submitText(service, 'taken');
+        expect((await finished(record)).state).toBe('completed');
+      },
+      { steps: idleSteps, onError: (error) => errors.push(error) },
+    );
+    expect(errors.length).toBeLessThan(20);
+  });
+
   /** A step that runs until it is told to stop. */
   function endless() {
     let reason: unknown;
@@ -282,6 +420,57 @@ describe('the sweeper', () => {
     expect((await now(young)).generation).toBe(1);
     await service.documents.remove(waiting);
     await service.documents.remove(young);
+  });
+
+  it('clears away what dead processes and given-up work left, and nothing that is needed', async () => {
+    const idle = await submitText(service, 'given up');
+    await service.documents.cancel(idle);
+    const busy = await submitText(service, 'still waiting');
+    const unfinished = (record: DocumentRecord) => {
+      const { place, resolved } = openWork(record, service);
+      const folder = workFolderOf(place.pages(resolved.pagesKey));
+      mkdirSync(folder, { recursive: true });
+      return folder;
+    };
+    const [given, needed] = [unfinished(idle), unfinished(busy)];
+    const uploads = path.join(service.store.root, 'uploads');
+    const upload = (tag: string) => {
+      const file = path.join(uploads, `${tag}.0123456789ab.partial`);
+      writeFileSync(file, 'half');
+      return file;
+    };
+    const { pid } = spawnSync('true');
+    const [dead, alive] = [upload(`${PROCESS_TAG.split('-')[0]}-${pid}`), upload(PROCESS_TAG)];
+    const trash = path.join(service.store.root, 'trash', 'half-deleted');
+    mkdirSync(trash, { recursive: true });
+    await sweep(60_000);
+    expect([given, needed, dead, alive, trash].map((file) => existsSync(file))).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+    ]);
+    rmSync(alive);
+    await service.documents.remove(idle);
+    await service.documents.remove(busy);
+  });
+
+  it('forgets the jobs of documents that were deleted while they were worked on', async () => {
+    const record = await submitText(service, 'deleted under work');
+    const steps = {
+      ...idleSteps,
+      // The job of a step is locked, and stays when the document goes.
+      extract: async () => {
+        await service.documents.remove(record);
+        return {};
+      },
+    };
+    const jobs = async () =>
+      (await redis.redis.keys('gp:bull:*')).filter((key) => key.includes(record.id));
+    await withWorkers(async () => until(async () => (await jobs()).length > 0), { steps });
+    await sweep(60_000);
+    expect(await jobs()).toEqual([]);
   });
 
   it('removes what has expired, with its files', async () => {

@@ -217,6 +217,14 @@ describe('looking into a document', () => {
     expect(piece.headers.get('x-text-range')).toBe(`${line.start}-${line.end}/${text.length}`);
     const one = await (await server.fetch(`/v1/documents/${done.id}/spans?page=2`)).json();
     expect(one.pages).toEqual([spans.pages[1]]);
+    for (const [path, status, code] of [
+      ['spans?page=0', 404, 'GP_ROUTE'],
+      ['spans?page=999', 404, 'GP_ROUTE'],
+      ['text?range=9-3', 400, 'GP_REQUEST'],
+    ] as const) {
+      const response = await server.fetch(`/v1/documents/${done.id}/${path}`);
+      expect([response.status, (await response.json()).code]).toEqual([status, code]);
+    }
     expect(await (await server.fetch(`/v1/documents/${done.id}/text`)).text()).toBe(text);
   });
 

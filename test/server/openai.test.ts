@@ -147,8 +147,12 @@ describe("OpenAI's client", () => {
   it.each<[string, () => object, number, string]>([
     ['no document', () => ({ messages: [{ role: 'user', content: question }] }), 400, 'GP_REQUEST'],
     [
-      'two documents',
-      () => ({ glyphpress: { document_ids: ['doc_000000000000000000000000'] } }),
+      'more documents than are asked at once',
+      () => ({
+        glyphpress: {
+          document_ids: Array.from({ length: 16 }, (_, n) => `doc_${`${n}`.padStart(24, '0')}`),
+        },
+      }),
       400,
       'GP_REQUEST',
     ],

@@ -100,9 +100,39 @@ describe('a tenant', () => {
       ((await (await server.fetch('/v1/documents', { key })).json()).data as DocumentJson[]).length;
     expect([await list(keyOf.acme!), await list(keyOf.other!)]).toEqual([1, 0]);
     const same = await server.submit('The north gate is shut.', {}, keyOf.other);
-    expect(same).toMatchObject({ status: 'queued' });
+    expect(same.status).not.toBe('completed');
     expect(same.id).not.toBe(theirs.id);
     expect(await server.finished(same.id, keyOf.other)).toMatchObject({ status: 'completed' });
+  });
+
+  it("finds no answer of another's, and none to go on from", async () => {
+    const ask = { model: TINY_NAME, max_output_tokens: 1, input: 'Which gate?' };
+    const made = await server.fetch('/v1/responses', {
+      json: { ...ask, background: true, glyphpress: { document_ids: [theirs.id] } },
+      key: keyOf.acme!,
+    });
+    const { id } = await made.json();
+    expect(made.status).toBe(200);
+    const path = `/v1/responses/${id}`;
+    const tried: [string, string, unknown?][] = [
+      ['GET', path],
+      ['GET', `${path}?stream=true`],
+      ['GET', `${path}/input_items`],
+      ['POST', `${path}/cancel`],
+      ['POST', '/v1/responses', { ...ask, previous_response_id: id }],
+      ['POST', '/v1/responses', { ...ask, glyphpress: { document_ids: [theirs.id] } }],
+      ['DELETE', path],
+    ];
+    for (const [method, path, json] of tried) {
+      const { status, body } = await call(method, path, json, keyOf.other);
+      expect([method, path, status, JSON.parse(body).error.code]).toEqual([
+        method,
+        path,
+        404,
+        expect.stringMatching(/^GP_(RESPONSE|DOCUMENT)_UNKNOWN$/),
+      ]);
+    }
+    expect((await call('GET', path, undefined, keyOf.acme)).status).toBe(200);
   });
 
   it('is not chosen by a header or a body', async () => {
@@ -162,6 +192,38 @@ describe('a key', () => {
     expect(await status('reader', ['GET', '/metrics'])).toBe(403);
     expect(await status('admin', ['GET', '/metrics'])).toBe(200);
     expect(await status('admin', ask)).toBe(200);
+  });
+
+  it('makes so many requests a minute, and is told when to come back', async () => {
+    const { key, id } = await keys.create({
+      tenant: 'acme',
+      scopes: ['query'],
+      requestsPerMinute: 3,
+    });
+    const models = () => server.fetch('/v1/models', { key });
+    const limits = async () => (await (await server.fetch('/v1/limits', { key })).json()).requests;
+    expect(await limits()).toEqual({ per_minute: 3, remaining: 3, reset_seconds: 0 });
+    const left: (string | null)[] = [];
+    for (let n = 0; n < 3; n++) left.push((await models()).headers.get('ratelimit'));
+    expect(left.map((header) => header?.replace(/t=\d+/, 't'))).toEqual([
+      '"requests";r=2;t',
+      '"requests";r=1;t',
+      '"requests";r=0;t',
+    ]);
+    const refused = await models();
+    const { headers } = refused;
+    expect([refused.status, (await refused.json()).error]).toMatchObject([
+      429,
+      { code: 'GP_RATE_LIMITED', type: 'rate_limit_error' },
+    ]);
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(10);
+    expect(Number(headers.get('retry-after'))).toBeLessThanOrEqual(20);
+    expect(headers.get('ratelimit-policy')).toBe('"requests";q=3;w=60');
+    expect(headers.get('x-ratelimit-remaining-requests')).toBe('0');
+    // Asking what is left costs nothing, and another key has its own.
+    expect(await limits()).toMatchObject({ remaining: 0 });
+    expect((await server.fetch('/v1/models', { key: keyOf.acme! })).status).toBe(200);
+    expect(await redis.redis.pttl(`gp:rate:${id}`)).toBeGreaterThan(0);
   });
 
   it('is kept as a hash only', async () => {

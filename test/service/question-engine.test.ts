@@ -93,7 +93,7 @@ describe('the engine', () => {
   const ask = (engine: QuestionEngine, folder: string, more: object = {}) =>
     engine.ask({
       model: TINY_NAME,
-      folder,
+      folders: [folder],
       question: 'Which gate?',
       asker: 'a',
       generate: { maxNewTokens: 4 },

@@ -49,7 +49,7 @@ describe('LayerCache', () => {
           const total = counts.reduce((sum, count) => sum + count, 0);
           expectRows(cache, total);
           expectRows(LayerCache.fromContext(cache.toContext(), KV_HEADS, HEAD_DIM, 7), total);
-          expectRows(cache.clone(5), total);
+          expectRows(cache.clone(total, 5), total);
         },
       ),
       { numRuns: 40 },

@@ -20,6 +20,7 @@ import {
   documentParams,
   ownErrors,
   queryNumber,
+  renderObject,
   submissionFields,
 } from '../schemas.js';
 import { fingerprintOf, type SubmissionFields, submissionOf, textFields } from '../submission.js';
@@ -30,6 +31,12 @@ const fieldsSchema = Type.Object(submissionFields, { additionalProperties: false
 
 const jsonBody = Type.Object(
   { text: Type.String({ minLength: 1 }), ...submissionFields },
+  { additionalProperties: false },
+);
+
+/** What a config's own errors say better than a schema stands in the document only. */
+const shownBody = Type.Object(
+  { ...jsonBody.properties, render: Type.Optional(renderObject) },
   { additionalProperties: false },
 );
 
@@ -72,7 +79,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
           'As JSON with its text; as multipart/form-data with a file and the other fields beside it; ' +
           'or as the bytes alone, with the other fields in the address. It is compressed in the ' +
           'background. Takes an Idempotency-Key.',
-        body: Type.Any({ description: 'See the description; JSON is shown here.', ...jsonBody }),
+        body: Type.Any({ description: 'See the description; JSON is shown here.', ...shownBody }),
         response: { 200: documentObject, 202: documentObject, ...ownErrors },
       },
       // Three forms of body: each is checked by its own reader.
@@ -252,11 +259,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
       if (!png) {
         const { pages } = work.record;
         if (number >= 1 && (pages === null || number <= pages)) throw notThere(work, 'such page');
-        throw new GlyphpressError('GP_ROUTE', {
-          message: `The document has ${pages ?? 0} pages`,
-          hint: 'Pages are counted from 1.',
-          details: { param: 'page', pages },
-        });
+        throw noSuchPage(pages);
       }
       return reply.type('image/png').header('cache-control', 'private, max-age=3600').send(png);
     },
@@ -282,7 +285,8 @@ export function documentRoutes(app: App, parts: ServerParts): void {
     },
     async (request) => {
       const { characters, pages } = await pageIndex(await workOf(request));
-      const { page: wanted } = request.query;
+      const wanted = request.query.page === undefined ? undefined : Number(request.query.page);
+      if (wanted !== undefined && !pages[wanted - 1]) throw noSuchPage(pages.length);
       return {
         characters,
         pages: pages
@@ -294,7 +298,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
             end,
             lines,
           }))
-          .filter(({ page }) => wanted === undefined || page === Number(wanted)),
+          .filter(({ page }) => wanted === undefined || page === wanted),
       };
     },
   );
@@ -326,11 +330,26 @@ export function documentRoutes(app: App, parts: ServerParts): void {
       const text = await storedText(work.place, work.resolved);
       if (text === null) throw notThere(work, 'text');
       const [from = 0, to = text.length] = request.query.range?.split('-').map(Number) ?? [];
+      if (from > to) {
+        throw new GlyphpressError('GP_REQUEST', {
+          message: `Expected a range whose end is not before its start, got ${from}-${to}`,
+          hint: 'For example range=0-100 for the first hundred characters.',
+          details: { param: 'range' },
+        });
+      }
       const [start, end] = [Math.min(from, text.length), Math.min(to, text.length)];
       void reply.header('x-text-range', `${start}-${end}/${text.length}`);
       return reply.type('text/plain; charset=utf-8').send(text.slice(start, end));
     },
   );
+}
+
+function noSuchPage(pages: number | null): GlyphpressError {
+  return new GlyphpressError('GP_ROUTE', {
+    message: `The document has ${pages ?? 0} pages`,
+    hint: 'Pages are counted from 1.',
+    details: { param: 'page', pages },
+  });
 }
 
 /** Also out of the memory of this process. */
@@ -414,8 +433,22 @@ export async function readForm(request: FastifyRequest, parts: ServerParts): Pro
     return { upload, name: file.filename || 'document', type: file.mimetype, fields, texts };
   } catch (error) {
     if (upload) await store.discard(upload);
-    throw error;
+    throw isMalformedForm(error) ? malformedForm(error) : error;
   }
+}
+
+/** What the parser says of a form has no code of its own, unlike all that comes from the system. */
+function isMalformedForm(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'Error' && !('code' in error);
+}
+
+function malformedForm(cause: Error): GlyphpressError {
+  return new GlyphpressError('GP_REQUEST', {
+    message: `The form cannot be read: ${cause.message.slice(0, 200)}`,
+    hint: 'Send multipart/form-data with a boundary, as any HTTP client makes it.',
+    details: { in: 'body' },
+    cause,
+  });
 }
 
 function bodyStream(request: FastifyRequest): Readable {

@@ -4,7 +4,7 @@ import { statfs } from 'node:fs/promises';
 import Type from 'typebox';
 import { findChromium } from '../../environment/chromium.js';
 import type { App, ServerParts } from '../context.js';
-import { Metrics } from '../metrics.js';
+import type { Pressure } from '../pressure.js';
 import { nullable, ownErrors } from '../schemas.js';
 
 const LEAST_FREE_BYTES = 256 * 1024 ** 2;
@@ -17,9 +17,9 @@ interface Readiness {
   checks: Record<string, string>;
 }
 
-export function operationRoutes(app: App, parts: ServerParts): void {
+export function operationRoutes(app: App, parts: ServerParts & { pressure: Pressure }): void {
   const tags = ['operations'];
-  const metrics = new Metrics(app, parts);
+  const { metrics } = parts;
   const status = Type.Object({ status: Type.String() });
   const readiness = Type.Object({
     status: Type.String(),
@@ -70,17 +70,31 @@ export function operationRoutes(app: App, parts: ServerParts): void {
   app.get(
     '/v1/limits',
     {
-      config: { access: 'any' },
+      config: { access: 'any', free: true },
       schema: {
         tags,
         summary: 'What the service takes',
         response: {
           200: Type.Object({
+            requests: nullable(
+              Type.Object(
+                {
+                  per_minute: Type.Integer(),
+                  remaining: Type.Integer(),
+                  reset_seconds: Type.Integer(),
+                },
+                { description: 'Of this key; null for any number. Asking this costs none.' },
+              ),
+            ),
             document_bytes: Type.Integer(),
             json_bytes: Type.Integer(),
             unfinished_documents: Type.Integer(),
+            open_requests: Type.Integer(),
             answer_tokens: Type.Integer(),
             question_characters: Type.Integer(),
+            question_documents: Type.Integer(),
+            background_responses: Type.Integer(),
+            response_keep_seconds: Type.Number(),
             wait_seconds: Type.Number(),
             keep_seconds: nullable(Type.Number()),
           }),
@@ -88,14 +102,25 @@ export function operationRoutes(app: App, parts: ServerParts): void {
         },
       },
     },
-    async () => {
-      const { limits } = parts;
+    async ({ caller }) => {
+      const { limits, rates } = parts;
+      const { keyId, rate } = caller;
+      const left = keyId === null || rate === null ? null : await rates.look(keyId, rate);
       return {
+        requests: left && {
+          per_minute: left.limit,
+          remaining: left.remaining,
+          reset_seconds: left.resetS,
+        },
         document_bytes: limits.documentBytes,
         json_bytes: limits.jsonBytes,
         unfinished_documents: limits.perTenant,
+        open_requests: limits.openRequestsPerTenant,
         answer_tokens: limits.answerTokens,
         question_characters: limits.questionCharacters,
+        question_documents: limits.questionDocuments,
+        background_responses: limits.backgroundPerTenant,
+        response_keep_seconds: limits.responseKeepMs / 1000,
         wait_seconds: limits.waitMs / 1000,
         keep_seconds: limits.keepMs === null ? null : limits.keepMs / 1000,
       };
@@ -105,7 +130,7 @@ export function operationRoutes(app: App, parts: ServerParts): void {
   app.get(
     '/metrics',
     {
-      config: { access: ['admin'] },
+      config: { access: ['admin'], free: true },
       logLevel: 'warn',
       schema: { tags, summary: 'Figures for Prometheus', produces: ['text/plain'] },
     },

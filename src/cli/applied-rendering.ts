@@ -1,0 +1,69 @@
+/**
+ * The rendering that `search apply` made the default, for whom the default was what it replaces: a
+ * rendering found for one reader is no default for models that are drawn otherwise.
+ */
+
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { dataFolder } from '../data-folder.js';
+import { GlyphpressError } from '../errors.js';
+import {
+  DEFAULT_PRESET,
+  loadRenderConfig,
+  type RawRenderConfig,
+  renderConfigId,
+} from '../render/index.js';
+
+export interface AppliedRendering {
+  config: RawRenderConfig;
+  /** Folder and point of the search that found it. */
+  from: string;
+}
+
+type Applied = Record<string, AppliedRendering>;
+
+export function appliedFile(env: NodeJS.ProcessEnv = process.env): string {
+  return path.join(dataFolder(env), 'default-rendering.json');
+}
+
+/** @param usual what is drawn where nobody says: the model's own rendering, or null */
+export function appliedRendering(usual: RawRenderConfig | null): RawRenderConfig | null {
+  return read()[idOf(usual)]?.config ?? null;
+}
+
+export function applyRendering(usual: RawRenderConfig | null, applied: AppliedRendering): void {
+  write({ ...read(), [idOf(usual)]: applied });
+}
+
+/** @returns whether there was something to take back */
+export function resetRenderings(): boolean {
+  const was = existsSync(appliedFile());
+  rmSync(appliedFile(), { force: true });
+  return was;
+}
+
+const idOf = (usual: RawRenderConfig | null) =>
+  renderConfigId(loadRenderConfig(usual ?? DEFAULT_PRESET));
+
+function read(): Applied {
+  const file = appliedFile();
+  if (!existsSync(file)) return {};
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Applied;
+  } catch (cause) {
+    throw new GlyphpressError('GP_CONFIG_SYNTAX', {
+      message: `${file} is not valid JSON: ${(cause as Error).message}`,
+      hint: 'Run glyphpress search apply --reset, or mend the file.',
+      details: { file },
+      cause,
+    });
+  }
+}
+
+function write(applied: Applied): void {
+  const file = appliedFile();
+  mkdirSync(path.dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeFileSync(temporary, `${JSON.stringify(applied, null, 2)}\n`);
+  renameSync(temporary, file);
+}

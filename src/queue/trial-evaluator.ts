@@ -1,0 +1,91 @@
+/** Tries configurations in worker processes; what they return is what would have been measured here. */
+
+import type { EvalDocument } from '../eval/task.js';
+import type { Evaluator, Spent } from '../search/evaluator.js';
+import type { Settings } from '../search/settings.js';
+import { type SearchTasks, SPLITS } from '../search/tasks.js';
+import type { DocumentScore, Glance } from '../search/trial.js';
+import type { TrialJob, TrialQueue } from './trial-queue.js';
+
+/** What a worker returns: the result, and what it cost. */
+interface Done<Result> {
+  result: Result;
+  spent: Spent;
+}
+
+export class TrialEvaluator implements Evaluator {
+  readonly layers: number | null;
+  readonly hasProbe: boolean;
+  readonly key: Readonly<Record<string, string>>;
+  readonly spent: Spent;
+
+  /**
+   * @param here the evaluator of this process, of the same model
+   * @param concurrency as many as there are workers
+   */
+  constructor(
+    private readonly here: Evaluator,
+    private readonly tasks: SearchTasks,
+    private readonly queue: TrialQueue,
+    readonly concurrency: number,
+  ) {
+    this.layers = here.layers;
+    this.hasProbe = here.hasProbe;
+    this.key = here.key;
+    this.spent = here.spent;
+  }
+
+  glance(settings: Settings, text: EvalDocument, least: number, signal?: AbortSignal) {
+    return this.#run<Glance>('glance', settings, text, least, signal);
+  }
+
+  score(settings: Settings, text: EvalDocument, signal?: AbortSignal) {
+    return this.#run<DocumentScore>('score', settings, text, 0, signal);
+  }
+
+  firstPage(settings: Settings, text: EvalDocument, signal?: AbortSignal) {
+    return this.here.firstPage(settings, text, signal);
+  }
+
+  isAlive(signal?: AbortSignal): Promise<boolean> {
+    return this.here.isAlive(signal);
+  }
+
+  async #run<Result>(
+    call: TrialJob['call'],
+    settings: Settings,
+    text: EvalDocument,
+    leastRenderRatio: number,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    const split = SPLITS.find((name) => this.tasks[name].includes(text))!;
+    const index = this.tasks[split].indexOf(text);
+    const job = { call, settings, split, index, leastRenderRatio };
+    const { result, spent } = (await this.queue.run(job, signal)) as Done<Result>;
+    this.spent.renderMs += spent.renderMs;
+    this.spent.inferenceMs += spent.inferenceMs;
+    return result;
+  }
+}
+
+/** A worker's side of {@link TrialEvaluator}. */
+export async function doTrial(
+  evaluator: Evaluator,
+  tasks: SearchTasks,
+  { call, settings, split, index, leastRenderRatio }: TrialJob,
+): Promise<Done<unknown>> {
+  const before = { ...evaluator.spent };
+  const text = tasks[split as (typeof SPLITS)[number]][index]!;
+  const result =
+    call === 'glance'
+      ? await evaluator.glance(settings as Settings, text, leastRenderRatio)
+      : await evaluator.score(settings as Settings, text);
+  const { renderMs, inferenceMs } = evaluator.spent;
+  return {
+    result,
+    spent: {
+      renderMs: renderMs - before.renderMs,
+      inferenceMs: inferenceMs - before.inferenceMs,
+    },
+  };
+}

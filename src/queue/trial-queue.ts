@@ -1,0 +1,119 @@
+/** Trials of a search for workers in other processes: one job a text, its result the job's value. */
+
+import { Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { ERROR_CATALOGUE, type ErrorCode, GlyphpressError } from '../errors.js';
+import { BULL_PREFIX } from './compression-queue.js';
+
+/** What a job says. Texts stay in the folder of the search: a job names the part and the place. */
+export interface TrialJob {
+  call: 'glance' | 'score';
+  settings: unknown;
+  split: string;
+  index: number;
+  leastRenderRatio: number;
+}
+
+/** A trial whose worker dies is given to another so many times. */
+const STALLED = 3;
+
+/** Kept until they are waited for, and no longer than that takes. */
+const RESULT_AGE_S = 600;
+
+const queueName = (run: string) => `search-${run}`;
+
+export class TrialQueue {
+  readonly #queue: Queue<TrialJob>;
+  readonly #events: QueueEvents;
+
+  /**
+   * @param run names the search: its jobs are not mixed with those of another
+   * @param connections one to ask, one to listen
+   */
+  constructor(run: string, connections: { ask: Redis; listen: Redis }) {
+    const name = queueName(run);
+    this.#queue = new Queue(name, { connection: connections.ask, prefix: BULL_PREFIX });
+    this.#events = new QueueEvents(name, { connection: connections.listen, prefix: BULL_PREFIX });
+    // Said again by the call that fails; without a listener it would end the process.
+    this.#queue.on('error', () => {});
+    this.#events.on('error', () => {});
+  }
+
+  /** Forgets what an earlier run of the same search left. */
+  async clear(): Promise<void> {
+    await this.#events.waitUntilReady();
+    await this.#queue.obliterate({ force: true });
+  }
+
+  /** @throws {GlyphpressError} that the worker met, or GP_JOB */
+  async run(job: TrialJob, signal?: AbortSignal): Promise<unknown> {
+    signal?.throwIfAborted();
+    const added = await this.#queue.add(job.call, job, {
+      removeOnComplete: { age: RESULT_AGE_S },
+      removeOnFail: { age: RESULT_AGE_S },
+    });
+    try {
+      return await untilAborted(added.waitUntilFinished(this.#events), signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw errorOf((error as Error).message);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#queue.close(), this.#events.close()]);
+  }
+}
+
+/** @returns how to end it; work that is under way is given back */
+export async function startTrialWorker(
+  run: string,
+  connection: Redis,
+  work: (job: TrialJob) => Promise<unknown>,
+): Promise<() => Promise<void>> {
+  const worker = new Worker<TrialJob>(
+    queueName(run),
+    async ({ data }) => {
+      try {
+        return await work(data);
+      } catch (error) {
+        throw new UnrecoverableError(errorText(error));
+      }
+    },
+    { connection, prefix: BULL_PREFIX, concurrency: 1, maxStalledCount: STALLED },
+  );
+  worker.on('error', () => {});
+  await worker.waitUntilReady();
+  return () => worker.close(true);
+}
+
+function errorText(error: unknown): string {
+  return JSON.stringify(
+    error instanceof GlyphpressError
+      ? error
+      : { code: null, message: String(error), hint: '', details: {} },
+  );
+}
+
+function errorOf(text: string): Error {
+  try {
+    const { code, message, hint, details } = JSON.parse(text);
+    if (code in ERROR_CATALOGUE)
+      return new GlyphpressError(code as ErrorCode, { message, hint, details });
+    return new Error(message);
+  } catch {
+    return new GlyphpressError('GP_JOB', {
+      message: `A trial came to no result: ${text}`,
+      hint: 'Its workers died; look at their memory, and at what else writes into this Redis.',
+    });
+  }
+}
+
+function untilAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,42 @@
+/** The chosen configurations as files that other commands take. */
+
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { BEST_FOLDER, writeWhole } from './run-folder.js';
+import type { FrontPoint } from './summary.js';
+
+export interface BestFiles {
+  config: string;
+  plan: string;
+}
+
+/** Relative to the folder of the search. */
+export function bestFiles({ point }: Pick<FrontPoint, 'point'>): BestFiles {
+  return {
+    config: path.join(BEST_FOLDER, `${point}.config.json`),
+    plan: path.join(BEST_FOLDER, `${point}.plan.json`),
+  };
+}
+
+export function writeBest(folder: string, front: readonly FrontPoint[]): void {
+  const best = path.join(folder, BEST_FOLDER);
+  rmSync(best, { recursive: true, force: true });
+  mkdirSync(best, { recursive: true });
+  for (const one of front) {
+    const { config, plan } = bestFiles(one);
+    const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+    writeWhole(path.join(folder, config), json(one.settings.config));
+    writeWhole(path.join(folder, plan), json(one.settings.plan));
+  }
+}
+
+/** The options that use a point of the front. */
+export function optionsOf(folder: string, one: FrontPoint): string {
+  const { config, plan } = bestFiles(one);
+  const hasPlan = one.settings.plan.encoder || one.settings.plan.decoder.length > 0;
+  return [
+    `--config ${path.join(folder, config)}`,
+    ...(hasPlan ? [`--plan ${path.join(folder, plan)}`] : []),
+    ...(one.settings.sidecar > 0 ? [`--sidecar ${one.settings.sidecar}`] : []),
+  ].join(' ');
+}

@@ -1,0 +1,105 @@
+/**
+ * NSGA-II: parents are chosen from the best trials by rank and room, crossed axis by axis, and
+ * mutated.
+ *
+ * Source: Deb et al. (2002), see {@link nonDominatedFronts}; with an archive of all trials in place
+ * of a fixed population, as trials are dear and none is forgotten.
+ */
+
+import { Chance } from '../eval/chance.js';
+import { moveValue } from './domain.js';
+import type { AxisValue, Point } from './point.js';
+import {
+  ATTEMPTS,
+  Known,
+  type Proposal,
+  type ProposalRequest,
+  type Proposer,
+  type Round,
+} from './proposer.js';
+import { drawFresh } from './random-proposer.js';
+import { repairPoint } from './repair.js';
+import { isUsable, ranking } from './selection.js';
+import type { Space } from './space.js';
+import type { TrialRecord } from './trial.js';
+
+/** Parents come from this many of the best trials. */
+const POOL = 20;
+/** Axes that a mutation changes in the mean. */
+const MUTATIONS = 2;
+/** One child in so many is a fresh draw: what no parent has can still be found. */
+const FRESH_ONE_IN = 10;
+/** Two children in three have two parents. */
+const CROSSED = 2 / 3;
+
+export class EvolutionProposer implements Proposer {
+  readonly name = 'evolution';
+
+  /** @param questionsInAll about all train texts: a trial that was asked fewer counts with its doubts */
+  constructor(private readonly questionsInAll: number) {}
+
+  async propose(request: ProposalRequest): Promise<Round> {
+    const known = new Known(request.records, request.layers);
+    const pool = this.pool(request.records);
+    return { proposals: request.ids.flatMap((id) => this.child(request, pool, known, id) ?? []) };
+  }
+
+  /** Possible parents, the best first. */
+  pool(records: readonly TrialRecord[]): TrialRecord[] {
+    return ranking(records, this.questionsInAll)
+      .map((i) => records[i]!)
+      .filter((record) => isUsable(record) && record.trial.outside !== true)
+      .slice(0, POOL);
+  }
+
+  /** @returns null where nothing new is found: the space is used up */
+  child(
+    request: ProposalRequest,
+    pool: readonly TrialRecord[],
+    known: Known,
+    id: number,
+  ): Proposal | null {
+    const { space, seed } = request;
+    const chance = new Chance(`${seed}/child/${id}`);
+    if (pool.length > 0 && chance.below(FRESH_ONE_IN) > 0) {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const parents = [tournament(pool, chance)];
+        if (chance.below(3) < 3 * CROSSED) parents.push(tournament(pool, chance));
+        const [first, second = first] = parents.map(({ trial }) => trial.point);
+        const { point } = repairPoint(mutate(cross(first!, second!, chance), space, chance), space);
+        if (point === null || !known.add(point)) continue;
+        const ids = [...new Set(parents.map(({ trial }) => trial.id))];
+        return { point, by: this.name, parents: ids };
+      }
+    }
+    return drawFresh(request, known, id);
+  }
+}
+
+/** Of two at random, the one that stands higher in the pool. */
+function tournament(pool: readonly TrialRecord[], chance: Chance): TrialRecord {
+  return pool[Math.min(chance.below(pool.length), chance.below(pool.length))]!;
+}
+
+/** Uniform: each axis comes from either parent. */
+function cross(a: Point, b: Point, chance: Chance): Point {
+  return Object.fromEntries(
+    Object.entries(a).map(([axis, value]) => [
+      axis,
+      chance.below(2) === 0 ? value : (b[axis] ?? value),
+    ]),
+  );
+}
+
+/** At least one axis moves; others with a chance that makes {@link MUTATIONS} in the mean. */
+function mutate(point: Point, space: Space, chance: Chance): Point {
+  const { free } = space;
+  if (free.length === 0) return point;
+  const mutated: Record<string, AxisValue> = { ...point };
+  const sure = chance.pick(free);
+  for (const axis of free) {
+    if (axis !== sure && chance.below(free.length) >= MUTATIONS - 1) continue;
+    mutated[axis] = moveValue(space.domain(axis), mutated[axis]!, chance);
+  }
+  return mutated;
+}

@@ -1,0 +1,41 @@
+/**
+ * What was said to the language model, and what it said: for people, and so that a search that goes
+ * on does not ask twice, nor get another answer.
+ */
+
+import { appendFileSync, existsSync, truncateSync } from 'node:fs';
+import { sha256Hex } from '../pipeline/read-document.js';
+import { readEntries } from './journal.js';
+import type { ChatMessage, ChatReply } from './llm-chat.js';
+
+interface Said {
+  messages: readonly ChatMessage[];
+  reply?: ChatReply;
+  error?: string;
+}
+
+export class Transcript {
+  readonly #replies = new Map<string, ChatReply>();
+
+  /** @param file one exchange a line; a last line without an end is cut off */
+  constructor(private readonly file: string) {
+    if (!existsSync(file)) return;
+    const { entries, end, size } = readEntries(file);
+    if (end < size) truncateSync(file, end);
+    for (const { body } of entries) {
+      const { messages, reply } = body as Said;
+      if (reply) this.#replies.set(nameOf(messages), reply);
+    }
+  }
+
+  replyTo(messages: readonly ChatMessage[]): ChatReply | undefined {
+    return this.#replies.get(nameOf(messages));
+  }
+
+  note(step: string, said: Said): void {
+    appendFileSync(this.file, `${JSON.stringify({ step, body: said })}\n`);
+    if (said.reply) this.#replies.set(nameOf(said.messages), said.reply);
+  }
+}
+
+const nameOf = (messages: readonly ChatMessage[]) => sha256Hex(JSON.stringify(messages));

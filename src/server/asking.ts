@@ -1,0 +1,211 @@
+/** A question on its way to its answer, whichever route it came in by. */
+
+import { Readable } from 'node:stream';
+import { GlyphpressError } from '../errors.js';
+import { type CompressionReport, tokenAccount } from '../pipeline/report.js';
+import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
+import { type Evidence, evidenceOf } from '../service/evidence.js';
+import { assertJoinable, jointContext } from '../service/joint-context.js';
+import type { EngineAnswer } from '../service/question-engine.js';
+import { openWork } from '../service/steps.js';
+import type { GenerateOptions } from '../vlm/index.js';
+import {
+  type AskedDocument,
+  type ChatRequest,
+  documentsOf,
+  generateOptionsOf,
+  questionOf,
+  type Sampling,
+  type StopFilter,
+} from './chat-request.js';
+import type { ServerParts } from './context.js';
+import { submissionOf } from './submission.js';
+
+export interface QuestionRequest extends Sampling, Pick<ChatRequest, 'messages' | 'glyphpress'> {
+  model: string;
+}
+
+export interface Question {
+  tenant: string;
+  model: string;
+  /** As they were when the question came; perhaps still being compressed. */
+  documents: DocumentRecord[];
+  text: string;
+  generate: Omit<GenerateOptions, 'signal'>;
+  /** How long its documents are waited for. */
+  waitMs: number;
+  citations: boolean;
+}
+
+/** @throws {GlyphpressError} for whatever is wrong with the request or its documents */
+export async function readQuestion(
+  parts: ServerParts,
+  tenant: string,
+  request: QuestionRequest,
+): Promise<Question> {
+  const { models, limits } = parts;
+  const { model, glyphpress } = request;
+  models.info(model);
+  const text = questionOf(request, limits.questionCharacters);
+  const documents: DocumentRecord[] = [];
+  for (const asked of documentsOf(request, limits.questionDocuments))
+    documents.push(await documentFor(parts, tenant, model, asked));
+  for (const document of documents) assertModel(document, model);
+  const wanted = glyphpress?.wait_seconds;
+  return {
+    tenant,
+    model,
+    documents,
+    text,
+    generate: generateOptionsOf(request, limits.answerTokens),
+    waitMs: Math.min(wanted === undefined ? limits.waitMs : wanted * 1000, limits.waitMs),
+    citations: glyphpress?.citations === true,
+  };
+}
+
+/** What comes inside a question is kept for a while: the next question finds it compressed. */
+async function documentFor(
+  parts: ServerParts,
+  tenant: string,
+  model: string,
+  asked: AskedDocument,
+): Promise<DocumentRecord> {
+  const { documents, store, limits } = parts;
+  if (asked.kind === 'stored') return documents.get({ tenant, id: asked.id });
+  const upload = await store.receive(Readable.from([asked.data]), limits.documentBytes);
+  try {
+    const fields = { model, ...(asked.filename !== null && { filename: asked.filename }) };
+    const submission = submissionOf(parts, tenant, upload, fields, asked.mediaType);
+    const { settings, mediaType } = submission;
+    const equal = await documents.findEqual(tenant, upload.hash, settings, mediaType);
+    if (equal) return equal;
+    const { inlineKeepMs: expiresInMs } = limits;
+    return await documents.submit({ ...submission, origin: 'inline', expiresInMs });
+  } finally {
+    await store.discard(upload);
+  }
+}
+
+function assertModel(document: DocumentRecord, wanted: string): void {
+  const { model } = JSON.parse(document.settings) as { model: string };
+  if (model === wanted) return;
+  throw new GlyphpressError('GP_REQUEST', {
+    message: `The document ${document.id} was compressed for the model ${model}, not for ${wanted}`,
+    hint: 'Ask that model, or hand the document in again for this one.',
+    details: { param: 'model', model },
+  });
+}
+
+/** The documents of a question once all of them are compressed. */
+export async function untilReady(
+  { documents }: ServerParts,
+  question: Question,
+  signal: AbortSignal,
+): Promise<DocumentRecord[]> {
+  const end = Date.now() + question.waitMs;
+  const ready: DocumentRecord[] = [];
+  for (const document of question.documents) {
+    const record = await documents.untilFinished(document, end - Date.now(), signal);
+    signal.throwIfAborted();
+    if (record.state !== 'completed') throw notReady(record);
+    ready.push(record);
+  }
+  return ready;
+}
+
+function notReady({ id, failure, state, stage }: DocumentRecord): GlyphpressError {
+  if (!isTerminal(state)) {
+    return new GlyphpressError('GP_DOCUMENT_PENDING', {
+      message: `The document ${id} is still being compressed (${stage})`,
+      hint: 'Ask again in a few seconds.',
+      details: { document: id, state, stage },
+    });
+  }
+  return new GlyphpressError('GP_DOCUMENT_STATE', {
+    message: failure
+      ? `The document ${id} could not be compressed: ${failure.code}: ${failure.message}`
+      : `The document ${id} is ${state}`,
+    hint: failure?.hint ?? 'Submit it again.',
+    details: { document: id, state, param: 'messages' },
+  });
+}
+
+/** @param documents compressed, as {@link untilReady} gives them */
+export async function answerOver(
+  parts: ServerParts,
+  question: Question,
+  documents: readonly DocumentRecord[],
+  signal: AbortSignal,
+  stops: StopFilter,
+  onText: (text: string) => void,
+): Promise<EngineAnswer> {
+  const works = documents.map((document) => openWork(document, parts));
+  const several = works.length > 1;
+  if (several) assertJoinable(works, parts.models.info(question.model));
+  const enough = new AbortController();
+  const answer = await parts.engine.ask({
+    model: question.model,
+    folders: works.map(({ place, resolved }) => place.context(resolved.contextKey)),
+    ...(several && { join: (model) => jointContext(model, works) }),
+    question: question.text,
+    asker: question.tenant,
+    generate: question.generate,
+    signal: AbortSignal.any([signal, enough.signal]),
+    stop: enough.signal,
+    onText: (text) => {
+      onText(stops.push(text));
+      if (stops.stopped) enough.abort();
+    },
+  });
+  parts.metrics.asked(documents.map(reportOf), answer);
+  return answer;
+}
+
+export function evidenceFor(
+  parts: ServerParts,
+  question: Question,
+  documents: readonly DocumentRecord[],
+  answer: EngineAnswer,
+): Promise<Evidence> {
+  const works = documents.map((document) => openWork(document, parts));
+  const info = parts.models.info(question.model);
+  return evidenceOf(works, question.text, answer, info, question.citations);
+}
+
+const reportOf = (document: DocumentRecord) => JSON.parse(document.report!) as CompressionReport;
+
+/** What the answer cost, what the documents cost now, and what their text would have cost. */
+export function costOf(documents: readonly DocumentRecord[], answer: EngineAnswer) {
+  const reports = documents.map(reportOf);
+  const sum = (
+    count: 'textTokens' | 'visualTokens' | 'encodedTokens' | 'sidecarTokens' | 'pages',
+  ) => reports.reduce((total, report) => total + report[count], 0);
+  // Of the context that was asked: drops in the decoder rank the rows of all documents together.
+  const account = tokenAccount(sum('textTokens'), {
+    visualTokens: sum('visualTokens'),
+    encodedTokens: sum('encodedTokens'),
+    layerTokens: answer.layerVisualTokens,
+    sidecarTokens: sum('sidecarTokens'),
+  });
+  return {
+    document_id: documents[0]!.id,
+    document_ids: documents.map(({ id }) => id),
+    pages: sum('pages'),
+    text_tokens: account.textTokens,
+    tokenizer: reports[0]!.tokenizer,
+    // The prompt with the text itself in the place of its pages.
+    text_prompt_tokens: account.textTokens + answer.usage.promptTokens - answer.contextTokens,
+    visual_tokens: account.visualTokens,
+    encoded_tokens: account.encodedTokens,
+    sidecar_tokens: account.sidecarTokens,
+    context_tokens: account.contextTokens,
+    final_tokens: account.finalTokens,
+    render_ratio: account.renderRatio,
+    prune_ratio: account.pruneRatio,
+    stacked_ratio: account.stackedRatio,
+    wait_ms: Math.round(answer.waitMs),
+    load_ms: Math.round(answer.loadMs),
+    first_token_ms: Math.round(answer.firstTokenMs),
+    total_ms: Math.round(answer.totalMs),
+  };
+}

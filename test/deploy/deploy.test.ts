@@ -1,0 +1,226 @@
+/** What can be said of image, compose file and chart without an engine that runs them. */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { renderChart } from '../support/chart.js';
+import { ROOT } from '../support/repository.js';
+
+const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
+
+type Json = Record<string, unknown>;
+// biome-ignore lint/suspicious/noExplicitAny: a manifest is looked into by paths
+type Manifest = any;
+
+describe('the Dockerfile', () => {
+  const text = read('Dockerfile').replace(/\\\n\s*/g, ' ');
+  const steps = text
+    .split('\n')
+    .filter((line) => /^[A-Z]+\s/.test(line))
+    .map((line) => ({ word: line.split(/\s/)[0]!, rest: line.replace(/^\S+\s+/, '') }));
+  const last = steps.slice(steps.findLastIndex(({ word }) => word === 'FROM'));
+  const of = (word: string) => last.filter((step) => step.word === word).map(({ rest }) => rest);
+
+  it('starts from a pinned image of the Node that the package asks for', () => {
+    const [, image] = /^ARG NODE_IMAGE=(\S+)$/m.exec(text)!;
+    expect(image).toMatch(/^node:\d+\.\d+\.\d+-[a-z]+-slim$/);
+    const [major, minor] = image!.slice('node:'.length).split('.').map(Number);
+    expect([major, minor! >= 19]).toEqual([20, true]);
+    const from = steps.filter(({ word }) => word === 'FROM').map(({ rest }) => rest.split(' ')[0]);
+    expect(new Set(from)).toEqual(new Set([`\${NODE_IMAGE}`]));
+  });
+
+  it('runs as nobody in particular, under an init, and says whether it lives', () => {
+    expect(of('USER')).toEqual(['10001:10001']);
+    expect(of('ENTRYPOINT')[0]).toContain('tini');
+    expect(of('HEALTHCHECK')[0]).toContain('/livez');
+    for (const word of ['ENTRYPOINT', 'CMD']) {
+      // The form of a list: signals reach the process, and no shell reads its arguments.
+      expect(JSON.parse(of(word)[0]!)).toBeInstanceOf(Array);
+    }
+  });
+
+  it('installs what the lock file says, nothing recommended, and leaves no lists', () => {
+    const runs = steps.filter(({ word }) => word === 'RUN').map(({ rest }) => rest);
+    expect(runs.some((run) => run === 'npm ci')).toBe(true);
+    for (const run of runs.filter((run) => run.includes('apt-get install'))) {
+      expect(run).toContain('--no-install-recommends');
+      expect(run).toContain('rm -rf /var/lib/apt/lists/*');
+    }
+    expect(text).not.toMatch(/\bADD\b|sudo|curl|wget|:latest|chmod 777/);
+    expect(text).not.toMatch(/(ENV|ARG)[^\n]*(SECRET|PASSWORD|TOKEN)/i);
+  });
+
+  it('copies what is there and what .dockerignore lets through', () => {
+    const through = read('.dockerignore')
+      .split('\n')
+      .filter((line) => line.startsWith('!'));
+    const copied = steps
+      .filter(({ word, rest }) => word === 'COPY' && !rest.startsWith('--from'))
+      .flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1));
+    for (const file of copied) {
+      expect([file, existsSync(path.join(ROOT, file))]).toEqual([file, true]);
+      expect(through).toContain(`!${file}`);
+    }
+    // What the package ships is in the image too.
+    const { files } = JSON.parse(read('package.json')) as { files: string[] };
+    for (const file of files.filter((name) => name !== 'dist' && name !== 'README.md'))
+      expect(copied).toContain(file);
+  });
+});
+
+describe('the compose file', () => {
+  const compose: Manifest = parse(read('compose.yaml'), { merge: true });
+
+  it('has the three services, each without rights and without a writable root', () => {
+    expect(Object.keys(compose.services).sort()).toEqual(['api', 'redis', 'worker']);
+    for (const service of Object.values<Json>(compose.services)) {
+      expect(service).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        restart: 'unless-stopped',
+      });
+      expect(service).toHaveProperty('mem_limit');
+      expect(service).toHaveProperty('stop_grace_period');
+      expect(service.privileged).toBeUndefined();
+      if (service.image !== 'glyphpress:0.1.0') expect(service.image).toMatch(/:\d+\.\d+\.\d+/);
+    }
+  });
+
+  it('keeps Redis as the queue needs it, and workers from the outside', () => {
+    const { api, worker, redis } = compose.services;
+    expect(redis.command.join(' ')).toContain('--appendonly yes');
+    expect(redis.command.join(' ')).toContain('--maxmemory-policy noeviction');
+    expect(redis.ports).toBeUndefined();
+    expect(compose.networks.inside.internal).toBe(true);
+    expect([worker.networks, redis.networks]).toEqual([['inside'], ['inside']]);
+    expect(api.ports).toEqual(['127.0.0.1:8747:8747']);
+    expect(api.volumes).toEqual(worker.volumes);
+    const named = Object.keys(compose.volumes);
+    for (const volume of [...api.volumes, ...redis.volumes])
+      expect(named).toContain(volume.split(':')[0]);
+    expect(api.image).toBe(`glyphpress:${JSON.parse(read('package.json')).version}`);
+  });
+});
+
+describe('the chart', () => {
+  const folder = 'deploy/helm/glyphpress';
+  const chart = parse(read(`${folder}/Chart.yaml`)) as Json;
+  const values = () => parse(read(`${folder}/values.yaml`)) as Manifest;
+  const helpers = read(`${folder}/templates/_helpers.tpl`);
+  const templates = readdirSync(path.join(ROOT, folder, 'templates'));
+
+  const manifests = (change: (values: Manifest) => void = () => {}): Manifest[] => {
+    const given = values();
+    change(given);
+    const scope = {
+      Values: given,
+      Release: { Name: 'test', Service: 'Helm' },
+      Chart: { ...chart, AppVersion: chart.appVersion },
+    };
+    return templates
+      .filter((file) => file.endsWith('.yaml'))
+      .flatMap((file) => {
+        const text = renderChart(helpers, read(`${folder}/templates/${file}`), scope);
+        return parseAllDocuments(text).map((document) => {
+          expect(document.errors).toEqual([]);
+          return document.toJS();
+        });
+      });
+  };
+  const of = (all: Manifest[], kind: string, name: string) =>
+    all.find((one) => one.kind === kind && one.metadata.name === `test-glyphpress${name}`);
+
+  it('is of this version', () => {
+    const { version } = JSON.parse(read('package.json'));
+    expect(chart).toMatchObject({ apiVersion: 'v2', version, appVersion: version });
+    expect(values().image.tag).toBe(version);
+  });
+
+  it('makes whole objects, whose selectors find their pods', () => {
+    const all = manifests();
+    for (const one of all) {
+      expect(one).toMatchObject({
+        apiVersion: expect.any(String),
+        kind: expect.any(String),
+        metadata: { name: expect.stringMatching(/^test-glyphpress/), labels: expect.any(Object) },
+      });
+    }
+    const pods = all.filter(({ spec }) => spec.template).map(({ spec }) => spec.template.metadata);
+    const selectors = all
+      .map(({ kind, spec }) =>
+        kind === 'Service' ? spec.selector : (spec.selector ?? spec.podSelector)?.matchLabels,
+      )
+      .filter(Boolean);
+    expect(selectors.length).toBeGreaterThan(5);
+    for (const selector of selectors)
+      expect(pods.filter(({ labels }) => matches(labels, selector))).toHaveLength(1);
+    expect(all.map(({ kind }) => kind)).toContain('PodDisruptionBudget');
+  });
+
+  it('runs everything without rights, within limits, and lets it end', () => {
+    for (const { spec } of manifests().filter(({ spec }) => spec.template)) {
+      const pod = spec.template.spec;
+      expect(pod.automountServiceAccountToken).toBe(false);
+      expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(30);
+      expect(pod.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      });
+      for (const container of pod.containers) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+        expect(container.image).toMatch(/:\d+\.\d+\.\d+/);
+        expect(container.resources).toMatchObject({
+          requests: expect.any(Object),
+          limits: { memory: expect.stringMatching(/Gi$/) },
+        });
+        for (const argument of container.args) expect(argument).toBeTypeOf('string');
+      }
+    }
+  });
+
+  it('asks the API whether it is ready, and keeps workers from everything but Redis', () => {
+    const all = manifests();
+    const [api] = of(all, 'Deployment', '-api').spec.template.spec.containers;
+    expect(api.readinessProbe.httpGet.path).toBe('/readyz');
+    expect(api.livenessProbe.httpGet.path).toBe('/livez');
+    const { spec } = of(all, 'NetworkPolicy', '-worker');
+    expect(spec.ingress).toEqual([]);
+    const ports = spec.egress.flatMap(({ ports }: Manifest) =>
+      ports.map((one: Manifest) => one.port),
+    );
+    expect(new Set(ports)).toEqual(new Set([53, 6379]));
+  });
+
+  it('takes a Redis of elsewhere, and scales workers by their load', () => {
+    const all = manifests((values) => {
+      values.redis = { ...values.redis, enabled: false, urlSecret: 'redis-url' };
+      values.worker.autoscaling.enabled = true;
+    });
+    expect(all.some(({ kind }) => kind === 'StatefulSet')).toBe(false);
+    const worker = of(all, 'Deployment', '-worker').spec;
+    expect(worker.template.spec.containers[0].env[0]).toEqual({
+      name: 'REDIS_URL',
+      valueFrom: { secretKeyRef: { name: 'redis-url', key: 'url' } },
+    });
+    expect(worker.replicas).toBeUndefined();
+    expect(of(all, 'HorizontalPodAutoscaler', '-worker').spec.scaleTargetRef.name).toBe(
+      'test-glyphpress-worker',
+    );
+    expect(() =>
+      manifests((values) => {
+        values.redis.enabled = false;
+      }),
+    ).toThrow(/urlSecret is required/);
+  });
+});
+
+function matches(labels: Record<string, string>, selector: Record<string, string>): boolean {
+  return Object.entries(selector).every(([name, value]) => labels[name] === value);
+}

@@ -1,0 +1,201 @@
+import path from 'node:path';
+import puppeteer, { type Browser, type Page } from 'puppeteer';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
+import { connectRedis } from '../../src/queue/connection.js';
+import { ApiKeys } from '../../src/server/api-keys.js';
+import { ModelRegistry } from '../../src/service/models.js';
+import { type TestServer, testServer } from '../support/http.js';
+import { ROOT } from '../support/repository.js';
+import { cleanUpAtEnd, type TestRedis, testRedis } from '../support/service.js';
+
+const cleanUp = cleanUpAtEnd();
+const reader = () => new ModelRegistry([path.join(ROOT, 'models/reader')], { threads: 1 });
+let redis: TestRedis;
+let server: TestServer;
+let browser: Browser;
+const keys: Record<string, string> = {};
+
+const TEXT = [
+  'The harbour of Wexmoor has three gates, and the keeper walks from one to the next each night.',
+  'The access code of the north gate is 4817.',
+  'The south gate was shut in the winter of the great storm, and nobody has opened it since.',
+].join('\n\n');
+
+beforeAll(async () => {
+  redis = await testRedis(cleanUp);
+  const connection = await connectRedis(redis.url, 'worker');
+  cleanUp.push(async () => connection.disconnect());
+  const store = new ApiKeys(connection);
+  for (const scope of ['admin', 'query'] as const)
+    keys[scope] = (await store.create({ tenant: 'acme', scopes: [scope] })).key;
+  keys.user = (await store.create({ tenant: 'acme', scopes: ['submit', 'query'] })).key;
+  const options = { requireKey: true, models: reader() };
+  server = await testServer(redis, cleanUp, options, { models: reader() });
+  const { executablePath } = chromiumOptions();
+  browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  cleanUp.push(() => browser.close());
+});
+
+/** What a page must not do: break its policy, or throw. */
+async function openPage(): Promise<{ page: Page; problems: string[] }> {
+  const page = await browser.newPage();
+  await page.setViewport({ width: 1400, height: 900 });
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('console', (message) => {
+    const isAskedFor = /status of 401/.test(message.text());
+    if (message.type() === 'error' && !isAskedFor) problems.push(message.text());
+  });
+  return { page, problems };
+}
+
+/** A picture for people who look at what was tested. */
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.GLYPHPRESS_TEST_PICTURES;
+  if (folder) await page.screenshot({ path: path.join(folder, `${name}.png`) as `${string}.png` });
+}
+
+describe('the console', () => {
+  it('asks for a key, takes a file, shows its pages, and answers with the place', async () => {
+    const { page, problems } = await openPage();
+    await page.goto(server.url);
+    await page.waitForSelector('#key-form:not([hidden])');
+    await page.type('#key', keys.user!);
+    await page.click('#key-form button');
+    await page.waitForFunction(() => document.querySelectorAll('#model option').length === 1);
+
+    const input = (await page.waitForSelector('#file'))!;
+    await page.evaluate((text) => {
+      const files = new DataTransfer();
+      files.items.add(new File([text], '<img src=x onerror=alert(1)>.txt'));
+      const file = document.querySelector<HTMLInputElement>('#file')!;
+      file.files = files.files;
+      file.dispatchEvent(new Event('change', { bubbles: true }));
+    }, TEXT);
+    await input.dispose();
+    await page.waitForFunction(
+      () => document.querySelector('#list .state')?.textContent?.startsWith('completed'),
+      { timeout: 60_000 },
+    );
+    expect(await page.$eval('#list .name', (name) => name.textContent)).toContain('<img src=x');
+
+    await page.click('#list .open');
+    await page.waitForSelector('#page img');
+    expect(await page.$eval('#page-number', (text) => text.textContent)).toBe('Page 1 of 1');
+
+    await page.type('#question', 'What is the access code of the north gate?');
+    await page.click('#send');
+    await page.waitForFunction(() => document.querySelector('.cost')?.textContent, {
+      timeout: 60_000,
+    });
+    expect(await page.$eval('.answer', (text) => text.textContent)).toContain('4817');
+    await page.waitForSelector('#page .mark');
+    expect(await page.$eval('.citations q', (quote) => quote.textContent)).toContain('4817');
+    expect(await page.$eval('.cost', (cost) => cost.textContent)).toMatch(/as text \d+ · [\d.]+×/);
+    await picture(page, 'console');
+
+    await page.setViewport({ width: 420, height: 900 });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(overflow).toBeLessThanOrEqual(420);
+    await picture(page, 'console-narrow');
+
+    await page.click('#list .remove');
+    await page.waitForFunction(() => document.querySelectorAll('#list li').length === 0);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it('shows the interface as the OpenAPI document has it', async () => {
+    const { page, problems } = await openPage();
+    await page.goto(`${server.url}/api.html`);
+    await page.waitForSelector('.operation');
+    const { openapi, paths } = await (await fetch(`${server.url}/openapi.json`)).json();
+    const count = Object.values<object>(paths).flatMap((methods) => Object.keys(methods)).length;
+    expect(openapi).toMatch(/^3\.1\./);
+    expect(await page.$$eval('.operation', (all) => all.length)).toBe(count);
+    await page.$$eval('.operation', (all) => {
+      const ask = all.find((one) => /\/v1\/documentsHand/.test(one.textContent!));
+      (ask as HTMLDetailsElement).open = true;
+    });
+    expect(await page.$eval('.operation[open]', (text) => text.textContent)).toContain('sidecar');
+    await picture(page, 'api');
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it('is static, and may run nothing but its own files', async () => {
+    const home = await fetch(server.url);
+    const policy = home.headers.get('content-security-policy')!;
+    expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/);
+    expect(policy).not.toMatch(/unsafe|\*|http/);
+    const html = await home.text();
+    expect(html).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=|\sstyle=|javascript:/i);
+    for (const name of ['api.js', 'console.css', 'icon.svg'])
+      expect((await fetch(`${server.url}/${name}`)).headers.get('x-content-type-options')).toBe(
+        'nosniff',
+      );
+    for (const name of ['index.html', '..%2fpackage.json', 'web/console.js', '.git/config'])
+      expect((await fetch(`${server.url}/${name}`)).status).toBe(404);
+  });
+});
+
+describe('the board of the queues', () => {
+  const basic = (key: string) => ({
+    authorization: `Basic ${Buffer.from(`admin:${key}`).toString('base64')}`,
+  });
+  const status = async (path: string, headers: Record<string, string>, method = 'GET') =>
+    (await fetch(`${server.url}${path}`, { headers, method })).status;
+
+  it('is for administrators, whose browser asks for the key', async () => {
+    const none = await fetch(`${server.url}/admin/queues`);
+    expect([none.status, none.headers.get('www-authenticate')]).toEqual([
+      401,
+      'Basic realm="glyphpress"',
+    ]);
+    expect(await status('/admin/queues', basic(keys.query!))).toBe(403);
+    expect(await status('/admin/queues', basic(keys.admin!))).toBe(200);
+    expect(await status('/admin/queues', { authorization: `Bearer ${keys.admin}` })).toBe(200);
+    // What a browser sends by itself opens nothing that could be changed.
+    expect(await status('/v1/documents', basic(keys.admin!))).toBe(401);
+    expect(await status('/metrics', basic(keys.admin!))).toBe(401);
+  });
+
+  it('looks and changes nothing', async () => {
+    const headers = basic(keys.admin!);
+    for (const path of ['render/empty', 'render/obliterate', 'render/pause', 'render/x/retry'])
+      expect(await status(`/admin/queues/api/queues/${path}`, headers, 'PUT')).toBe(404);
+    for (const path of [
+      '..%2findex.ejs',
+      '../index.ejs',
+      'js/../../index.ejs',
+      '%2e%2e/package.json',
+    ])
+      expect(await status(`/admin/queues/static/${path}`, headers)).toBe(404);
+  });
+
+  it('shows the queues in a browser, and no text of documents', async () => {
+    const { id } = await server.submit(TEXT, { model: 'reader', render: 'reader' }, keys.user);
+    await server.finished(id, keys.user);
+    const { page, problems } = await openPage();
+    await page.authenticate({ username: 'admin', password: keys.admin! });
+    await page.goto(`${server.url}/admin/queues`);
+    await page.waitForFunction(
+      () => /prefill/.test(document.body.innerText) && !/Loading/.test(document.body.innerText),
+      { timeout: 30_000 },
+    );
+    for (const queue of ['extract', 'render', 'encode', 'webhooks'])
+      expect(await page.evaluate(() => document.body.innerText)).toContain(queue);
+    await picture(page, 'queues');
+    const jobs = await fetch(
+      `${server.url}/admin/queues/api/queues?activeQueue=prefill&status=completed&page=1&jobsPerPage=20`,
+      { headers: basic(keys.admin!) },
+    );
+    const text = await jobs.text();
+    expect(text).toContain(id);
+    expect(text).not.toContain('Wexmoor');
+    // It asks for a font elsewhere, and is refused.
+    expect(problems.filter((problem) => !/fonts\.googleapis/.test(problem))).toEqual([]);
+    await page.close();
+  });
+});
