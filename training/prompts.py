@@ -37,6 +37,8 @@ class Batch:
                 if question.kind in ("look-up", "absent"):
                     first, last = question.value
                     self.weights[b, start + first : start + last] = VALUE_WEIGHT
+                if question.kind == "contested":
+                    self.weights[b, span] = VALUE_WEIGHT
                 self.places[b, span] = question.places
                 self.question[b, span] = g
                 self.offset[b, span] = np.arange(n)

@@ -5,10 +5,11 @@ A question is a list of token ids after the images, the labels of the tokens tha
 """
 
 import random
+import re
 from dataclasses import dataclass, replace
 
 from byte_tokenizer import TOKEN_ID
-from corpus import Fact, TextSource
+from corpus import ATTRIBUTES, THINGS, Fact, TextSource
 from slots import COLS, OVERLAP, ROWS, PageText
 
 USER, ASSISTANT, END = TOKEN_ID["<|user|>"], TOKEN_ID["<|assistant|>"], TOKEN_ID["<|endoftext|>"]
@@ -104,12 +105,36 @@ def absent(rng: random.Random, subjects: set[str]) -> Question:
     """The answer repeats the question as ever; what follows is on no page."""
     while (fact := Fact(rng)).subject in subjects:
         pass
+    return not_there(fact)
+
+
+def not_there(fact: Fact) -> Question:
     ids = [ord(c) for c in fact.question] + TO_ANSWER
     first = len(ids)
     ids += [ord(c) for c in f"The {fact.subject} is {NOT_FOUND}."] + [END]
     labels = [-100] * (first - 1) + ids[first:]
     start = len(labels) - 2 - len(NOT_FOUND)
     return Question(ids[:-1], labels, [-1] * (len(ids) - 1), "absent", (start, start + len(NOT_FOUND)))
+
+
+PHRASE = re.compile(r"(?<=[a-z] )(?:the |an? )?[a-z]{3,12}(?: [a-z]{3,12})?(?= [a-z])")
+
+
+def contested(page: PageText, rng: random.Random, subjects: set[str]) -> Question:
+    """Of something that the page speaks of, but otherwise: the answer must keep to the question, not to the page."""
+    phrases = PHRASE.findall(page.text)
+    if not phrases:
+        return absent(rng, subjects)
+    owner = rng.choice(phrases)
+    if " " in owner and rng.random() < 0.6:  # as on the page but for its last word
+        owner = f"{owner.rsplit(' ', 1)[0]} {rng.choice([*THINGS, rng.choice(phrases).split()[-1]])}"
+    if not owner.startswith(("the ", "a ", "an ")) and rng.random() < 0.6:
+        owner = f"the {owner}"
+    attribute = rng.choice(ATTRIBUTES) if rng.random() < 0.7 else rng.choice(phrases)
+    subject = f"{attribute} of {owner}"
+    if subject in subjects:
+        return absent(rng, subjects)
+    return replace(not_there(Fact.of(subject, NOT_FOUND)), kind="contested")
 
 
 def on_page(question: Question, first_place: int) -> Question:

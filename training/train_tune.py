@@ -19,7 +19,7 @@ from corpus import Fact
 from load_reader import load_reader
 from model import Glm4v, ReaderConfig
 from prompts import Batch, Grid
-from questions import absent, continuation, look_up, on_page, snippet
+from questions import absent, contested, continuation, look_up, on_page, snippet
 from run_folder import Run, learning_rate, pick_device
 from slots import ROWS, SLOTS, PageText
 from train_decoder import ABSENT, LOOK_UPS, SNIPPET, answer_losses, free_running, score
@@ -80,7 +80,10 @@ class SeenPages:
             if kind < ABSENT / (1 - look_ups):
                 asked.append(absent(rng, set(subjects)))
                 continue
-            make, length = (continuation, SNIPPET + 12) if kind < 0.4 else (snippet, SNIPPET)
+            if kind < 0.55:
+                asked.append(contested(cuts[n][1], rng, set(subjects)))
+                continue
+            make, length = (continuation, SNIPPET + 12) if kind < 0.7 else (snippet, SNIPPET)
             asked.append(on_page(make(cuts[n][1], rng, length), n * grid.cells * SLOTS))
         return np.concatenate([tokens for tokens, _ in cuts]), np.concatenate([text.windows for _, text in cuts]), asked
 
