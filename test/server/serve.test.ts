@@ -43,7 +43,7 @@ async function serve(data: string, args: string[] = [], env: Record<string, stri
   running.child.stdout!.on('data', (text: string) => {
     out += text;
   });
-  await until(() => out.includes('\n') || running.child.exitCode !== null, 30_000, 'the service');
+  await until(() => out.includes('\n') || running.child.exitCode !== null, 90_000, 'the service');
   if (!out.includes('\n')) throw new Error((await running.result).stderr);
   return { ...running, url: JSON.parse(out).url as string };
 }

@@ -130,7 +130,7 @@ export async function submitText(
 
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 20_000,
+  timeoutMs = 40_000,
   what = 'the condition',
 ): Promise<void> {
   const end = Date.now() + timeoutMs;
