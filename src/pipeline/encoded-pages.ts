@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { PROCESS_TAG } from '../store/process-tag.js';
 import {
   type EncodedImage,
   parseSafetensors,
@@ -46,12 +47,27 @@ async function write(folder: string, file: string, image: EncodedImage): Promise
   const data = Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength);
   const cells = tokenGrid.rows * tokenGrid.cols;
   const shape = [cells, tokens.length / cells];
-  await mkdir(folder, { recursive: true });
-  await writeSafetensors(file, [{ name: 'tokens', dtype: 'F32', shape, data: tokens }], {
+  if (!(await hasFolder(folder))) return;
+  const tensors = [{ name: 'tokens', dtype: 'F32' as const, shape, data: tokens }];
+  const metadata = {
     gridThw: JSON.stringify(gridThw),
     tokenGrid: JSON.stringify(tokenGrid),
     sha256: sha256(data),
-  });
+  };
+  await writeSafetensors(file, tensors, metadata, PROCESS_TAG);
+}
+
+/** Made if need be, but in no folder that is gone: then the document was deleted meanwhile. */
+async function hasFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return true;
+    if (code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** @returns null if it is missing or damaged: then it is made again */

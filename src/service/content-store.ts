@@ -42,8 +42,13 @@ const RESERVED_BYTES = 64 * 1024 ** 2;
 /** A name that says which process writes the file. */
 const TAGGED = new RegExp(`^(${PROCESS_TAG_PATTERN})\\.[0-9a-f]+\\.partial$`);
 
-/** Pages that are being drawn, visual tokens, and what is written under a name of its own first. */
-const UNFINISHED = /^(tokens-[0-9a-f]{32}|pages-[0-9a-f]{32}\.work|.*\.partial(\.old)?)$/;
+/** Pages that are being drawn, and what is written under a name of its own first. */
+const UNFINISHED = /^(pages-[0-9a-f]{32}\.work|.*\.partial(\.old)?)$/;
+
+const TOKENS = /^tokens-([0-9a-f]{32})$/;
+
+/** The tokens of a page while they are written, with the process that does. */
+const UNFINISHED_TOKENS = new RegExp(`\\.(${PROCESS_TAG_PATTERN})\\.[0-9a-f]+\\.tmp$`);
 
 export class ContentStore {
   readonly #root: string;
@@ -156,31 +161,43 @@ export class ContentStore {
       await rm(path.join(trash, name), { recursive: true, force: true });
       removed++;
     }
-    const uploads = path.join(this.#root, 'uploads');
-    for (const name of await namesIn(uploads)) {
-      if (!(await isGivenUp(path.join(uploads, name)))) continue;
-      await rm(path.join(uploads, name), { force: true });
-      removed++;
-    }
-    return removed;
+    return removed + (await removeGivenUp(path.join(this.#root, 'uploads'), TAGGED));
   }
 
-  /** Whether a content is so young that it may be on its way to its first record. */
+  /**
+   * Whether a content came so lately that it may be on its way to its first record. One without its
+   * upload is not: work that outlived the last document wrote it.
+   */
   async isYoung(tenant: string, hash: string): Promise<boolean> {
-    const info = await stat(this.place(tenant, hash).folder).catch(() => null);
+    const info = await stat(this.place(tenant, hash).upload).catch(() => null);
     return info !== null && Date.now() - info.mtimeMs < YOUNG_MS;
   }
 
-  /** What work on a content left that came to no end, or has not yet: folders and files. */
-  async unfinished(tenant: string, hash: string): Promise<string[]> {
-    const { folder } = this.place(tenant, hash);
-    const names = (await namesIn(folder)).filter((name) => UNFINISHED.test(name));
-    return names.map((name) => path.join(folder, name));
+  /** Whether work on a content left anything beside its artifacts, or visual tokens. */
+  async mayBeUntidy(tenant: string, hash: string): Promise<boolean> {
+    const names = await namesIn(this.place(tenant, hash).folder);
+    return names.some((name) => UNFINISHED.test(name) || TOKENS.test(name));
   }
 
-  /** For contents that nobody works on: whoever does would have to begin again. */
-  async removeUnfinished(tenant: string, hash: string): Promise<void> {
-    for (const place of await this.unfinished(tenant, hash)) await this.#throwAway(place);
+  /**
+   * Takes away what work left that came to no end. For contents that nobody works on: whoever does
+   * would have to begin again.
+   *
+   * @param tokensKeys the visual tokens that stay; null for all
+   */
+  async removeUnfinished(
+    tenant: string,
+    hash: string,
+    tokensKeys: ReadonlySet<string> | null,
+  ): Promise<void> {
+    const { folder } = this.place(tenant, hash);
+    for (const name of await namesIn(folder)) {
+      const file = path.join(folder, name);
+      const key = TOKENS.exec(name)?.[1];
+      const isGivenUp = key !== undefined && tokensKeys !== null && !tokensKeys.has(key);
+      if (isGivenUp || UNFINISHED.test(name)) await this.#throwAway(file);
+      else if (key !== undefined) await removeGivenUp(file, UNFINISHED_TOKENS);
+    }
   }
 
   async #throwAway(folder: string): Promise<void> {
@@ -217,8 +234,17 @@ function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(() => []);
 }
 
-async function isGivenUp(file: string): Promise<boolean> {
-  const tag = TAGGED.exec(path.basename(file))?.[1];
-  const info = await stat(file).catch(() => null);
-  return tag !== undefined && info !== null && isLeftover(tag, info.mtimeMs);
+/** Files whose process is gone, which their names tell. @returns how many */
+async function removeGivenUp(folder: string, tagged: RegExp): Promise<number> {
+  let removed = 0;
+  for (const name of await namesIn(folder)) {
+    const tag = tagged.exec(name)?.[1];
+    if (tag === undefined) continue;
+    const file = path.join(folder, name);
+    const info = await stat(file).catch(() => null);
+    if (!info || !isLeftover(tag, info.mtimeMs)) continue;
+    await rm(file, { force: true });
+    removed++;
+  }
+  return removed;
 }

@@ -178,20 +178,38 @@ export class DocumentService {
   /**
    * Does something with a content unless a document of it is unfinished; none comes meanwhile.
    *
-   * @param work gets the number of documents that hold the content
+   * @param work gets the number of documents that hold the content, and the names of the visual tokens
+   *   of those that are completed; null where a model that is not here made them
    */
   async whileIdle(
     tenant: string,
     hash: string,
-    work: (documents: number) => Promise<void>,
+    work: (documents: number, tokensKeys: ReadonlySet<string> | null) => Promise<void>,
   ): Promise<void> {
     const { records } = this.#parts;
     await records.exclusively(contentLock(tenant, hash), async () => {
       const ids = Object.keys(await records.siblings(tenant, hash));
       const all = await Promise.all(ids.map((id) => records.get({ tenant, id })));
-      if (all.every((record) => record === null || isTerminal(record.state)))
-        await work(ids.length);
+      const known = all.filter((record) => record !== null);
+      if (!known.every(({ state }) => isTerminal(state))) return;
+      await work(ids.length, this.#tokensKeys(known.filter(({ state }) => state === 'completed')));
     });
+  }
+
+  #tokensKeys(records: readonly DocumentRecord[]): ReadonlySet<string> | null {
+    const { models } = this.#parts;
+    try {
+      return new Set(
+        records.map(({ settings: json, mediaType }) => {
+          const settings = JSON.parse(json) as DocumentSettings;
+          const source = { mediaType, extractorVersion: EXTRACTOR_VERSION };
+          return resolveSettings(settings, models.info(settings.model), source).tokensKey;
+        }),
+      );
+    } catch (error) {
+      if (error instanceof GlyphpressError) return null;
+      throw error;
+    }
   }
 
   /**

@@ -70,14 +70,16 @@ export class Sweeper {
     }
   }
 
-  /** A content without an owner goes; what was given up of one goes when nobody works on it. */
+  /**
+   * A content without an owner goes; what was given up of one goes when nobody works on it. Visual
+   * tokens stay as long as a finished document may be asked with others.
+   */
   async #tidy(tenant: string, hash: string): Promise<void> {
     const { documents, records, store } = this.#parts;
     const owned = await records.holdsContent(tenant, hash);
-    const unfinished = await store.unfinished(tenant, hash);
-    if (owned && unfinished.length === 0) return;
-    await documents.whileIdle(tenant, hash, async (documentsLeft) => {
-      if (documentsLeft > 0) await store.removeUnfinished(tenant, hash);
+    if (owned && !(await store.mayBeUntidy(tenant, hash))) return;
+    await documents.whileIdle(tenant, hash, async (documentsLeft, tokensKeys) => {
+      if (documentsLeft > 0) await store.removeUnfinished(tenant, hash, tokensKeys);
       else if (!(await store.isYoung(tenant, hash))) await store.removeContent(tenant, hash);
     });
   }

@@ -54,13 +54,18 @@ export function safetensorsByteLength(
   );
 }
 
-/** Write a file under a temporary name, then rename it: readers see all of it or nothing. */
+/**
+ * Write a file under a temporary name, then rename it: readers see all of it or nothing.
+ *
+ * @param owner stands in the temporary name, to tell who writes it
+ */
 export async function writeSafetensors(
   path: string,
   tensors: readonly WritableTensor[],
   metadata: Record<string, string> = {},
+  owner = String(process.pid),
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = `${path}.${owner}.${randomBytes(4).toString('hex')}.tmp`;
   const file = await open(temporary, 'wx');
   try {
     for await (const piece of encodeSafetensors(tensors, metadata)) await file.writeFile(piece);

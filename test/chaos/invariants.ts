@@ -112,24 +112,34 @@ export function contextHash(store: string, { hash }: Taken): string | null {
   return null;
 }
 
-/** Half-written, replaced, given up or thrown away: nothing of it may stay. */
+/**
+ * Half-written, replaced, given up or thrown away: nothing of it may stay. Visual tokens may, beside
+ * the context that was made of them.
+ */
 export function temporaryFiles(store: string, scratch: string): string[] {
-  const isTemporary = /\.(partial|tmp|old)(\/|$)|\.work\/|\/(uploads|trash)\/|\/tokens-/;
-  const inStore = filesOf(store).filter((name) => isTemporary.test(name));
+  const isTemporary = /\.(partial|tmp|old)(\/|$)|\.work\/|\/(uploads|trash)\//;
+  const files = filesOf(store);
+  const contentOf = (kind: string, name: string) =>
+    new RegExp(`^(.*)/${kind}-[0-9a-f]{32}/`).exec(name)?.[1];
+  const finished = new Set(files.map((name) => contentOf('context', name)));
+  const inStore = files.filter((name) => {
+    const content = contentOf('tokens', name);
+    return isTemporary.test(name) || (content !== undefined && !finished.has(content));
+  });
   const inScratch = readdirSync(scratch).map((name) => path.join(scratch, name));
   return [...inStore, ...inScratch];
 }
 
 /**
- * Keys that stay when the last document is deleted: BullMQ's book-keeping of its four queues, and
- * what ends by itself (idempotency keys, locks).
+ * Keys that stay when the last document is deleted: BullMQ's book-keeping of its queues, and what ends
+ * by itself (idempotency keys, locks).
  */
 export async function foreignKeys(redis: Redis): Promise<string[]> {
   const foreign: string[] = [];
   for (const key of await redis.keys('*')) {
     const [, queue, name] = /^gp:bull:(\w+):([\w-]+)$/.exec(key) ?? [];
     const isBookKeeping =
-      ['extract', 'render', 'encode', 'prefill'].includes(queue ?? '') &&
+      ['extract', 'render', 'encode', 'prefill', 'webhooks'].includes(queue ?? '') &&
       ['meta', 'id', 'events', 'marker', 'pc', 'stalled-check'].includes(name ?? '');
     if (!isBookKeeping && (await redis.pttl(key)) < 0) foreign.push(key);
   }

@@ -1,10 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
 import { CONTEXT_FILE } from '../../src/pipeline/context-file.js';
 import { workFolderOf } from '../../src/pipeline/drawn-pages.js';
+import { ensureEncodedPage } from '../../src/pipeline/encoded-pages.js';
 import { pageFileName } from '../../src/pipeline/page-folder.js';
 import type { PageRange } from '../../src/queue/compression-queue.js';
 import { connectRedis } from '../../src/queue/connection.js';
@@ -14,14 +24,17 @@ import { DocumentService } from '../../src/service/documents.js';
 import { openWork, rangesOf } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
 import { PROCESS_TAG } from '../../src/store/process-tag.js';
+import type { VisionLanguageModel } from '../../src/vlm/index.js';
 import { words } from '../support/rendering.js';
 import {
   cleanUpAtEnd,
   idleSteps,
+  SMALL_PAGES,
   startTestWorkers,
   submitText,
   type TestRedis,
   type TestService,
+  TINY_NAME,
   testRedis,
   testService,
   until,
@@ -456,6 +469,43 @@ describe('the sweeper', () => {
     await service.documents.remove(busy);
   });
 
+  it('keeps the tokens of completed documents, and no others', async () => {
+    const text = words(40, 11);
+    const done = await submitText(service, text);
+    await withWorkers(() => finished(done));
+    const { place, resolved } = openWork(done, service);
+    const tokens = place.tokens(resolved.tokensKey);
+    const kept = readdirSync(tokens);
+    const { pid } = spawnSync('true');
+    const half = (tag: string) => `page-1-0.safetensors.${tag}.01234567.tmp`;
+    const alive = half(PROCESS_TAG);
+    for (const name of [half(`${PROCESS_TAG.split('-')[0]}-${pid}`), alive])
+      writeFileSync(path.join(tokens, name), 'half');
+    const render = { ...SMALL_PAGES, 'margin-x': 6 };
+    const given = await submitText(service, text, { settings: { model: TINY_NAME, render } });
+    const others = place.tokens(openWork(given, service).resolved.tokensKey);
+    expect(others).not.toBe(tokens);
+    mkdirSync(others);
+    await sweep(60_000);
+    expect(existsSync(others)).toBe(true);
+    await service.documents.cancel(given);
+    await sweep(60_000);
+    expect(existsSync(others)).toBe(false);
+    expect(readdirSync(tokens).sort()).toEqual([...kept, alive].sort());
+    await service.documents.remove(given);
+    await service.documents.remove(done);
+    expect(existsSync(place.folder)).toBe(false);
+  });
+
+  it('removes what work wrote after the last document of its content was deleted', async () => {
+    const record = await submitText(service, 'written too late');
+    const { place, resolved } = openWork(record, service);
+    await service.documents.remove(record);
+    mkdirSync(place.tokens(resolved.tokensKey), { recursive: true });
+    await sweep(60_000);
+    expect(existsSync(place.folder)).toBe(false);
+  });
+
   it('forgets the jobs of documents that were deleted while they were worked on', async () => {
     const record = await submitText(service, 'deleted under work');
     const steps = {
@@ -485,6 +535,27 @@ describe('the sweeper', () => {
 });
 
 describe('deleting', () => {
+  it('is not undone by a page that is being encoded', async () => {
+    const record = await submitText(service, 'deleted while it is encoded');
+    const { place, resolved } = openWork(record, service);
+    const image = {
+      gridThw: [1, 2, 2],
+      tokenGrid: { rows: 1, cols: 1 },
+      tokens: new Float32Array(4),
+    };
+    const model = {
+      encodeImage: async () => {
+        await service.documents.remove(record);
+        return image;
+      },
+    } as unknown as VisionLanguageModel;
+    const create = { width: 28, height: 28, channels: 3 as const, background: 'white' };
+    const page = { index: 0, png: await sharp({ create }).png().toBuffer() };
+    const encoded = await ensureEncodedPage(model, place.tokens(resolved.tokensKey), page);
+    expect(encoded).toEqual({ image, encoded: true });
+    expect(existsSync(place.folder)).toBe(false);
+  });
+
   it('keeps what another document of the tenant shares, and nothing else', async () => {
     const [a, b] = [await submitText(service, 'shared'), await submitText(service, 'shared')];
     const other = await submitText(service, 'shared', { tenant: 'other' });
