@@ -57,13 +57,19 @@ export function drawValue(domain: Domain, chance: Chance): AxisValue {
   return bandValue(band, chance.below(bandSize(band)));
 }
 
+const listed = new WeakMap<Domain, readonly AxisValue[]>();
+
 /** Every value once; numbers ascending. */
-export function valuesOf(domain: Domain): AxisValue[] {
+export function valuesOf(domain: Domain): readonly AxisValue[] {
+  const known = listed.get(domain);
+  if (known) return known;
   const all = domain.bands.flatMap((band) =>
     Array.from({ length: bandSize(band) }, (_, i) => bandValue(band, i)),
   );
   const unique = [...new Set(all)];
-  return domain.ordered ? unique.sort((a, b) => Number(a) - Number(b)) : unique;
+  const values = domain.ordered ? unique.sort((a, b) => Number(a) - Number(b)) : unique;
+  listed.set(domain, values);
+  return values;
 }
 
 /** Steps that a small move goes at most, as a share of all values of the axis, and at least one. */

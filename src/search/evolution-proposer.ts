@@ -1,6 +1,6 @@
 /**
  * NSGA-II: parents are chosen from the best trials by rank and room, crossed axis by axis, and
- * mutated.
+ * mutated. Of each litter the child is tried that promises the largest gain ({@link Prospects}).
  *
  * Source: Deb et al. (2002), see {@link nonDominatedFronts}; with an archive of all trials in place
  * of a fixed population, as trials are dear and none is forgotten.
@@ -10,13 +10,13 @@ import { Chance } from '../eval/chance.js';
 import { moveValue } from './domain.js';
 import type { AxisValue, Point } from './point.js';
 import {
-  ATTEMPTS,
   Known,
   type Proposal,
   type ProposalRequest,
   type Proposer,
   type Round,
 } from './proposer.js';
+import { Prospects } from './prospects.js';
 import { drawFresh } from './random-proposer.js';
 import { repairPoint } from './repair.js';
 import { isUsable, ranking } from './selection.js';
@@ -31,6 +31,8 @@ const MUTATIONS = 2;
 const FRESH_ONE_IN = 10;
 /** Two children in three have two parents. */
 const CROSSED = 2 / 3;
+/** Children of which the most promising is tried: guessing is cheap, pages are dear. */
+const LITTER = 16;
 
 export class EvolutionProposer implements Proposer {
   readonly name = 'evolution';
@@ -40,8 +42,14 @@ export class EvolutionProposer implements Proposer {
 
   async propose(request: ProposalRequest): Promise<Round> {
     const known = new Known(request.records, request.layers);
+    return { proposals: this.children(request, known, request.ids) };
+  }
+
+  /** Fewer than asked for where nothing new is found: the space is used up. */
+  children(request: ProposalRequest, known: Known, ids: readonly number[]): Proposal[] {
     const pool = this.pool(request.records);
-    return { proposals: request.ids.flatMap((id) => this.child(request, pool, known, id) ?? []) };
+    const prospects = new Prospects(request.space, request.records, request.minRatio);
+    return ids.flatMap((id) => this.#child(request, pool, prospects, known, id) ?? []);
   }
 
   /** Possible parents, the best first. */
@@ -52,27 +60,36 @@ export class EvolutionProposer implements Proposer {
       .slice(0, POOL);
   }
 
-  /** @returns null where nothing new is found: the space is used up */
-  child(
+  #child(
     request: ProposalRequest,
     pool: readonly TrialRecord[],
+    prospects: Prospects,
     known: Known,
     id: number,
   ): Proposal | null {
     const { space, seed } = request;
     const chance = new Chance(`${seed}/child/${id}`);
-    if (pool.length > 0 && chance.below(FRESH_ONE_IN) > 0) {
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const parents = [tournament(pool, chance)];
-        if (chance.below(3) < 3 * CROSSED) parents.push(tournament(pool, chance));
-        const [first, second = first] = parents.map(({ trial }) => trial.point);
-        const { point } = repairPoint(mutate(cross(first!, second!, chance), space, chance), space);
-        if (point === null || !known.add(point)) continue;
-        const ids = [...new Set(parents.map(({ trial }) => trial.id))];
-        return { point, by: this.name, parents: ids };
-      }
+    if (pool.length === 0 || chance.below(FRESH_ONE_IN) === 0) return drawFresh(request, known, id);
+    let best: { proposal: Proposal; worth: number } | null = null;
+    for (let born = 0; born < LITTER; born++) {
+      const proposal = this.#offspring(space, pool, chance);
+      if (!proposal || known.has(proposal.point)) continue;
+      const worth = prospects.worth(proposal.point);
+      if (!best || worth > best.worth) best = { proposal, worth };
     }
-    return drawFresh(request, known, id);
+    if (!best) return drawFresh(request, known, id);
+    known.add(best.proposal.point);
+    prospects.expect(best.proposal.point);
+    return best.proposal;
+  }
+
+  #offspring(space: Space, pool: readonly TrialRecord[], chance: Chance): Proposal | null {
+    const parents = [tournament(pool, chance)];
+    if (chance.below(3) < 3 * CROSSED) parents.push(tournament(pool, chance));
+    const [first, second = first] = parents.map(({ trial }) => trial.point);
+    const { point } = repairPoint(mutate(cross(first!, second!, chance), space, chance), space);
+    const ids = [...new Set(parents.map(({ trial }) => trial.id))];
+    return point && { point, by: this.name, parents: ids };
   }
 }
 

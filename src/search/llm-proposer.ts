@@ -59,11 +59,8 @@ export class LlmProposer implements Proposer {
       notes.critique = reply.critique;
       notes.unusable += request.ids.length - proposals.length;
     }
-    const pool = this.evolution.pool(request.records);
-    for (const id of request.ids.slice(proposals.length)) {
-      const child = this.evolution.child(request, pool, known, id);
-      if (child) proposals.push(child);
-    }
+    const missing = request.ids.slice(proposals.length);
+    proposals.push(...this.evolution.children(request, known, missing));
     return { proposals, notes };
   }
 

@@ -69,10 +69,17 @@ export class Known {
 
   /** @returns whether the point is new; it is known from then on */
   add(point: Point): boolean {
-    const id = settingsId(settingsOf(point, this.layers));
-    if (this.#ids.has(id)) return false;
-    this.#ids.add(id);
-    return true;
+    const isNew = !this.has(point);
+    this.#ids.add(this.#id(point));
+    return isNew;
+  }
+
+  has(point: Point): boolean {
+    return this.#ids.has(this.#id(point));
+  }
+
+  #id(point: Point): string {
+    return settingsId(settingsOf(point, this.layers));
   }
 }
 
