@@ -16,6 +16,7 @@ import {
 import { redisRefusal } from './connection.js';
 import type { DocumentRecord, DocumentRef, Failure, Stage } from './document-record.js';
 import { CANCEL_CHANNEL, type DocumentRecords } from './document-records.js';
+import { Pace } from './pace.js';
 
 /** What a step gets. */
 export interface StepContext {
@@ -285,6 +286,7 @@ class ProgressReporter {
   #last = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
   #busy = false;
+  readonly #pace = new Pace();
 
   constructor(
     private readonly records: DocumentRecords,
@@ -295,11 +297,17 @@ class ProgressReporter {
 
   report({ pagesDone, share }: StepProgress): void {
     const now = performance.now();
+    const remaining = this.#pace.remainingSeconds(share, now);
     if (this.#busy || now - this.#last < PROGRESS_EVERY_MS) return;
     this.#last = now;
     this.#busy = true;
     const rounded = Math.round(share * 1_000) / 1_000;
-    const data = { stage: this.stage, pages_done: pagesDone, share: rounded };
+    const data = {
+      stage: this.stage,
+      pages_done: pagesDone,
+      share: rounded,
+      ...(remaining !== null && { remaining_seconds: remaining }),
+    };
     this.#writing = this.records
       .note(this.ref, 'progress', data, {
         share: rounded,
