@@ -8,13 +8,16 @@ of the E8 lattice (no two closer than 60 degrees).
   none at the left margin: a line starts with the end of the line before.
 - A text token has its own character in block 0. Layer 0 copies the characters of the 8 tokens before
   it into blocks 1 to 8.
-- Layers 1 and 3 have one head for each slot of a cell (SLOT_HEADS). The query q is a mix of the last 9
+- Layers 2 and 3 have one head for each slot of a cell (SLOT_HEADS). The query q is a mix of the last 9
   characters in 40 dimensions, the key k is the same mix of the characters before a slot; the value is the
   character in that slot. The score is q·k − |k|²/2, which is largest where k is nearest to q. The MLP of
   the layer before makes the squares. If nothing is near, the head looks at the first token, whose score is a
   share of |q|²/2. Few heads with many dimensions find better than many with few: with 16 dimensions, a
   page of 630 cells had 1 to 4 wrong matches for every right one.
-- Layer 2, first heads: the same among the text tokens, which repeats the words of the question.
+- Layer 1, first heads: the same among the text tokens, which repeats the words of the question. Where such a
+  head brings the next character of a phrase, it brings a gate with it: the first token becomes so attractive to
+  the heads of layers 2 and 3 that they stay silent. So an answer keeps to the question until the question has no
+  more to say, and only then to the page. Signs that end a phrase bring no gate.
 - The lm_head reads the block that these heads write to.
 """
 
@@ -33,18 +36,25 @@ IMAGE_FLAG, TEXT_FLAG, SINK_FLAG, REST = range(PLACES * BLOCK, PLACES * BLOCK + 
 SQUARES = REST + 1  # of the 15 keys, in visual tokens; of key and query of repeated text, in text tokens
 CONSTANT = SQUARES + SLOTS
 QUERY_SQUARE = CONSTANT + 1  # in text tokens
+# In text tokens: does the character go on with a phrase (1 or -1); does the question say what comes next?
+PHRASE, GATE = QUERY_SQUARE + 1, QUERY_SQUARE + 2
 FLAG = 4.0
 OUT = 16  # the block that answers are written to
 HISTORY = 8
 FETCHED = 0.5**0.5  # size of characters that layer 0 fetched for a visual token
 NEIGHBOUR = 500.0  # score of the neighbour, by axis
 # Layer: which slots its heads find.
-SLOT_HEADS = {1: range(0, 8), 3: range(8, SLOTS)}
+SLOT_HEADS = {2: range(0, 8), 3: range(8, SLOTS)}
+QUESTION_LAYER = 1
 DEPTH, DECAY = HISTORY + 1, 0.97
-# How many characters back a head of layer 2 compares.
+# How many characters back a head of the question's layer compares.
 TEXT_DEPTHS = (8, 5)
 # The first token has this share of |q|²/2 as its score.
 THRESHOLD, TEXT_THRESHOLDS = 0.6, (0.75, 0.85)
+# By how much an open gate raises the first token's score; a share of it is left where learned heads speak as well.
+GATE_SCORE = 60.0
+LOUDNESS = 2.0  # of a character that a head of layers 1 to 3 brings, where it is alone
+ENDS_PHRASE = '.,;:!?"'
 SHIFT = 8.0  # C of write_squares
 LOGIT = 0.8  # the lm_head's weight on a character
 
@@ -156,15 +166,18 @@ class Construction:
             for projection in (attn.q_proj, attn.k_proj, attn.v_proj):
                 projection.bias.zero_()
             layer.post_mlp_layernorm.weight.fill_(0.05)
+            for writer in (attn.o_proj, layer.mlp.down_proj):
+                writer.weight[[PHRASE, GATE]] = 0
+                # The gate may be learned from the question's layer on: heads there know more of questions than two can match.
+                self.free[writer.weight][[PHRASE, GATE] if layer is self.layers[0] else PHRASE] = 0
         self.gather_history()
         self.freeze_heads(0, range(self.heads))
         self.mix = mixes(self.generator, self.room, DEPTH, DECAY)
-        self.find_cells(1)
-        self.freeze_heads(1, range(len(SLOT_HEADS[1])))
-        self.repeat_question(2)
-        self.freeze_heads(2, range(len(TEXT_DEPTHS)))
-        self.find_cells(3)
-        self.freeze_heads(3, range(len(SLOT_HEADS[3])))
+        self.repeat_question(QUESTION_LAYER)
+        self.freeze_heads(QUESTION_LAYER, range(len(TEXT_DEPTHS)))
+        for layer, slots in SLOT_HEADS.items():
+            self.find_cells(layer)
+            self.freeze_heads(layer, range(len(slots)))
         self.freeze(self.model.decoder.embed_tokens.weight)
         for layer in self.layers:
             self.freeze(layer.input_layernorm.weight, layer.post_self_attn_layernorm.weight, layer.post_attention_layernorm.weight)
@@ -193,6 +206,8 @@ class Construction:
             is_character = 32 <= token < 32 + CLASSES
             embedding[token, block(0)] = self.codes[token - 32] if is_character else others[token % len(others)] * 0.9
             embedding[token, TEXT_FLAG] = FLAG
+            # Plus or minus, so that all tokens are of one length: the first layer tells neighbours apart by little.
+            embedding[token, PHRASE] = 1.0 if is_character and chr(token) not in ENDS_PHRASE else -1.0
         sink = TOKEN_ID["[gMASK]"]
         embedding[sink] = 0
         embedding[sink, SINK_FLAG] = FLAG
@@ -380,11 +395,13 @@ class Construction:
             q[head, gatekeeper, IMAGE_FLAG] = 60.0 * self.root / unit / image_level
             k[head, gatekeeper, SINK_FLAG] = unit / sink_level
             k[head, squares, TEXT_FLAG] = -2 * self.match * self.root / unit / text_level
+            v[head] = o[:, head] = 0
             v[head, :BLOCK, block(row * WINDOW + BEFORE + col)] = torch.eye(BLOCK) / self.size_of(image_rows, BEFORE)
             o[block(OUT), head, :BLOCK] = torch.eye(BLOCK)
             v[head, BLOCK, SINK_FLAG] = 0.3 / sink_level
             o[REST, head, BLOCK] = 1.0
-        self.quiet(layer, 2.0 * (BLOCK / self.width) ** 0.5)
+            q[head, gatekeeper, GATE] = GATE_SCORE * self.root / unit / (LOUDNESS * text_level / FLAG)
+        self.quiet(layer, LOUDNESS * (BLOCK / self.width) ** 0.5)
 
     def repeat_question(self, layer: int) -> None:
         """The first heads find where the last characters stood before in the text, and bring what followed."""
@@ -419,8 +436,12 @@ class Construction:
             q[head, gatekeeper, query_square] = self.half_square(text_rows, query, stretch, query_square) * threshold / unit
             k[head, gatekeeper] = 0
             k[head, gatekeeper, SINK_FLAG] = unit / sink_level
+            v[head] = o[:, head] = 0
             v[head, :BLOCK, block(0)] = torch.eye(BLOCK) / self.size_of(text_rows, 0)
             o[block(OUT), head, :BLOCK] = torch.eye(BLOCK)
             v[head, BLOCK, SINK_FLAG] = 0.3 / sink_level
             o[REST, head, BLOCK] = 1.0
-        self.quiet(layer, 2.0 * (BLOCK / self.width) ** 0.5)
+            v[head, BLOCK + 1, PHRASE] = 0.5 / text_rows[:, PHRASE].max()
+            v[head, BLOCK + 1, TEXT_FLAG] = 0.5 / text_level
+            o[GATE, head, BLOCK + 1] = 1.0
+        self.quiet(layer, LOUDNESS * (BLOCK / self.width) ** 0.5)

@@ -116,7 +116,7 @@ def entity(rng: random.Random) -> str:
 
 
 # {x}: the attribute, {y}: whose it is. The first ones are asked most.
-QUESTIONS = ["What is the {x} of {y}?"] * 8 + ["What's the {x} of {y}?", "Tell me the {x} of {y}.", "the {x} of {y}?"] + [
+QUESTIONS = ["What is the {x} of {y}?"] * 6 + ["What's the {x} of {y}?", "Tell me the {x} of {y}.", "the {x} of {y}?"] + [
     "Give me the {x} of {y}.",
     "State the {x} of {y}.",
     "{x} of {y}?",
@@ -144,10 +144,10 @@ class Fact:
         self._set(rng, f"{attribute} of {owner}", random_code(rng))
 
     @classmethod
-    def of(cls, subject: str, value: str) -> "Fact":
-        """A fact that stands somewhere already; its question depends on its subject alone."""
+    def of(cls, subject: str, value: str, rng: random.Random) -> "Fact":
+        """A fact that stands somewhere already."""
         fact = cls.__new__(cls)
-        fact._set(random.Random(subject), subject, value)
+        fact._set(rng, subject, value)
         return fact
 
     def _set(self, rng: random.Random, subject: str, value: str) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from questions import END, END_PAGE, PREFIX, Question
+from questions import END, END_PAGE, PREFIX, UNKNOWN, Question
 
 
 # What a token of a value (or of "not found") counts among the others: most others say what the question says.
@@ -24,7 +24,7 @@ class Batch:
         self.ids = np.full(shape, END, np.int64)
         self.labels = np.full(shape, -100, np.int64)
         self.weights = np.ones(shape, np.float32)
-        self.places = np.full(shape, -1, np.int64)
+        self.places = np.full(shape, UNKNOWN, np.int64)
         self.question = np.full(shape, -1, np.int64)
         self.offset = np.zeros(shape, np.int64)
         for b, page in enumerate(questions):
@@ -34,11 +34,9 @@ class Batch:
                 span = slice(start, start + n)
                 self.ids[b, span] = question.ids
                 self.labels[b, span] = question.labels
-                if question.kind in ("look-up", "absent"):
+                if question.kind in ("look-up", "absent", "contested"):
                     first, last = question.value
                     self.weights[b, start + first : start + last] = VALUE_WEIGHT
-                if question.kind == "contested":
-                    self.weights[b, span] = VALUE_WEIGHT
                 self.places[b, span] = question.places
                 self.question[b, span] = g
                 self.offset[b, span] = np.arange(n)

@@ -1,7 +1,7 @@
 """What the decoder is asked about a page: snippets to continue and facts to look up.
 
 A question is a list of token ids after the images, the labels of the tokens that it must predict
-(-100: none), and for each of them the place on the page that it is read from (-1: none).
+(-100: none), and for each of them the place on the page that it is read from (or UNKNOWN, NOWHERE).
 """
 
 import random
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from byte_tokenizer import TOKEN_ID
+from construct import ENDS_PHRASE
 from corpus import ATTRIBUTES, THINGS, Fact, TextSource
 from slots import COLS, OVERLAP, ROWS, PageText
 
@@ -19,6 +20,8 @@ TO_ANSWER = [ASSISTANT, ord("\n")]
 NOT_FOUND = "not found"
 # Which passage is meant is clear once so many characters are repeated.
 LEADS_THERE = 10
+# Places: nobody knows (any will do), and nowhere (the question says what comes next).
+UNKNOWN, NOWHERE = -1, -2
 END_PAGE = [END_IMAGE, BEGIN_IMAGE]
 
 
@@ -60,12 +63,17 @@ def make_page(source: TextSource, rng: random.Random, cell_rows: int, cell_cols:
     return page, found
 
 
+def repeated(character: str) -> int:
+    """The place of a character that the question says. A sign that ends a phrase may come from the page as well."""
+    return UNKNOWN if character in ENDS_PHRASE else NOWHERE
+
+
 def snippet(page: PageText, rng: random.Random, length: int, skip: int = 4) -> Question:
     """Characters of the page as an answer: each one follows from those before it."""
     start = rng.randrange(max(1, len(page.text) - length))
     piece = page.text[start : start + length]
     ids = TO_ANSWER + [ord(c) for c in piece]
-    labels, places = [-100] * len(ids), [-1] * len(ids)
+    labels, places = [-100] * len(ids), [UNKNOWN] * len(ids)
     for i in range(skip, len(piece)):
         labels[1 + i] = ids[2 + i]
         places[1 + i] = int(page.places[start + i])
@@ -80,11 +88,10 @@ def continuation(page: PageText, rng: random.Random, length: int) -> Question:
     ids = [ord(c) for c in f'Continue: "{piece[:quoted]}"'] + TO_ANSWER
     first = len(ids)
     ids += [ord(c) for c in piece]
-    labels, places = [-100] * len(ids), [-1] * len(ids)
+    labels, places = [-100] * len(ids), [UNKNOWN] * len(ids)
     for i in range(len(piece)):
         labels[first - 1 + i] = ids[first + i]
-        if i >= LEADS_THERE:
-            places[first - 1 + i] = int(page.places[start + i])
+        places[first - 1 + i] = int(page.places[start + i]) if i >= quoted else repeated(piece[i])
     return Question(ids[:-1], labels[:-1], places[:-1], "continue", (first - 1 + quoted, first - 1 + len(piece)))
 
 
@@ -92,11 +99,12 @@ def look_up(page: PageText, fact: Fact, at: int) -> Question:
     ids = [ord(c) for c in fact.question] + TO_ANSWER
     first = len(ids)
     ids += [ord(c) for c in fact.answer] + [END]
-    labels, places = [-100] * len(ids), [-1] * len(ids)
+    labels, places = [-100] * len(ids), [UNKNOWN] * len(ids)
     for i in range(len(fact.answer) + 1):
         labels[first - 1 + i] = ids[first + i]
-    for i in range(LEADS_THERE, len(fact.answer)):
-        places[first - 1 + i] = int(page.places[at + i])
+    asked = len(f"The {fact.subject}")
+    for i, character in enumerate(fact.answer):
+        places[first - 1 + i] = int(page.places[at + i]) if i >= max(asked, LEADS_THERE) else repeated(character)
     start = first - 1 + len(fact.answer) - 1 - len(fact.value)
     return Question(ids[:-1], labels[:-1], places[:-1], "look-up", (start, start + len(fact.value)))
 
@@ -114,7 +122,10 @@ def not_there(fact: Fact) -> Question:
     ids += [ord(c) for c in f"The {fact.subject} is {NOT_FOUND}."] + [END]
     labels = [-100] * (first - 1) + ids[first:]
     start = len(labels) - 2 - len(NOT_FOUND)
-    return Question(ids[:-1], labels, [-1] * (len(ids) - 1), "absent", (start, start + len(NOT_FOUND)))
+    places = [UNKNOWN] * len(labels)
+    for i, character in enumerate(f"The {fact.subject}"):
+        places[first - 1 + i] = repeated(character)
+    return Question(ids[:-1], labels, places, "absent", (start, start + len(NOT_FOUND)))
 
 
 PHRASE = re.compile(r"(?<=[a-z] )(?:the |an? )?[a-z]{3,12}(?: [a-z]{3,12})?(?= [a-z])")
@@ -134,7 +145,21 @@ def contested(page: PageText, rng: random.Random, subjects: set[str]) -> Questio
     subject = f"{attribute} of {owner}"
     if subject in subjects:
         return absent(rng, subjects)
-    return replace(not_there(Fact.of(subject, NOT_FOUND)), kind="contested")
+    return replace(not_there(Fact.of(subject, NOT_FOUND, rng)), kind="contested")
+
+
+# What is asked beside look-ups, and how often.
+OTHERS = {"absent": 25, "contested": 20, "continue": 20, "snippet": 35}
+
+
+def other_question(page: PageText, rng: random.Random, subjects: set[str], length: int) -> Question:
+    """Anything but a look-up; what is read on from the page has about `length` characters."""
+    kind = rng.choices([*OTHERS], [*OTHERS.values()])[0]
+    if kind == "absent":
+        return absent(rng, subjects)
+    if kind == "contested":
+        return contested(page, rng, subjects)
+    return continuation(page, rng, length + 12) if kind == "continue" else snippet(page, rng, length)
 
 
 def on_page(question: Question, first_place: int) -> Question:

@@ -4,7 +4,8 @@ A visual token is the sum of one vector for each character of its window (slots.
 page is rendered and no vision tower runs; the tower learns the same code apart (train_align.py).
 
 Besides the language loss, one head for each slot of a cell is told where to look: to the cell that
-holds the next character if that is in its slot, else to the first token (the pointer loss). What such
+holds the next character if that is in its slot, else to the first token (the pointer loss); so do all
+of them while an answer repeats its question. What such
 a head would carry away from a cell must already say the character in its slot (the read-out loss).
 """
 
@@ -24,7 +25,7 @@ from corpus import TextSource, find_texts
 from model import Glm4v, ReaderConfig
 from answering import answer
 from prompts import Batch, Grid, embed, layout
-from questions import absent, continuation, look_up, make_page, on_page, snippet
+from questions import UNKNOWN, look_up, make_page, on_page, other_question
 from run_folder import Run, learning_rate, pick_device
 from slots import BEFORE, CLASSES, NONE, SLOTS, WINDOW
 
@@ -38,7 +39,6 @@ CURRICULUM = [
     (800, [(Grid(12, 21), 2, 9, 2), (Grid(30, 21), 1, 16, 5), (Grid(15, 21, pages=2), 1, 16, 1), (Grid(30, 21, pages=2), 1, 16, 1)]),
 ]
 LOOK_UPS = 0.55
-ABSENT = 0.1
 EVALUATED = [Grid(12, 21), Grid(30, 21)]
 # Share of the code's variance that is added as noise, and of characters that are misread: the tower is never exact.
 CODE_NOISE = 0.1
@@ -88,13 +88,7 @@ class QuestionMaker:
             subjects |= {fact.subject for fact, _ in facts}
             questions = [look_up(page, fact, at) for fact, at in facts][:share]
             while len(questions) < share:
-                kind = rng.random()
-                if kind < ABSENT / (1 - LOOK_UPS):
-                    questions.append(absent(rng, subjects))
-                elif kind < 0.4:
-                    questions.append(continuation(page, rng, SNIPPET + 12))
-                else:
-                    questions.append(snippet(page, rng, SNIPPET))
+                questions.append(other_question(page, rng, subjects, SNIPPET))
             windows.append(page.windows)
             asked += [on_page(question, number * grid.cells * SLOTS) for question in questions]
         return np.concatenate(windows), asked[:groups]
@@ -142,8 +136,10 @@ def answer_losses(
     logits = model.lm_head(hidden[:, prefix:].flatten(0, 1)[asked]).float()
 
     all_places = torch.from_numpy(batch.places).to(device)
-    places = all_places[all_places >= 0]
-    slot, column = places % SLOTS, grid.column(places // SLOTS)
+    told = all_places != UNKNOWN
+    places = all_places[told]
+    somewhere = places >= 0
+    slot, column = places % SLOTS, grid.column(places.clamp(min=0) // SLOTS)
     characters = windows[..., BEFORE:].flatten(2).flatten(0, 1) + 32
     filled = (characters != 32).any(1).nonzero()[:, 0]
     filled = filled[torch.randperm(len(filled), device=device)[:READ_OUT_CELLS]]
@@ -153,11 +149,11 @@ def answer_losses(
     for (layer, slots), (q, k, v) in zip(SLOT_HEADS.items(), watched):
         first, heads = slots.start, len(slots)
         scores = (q[:, :heads, prefix:] @ k[:, :heads, :prefix].transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-        scores = scores.permute(0, 2, 1, 3)[all_places >= 0]  # [N, heads, prefix]
-        mine = (slot - first)[:, None] == torch.arange(heads, device=device)
+        scores = scores.permute(0, 2, 1, 3)[told]  # [N, heads, prefix]
+        mine = ((slot - first)[:, None] == torch.arange(heads, device=device)) & somewhere[:, None]
         target = torch.where(mine, column[:, None], 0)
         losses = F.cross_entropy(scores.flatten(0, 1), target.flatten(), reduction="none").view(mine.shape)
-        pointer = pointer + losses[mine].sum() / len(places) + 0.3 * losses[~mine].sum() / len(places)
+        pointer = pointer + (losses[mine].sum() + 0.3 * losses[~mine].sum()) / max(1, len(places))
         found |= (mine & (scores.argmax(-1) == target)).any(1)
         values = v[:, :heads, columns].transpose(1, 2).flatten(0, 1)  # [cells, heads, head_dim]
         read = model.read_through(layer, values[filled]).float()
@@ -170,7 +166,7 @@ def answer_losses(
         read_out=read_out,
         asked=asked,
         right=logits.argmax(-1) == labels[asked],
-        pointer_right=found.float().mean(),
+        pointer_right=found[somewhere].float().mean(),
     )
 
 

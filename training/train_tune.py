@@ -19,10 +19,10 @@ from corpus import Fact
 from load_reader import load_reader
 from model import Glm4v, ReaderConfig
 from prompts import Batch, Grid
-from questions import absent, contested, continuation, look_up, on_page, snippet
+from questions import look_up, on_page, other_question
 from run_folder import Run, learning_rate, pick_device
 from slots import ROWS, SLOTS, PageText
-from train_decoder import ABSENT, LOOK_UPS, SNIPPET, answer_losses, free_running, score
+from train_decoder import LOOK_UPS, SNIPPET, answer_losses, free_running, score
 from train_vision import PageSet, page_folders
 
 FACT = re.compile(r"The ((?:\S+ ){1,4}?of (?:the )?(?:\S+ ){1,3}?)is ((?:\S+ )?\S+?)\.(?= |$)")
@@ -31,11 +31,11 @@ CUTS = [((6, 1, 4, 8), 10), ((12, 1, 2, 10), 20), ((30, 1, 1, 16), 40), ((30, 2,
 EVALUATED = [(30, 1)]
 
 
-def facts_of(page: PageText) -> list[tuple[Fact, int]]:
+def facts_of(page: PageText, rng: random.Random) -> list[tuple[Fact, int]]:
     found = []
     for match in FACT.finditer(page.text):
         subject = match[1].rstrip()
-        found.append((Fact.of(subject, match[2]), match.start()))
+        found.append((Fact.of(subject, match[2], rng), match.start()))
     texts = [fact.subject for fact, _ in found]
     return [(fact, at) for fact, at in found if texts.count(fact.subject) == 1]
 
@@ -68,7 +68,7 @@ class SeenPages:
     def document(self, rng: random.Random, grid: Grid, groups: int, look_ups: float = LOOK_UPS):
         """Tokens [pages · cells, hidden], windows [pages · cells, ROWS, WINDOW] and questions."""
         cuts = [self.cut(rng, grid.rows) for _ in range(grid.pages)]
-        facts = [(fact, at, n) for n, (_, text) in enumerate(cuts) for fact, at in facts_of(text)]
+        facts = [(fact, at, n) for n, (_, text) in enumerate(cuts) for fact, at in facts_of(text, rng)]
         subjects = [fact.subject for fact, _, _ in facts]
         rng.shuffle(facts)
         asked = []
@@ -76,15 +76,8 @@ class SeenPages:
             if subjects.count(fact.subject) == 1:
                 asked.append(on_page(look_up(cuts[n][1], fact, at), n * grid.cells * SLOTS))
         while len(asked) < groups:
-            kind, n = rng.random(), rng.randrange(grid.pages)
-            if kind < ABSENT / (1 - look_ups):
-                asked.append(absent(rng, set(subjects)))
-                continue
-            if kind < 0.55:
-                asked.append(contested(cuts[n][1], rng, set(subjects)))
-                continue
-            make, length = (continuation, SNIPPET + 12) if kind < 0.7 else (snippet, SNIPPET)
-            asked.append(on_page(make(cuts[n][1], rng, length), n * grid.cells * SLOTS))
+            n = rng.randrange(grid.pages)
+            asked.append(on_page(other_question(cuts[n][1], rng, set(subjects), SNIPPET), n * grid.cells * SLOTS))
         return np.concatenate([tokens for tokens, _ in cuts]), np.concatenate([text.windows for _, text in cuts]), asked
 
     def batch(self, rng: random.Random, grid: Grid, documents: int, groups: int, look_ups: float = LOOK_UPS):
