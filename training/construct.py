@@ -51,7 +51,9 @@ DEPTH, DECAY = HISTORY + 1, 0.97
 TEXT_DEPTHS = (8, 5)
 # The first token has this share of |q|²/2 as its score.
 THRESHOLD, TEXT_THRESHOLDS = 0.6, (0.75, 0.85)
-# By how much an open gate raises the first token's score; a share of it is left where learned heads speak as well.
+# What heads compare characters and decide by. Learning writes elsewhere, and moves thresholds by the gate alone.
+COMPARED = [*range((HISTORY + 1) * BLOCK), *range(PLACES * BLOCK, GATE)]
+# By how much a closed gate raises the first token's score; a share of it is left where learned heads speak as well.
 GATE_SCORE = 60.0
 LOUDNESS = 2.0  # of a character that a head of layers 1 to 3 brings, where it is alone
 ENDS_PHRASE = '.,;:!?"'
@@ -166,10 +168,11 @@ class Construction:
             for projection in (attn.q_proj, attn.k_proj, attn.v_proj):
                 projection.bias.zero_()
             layer.post_mlp_layernorm.weight.fill_(0.05)
-            for writer in (attn.o_proj, layer.mlp.down_proj):
-                writer.weight[[PHRASE, GATE]] = 0
-                # The gate may be learned from the question's layer on: heads there know more of questions than two can match.
-                self.free[writer.weight][[PHRASE, GATE] if layer is self.layers[0] else PHRASE] = 0
+        for layer in self.layers[:-1]:
+            for writer in (layer.self_attn.o_proj, layer.mlp.down_proj):
+                writer.weight[COMPARED] = 0
+                self.free[writer.weight][COMPARED] = 0
+                writer.weight[GATE] = 0
         self.gather_history()
         self.freeze_heads(0, range(self.heads))
         self.mix = mixes(self.generator, self.room, DEPTH, DECAY)
@@ -430,8 +433,11 @@ class Construction:
             attn.q_proj.bias[head * self.dims + squared] = unit
             k[head, squared] = 0
             k[head, squared, key_square] = -self.half_square(text_rows, key, stretch, key_square) / unit
-            # Visual tokens are out of sight.
+            # Visual tokens are out of sight, but for each other: what they bring home drowns the learned heads beside
+            # them in the norm, and goes where it is damped. So pages stay as they were written.
             k[head, squared, IMAGE_FLAG] = -20 * self.match * self.root / unit / image_level
+            q[head, squared] = 0
+            q[head, squared, IMAGE_FLAG] = -2 * unit / image_level
             q[head, gatekeeper] = 0
             q[head, gatekeeper, query_square] = self.half_square(text_rows, query, stretch, query_square) * threshold / unit
             k[head, gatekeeper] = 0
@@ -440,6 +446,7 @@ class Construction:
             v[head, :BLOCK, block(0)] = torch.eye(BLOCK) / self.size_of(text_rows, 0)
             o[block(OUT), head, :BLOCK] = torch.eye(BLOCK)
             v[head, BLOCK, SINK_FLAG] = 0.3 / sink_level
+            v[head, BLOCK, IMAGE_FLAG] = 30 / image_level
             o[REST, head, BLOCK] = 1.0
             v[head, BLOCK + 1, PHRASE] = 0.5 / text_rows[:, PHRASE].max()
             v[head, BLOCK + 1, TEXT_FLAG] = 0.5 / text_level
