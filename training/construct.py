@@ -14,8 +14,8 @@ of the E8 lattice (no two closer than 60 degrees).
   the layer before makes the squares. If nothing is near, the head looks at the first token, whose score is a
   share of |q|²/2. Few heads with many dimensions find better than many with few: with 16 dimensions, a
   page of 630 cells had 1 to 4 wrong matches for every right one.
-- Layer 1, first heads: the same among the text tokens, which repeats the words of the question. Where such a
-  head brings the next character of a phrase, it brings a gate with it: the first token becomes so attractive to
+- Layer 1, first heads: the same among the text tokens, which repeats the words of the question. Where the
+  first one brings the next character of a phrase, it brings a gate with it: the first token becomes so attractive to
   the heads of layers 2 and 3 that they stay silent. So an answer keeps to the question until the question has no
   more to say, and only then to the page. Signs that end a phrase bring no gate.
 - The lm_head reads the block that these heads write to.
@@ -49,8 +49,10 @@ QUESTION_LAYER = 1
 DEPTH, DECAY = HISTORY + 1, 0.97
 # How many characters back a head of the question's layer compares.
 TEXT_DEPTHS = (8, 5)
+# So many must agree to close the gate: "is" after a subject is none of "What is".
+GATE_DEPTH = 8
 # The first token has this share of |q|²/2 as its score.
-THRESHOLD, TEXT_THRESHOLDS = 0.6, (0.75, 0.85)
+THRESHOLD, TEXT_THRESHOLDS = 0.65, (0.85, 0.9)
 # What heads compare characters and decide by. Learning writes elsewhere, and moves thresholds by the gate alone.
 COMPARED = [*range((HISTORY + 1) * BLOCK), *range(PLACES * BLOCK, GATE)]
 # By how much a closed gate raises the first token's score; a share of it is left where learned heads speak as well.
@@ -450,5 +452,5 @@ class Construction:
             o[REST, head, BLOCK] = 1.0
             v[head, BLOCK + 1, PHRASE] = 0.5 / text_rows[:, PHRASE].max()
             v[head, BLOCK + 1, TEXT_FLAG] = 0.5 / text_level
-            o[GATE, head, BLOCK + 1] = 1.0
+            o[GATE, head, BLOCK + 1] = float(depth >= GATE_DEPTH)
         self.quiet(layer, LOUDNESS * (BLOCK / self.width) ** 0.5)
