@@ -47,12 +47,13 @@ NEIGHBOUR = 500.0  # score of the neighbour, by axis
 SLOT_HEADS = {2: range(0, 8), 3: range(8, SLOTS)}
 QUESTION_LAYER = 1
 DEPTH, DECAY = HISTORY + 1, 0.97
-# How many characters back a head of the question's layer compares.
-TEXT_DEPTHS = (8, 5)
+# How many characters back a head of the question's layer compares. Three are found in many places: that head speaks
+# softly, for what it brings comes with something that the norm behind it damps (in sizes of a character's dimension).
+TEXT_DEPTHS, TEXT_DAMPERS = (8, 5, 3), (0.0, 0.0, 5.0)
 # So many must agree to close the gate: "is" after a subject is none of "What is".
 GATE_DEPTH = 8
 # The first token has this share of |q|²/2 as its score.
-THRESHOLD, TEXT_THRESHOLDS = 0.65, (0.85, 0.9)
+THRESHOLD, TEXT_THRESHOLDS = 0.65, (0.85, 0.9, 0.9)
 # What heads compare characters and decide by. Learning writes elsewhere, and moves thresholds by the gate alone.
 COMPARED = [*range((HISTORY + 1) * BLOCK), *range(PLACES * BLOCK, GATE)]
 # By how much a closed gate raises the first token's score; a share of it is left where learned heads speak as well.
@@ -449,6 +450,7 @@ class Construction:
             o[block(OUT), head, :BLOCK] = torch.eye(BLOCK)
             v[head, BLOCK, SINK_FLAG] = 0.3 / sink_level
             v[head, BLOCK, IMAGE_FLAG] = 30 / image_level
+            v[head, BLOCK, TEXT_FLAG] = TEXT_DAMPERS[head] / text_level
             o[REST, head, BLOCK] = 1.0
             v[head, BLOCK + 1, PHRASE] = 0.5 / text_rows[:, PHRASE].max()
             v[head, BLOCK + 1, TEXT_FLAG] = 0.5 / text_level

@@ -13,6 +13,8 @@ from questions import END, END_PAGE, PREFIX, UNKNOWN, Question
 
 # What a token of a value (or of "not found") counts among the others: most others say what the question says.
 VALUE_WEIGHT = 4.0
+# The first characters of such an answer: heads that repeat a question find its place by them.
+BEGINNING, BEGINNING_WEIGHT = 10, 2.0
 
 
 class Batch:
@@ -36,6 +38,8 @@ class Batch:
                 self.labels[b, span] = question.labels
                 if question.kind in ("look-up", "absent", "contested"):
                     first, last = question.value
+                    answer = start + len(question.prompt) - 1
+                    self.weights[b, answer : answer + BEGINNING] = BEGINNING_WEIGHT
                     self.weights[b, start + first : start + last] = VALUE_WEIGHT
                 self.places[b, span] = question.places
                 self.question[b, span] = g
