@@ -7,6 +7,7 @@ import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../render/index.js';
 import { MANIFEST_FILE } from '../store/artifact-folder.js';
+import { unusableFolder } from '../store/output-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../store/process-tag.js';
 import type { SourceDocument } from './read-document.js';
 
@@ -71,12 +72,7 @@ export class PageFolderWriter {
       await once(writer.#index, 'open');
     } catch (cause) {
       if (cause instanceof GlyphpressError) throw cause;
-      throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-        message: `${folder} cannot be used as a folder: ${(cause as Error).message}`,
-        hint: 'Give another output folder.',
-        details: { folder },
-        cause,
-      });
+      throw unusableFolder(folder, cause);
     }
     await writer.#write(
       `${INDEX_START}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
