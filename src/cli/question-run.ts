@@ -9,6 +9,8 @@ import type { Progress } from './progress.js';
 export interface QuestionRunOptions {
   /** As `--out` says; else a folder in the cache, of the same name for the same run. */
   out: string | undefined;
+  /** Where in the cache. @defaultValue 'evals' */
+  cachedUnder?: 'evals' | 'calibrations';
   progress: Progress;
   signal: AbortSignal;
 }
@@ -17,11 +19,11 @@ export interface QuestionRunOptions {
 export async function runQuestions(
   plan: EvalPlan,
   asker: Asker,
-  { out, progress, signal }: QuestionRunOptions,
+  { out, cachedUnder = 'evals', progress, signal }: QuestionRunOptions,
 ) {
   const key = runKey(plan, asker);
   const name = sha256Hex(JSON.stringify(key)).slice(0, 32);
-  const folder = out ?? path.join(cacheFolder(), 'evals', name);
+  const folder = out ?? path.join(cacheFolder(), cachedUnder, name);
   const results = await runPlan(plan, asker, folder, {
     signal,
     onProgress: ({ done, total, before }) => {
