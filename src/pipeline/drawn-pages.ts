@@ -23,7 +23,7 @@ import {
 } from '../store/artifact-folder.js';
 import { writeWhole } from '../store/write-whole.js';
 import type { PageSource } from './compress.js';
-import { PAGES_FILE, type PageRecord, pageFileName } from './page-folder.js';
+import { PAGES_FILE, type PageRecord, pageFileName, pageRecord } from './page-folder.js';
 import type { SourceDocument } from './read-document.js';
 import type { RenderProgress } from './render-to-folder.js';
 
@@ -158,15 +158,8 @@ interface WorkRecord extends PageRecord {
 const recordFileName = (file: string) => file.replace(/\.png$/, '.json');
 
 async function keepPage(work: string, page: RenderedPage): Promise<PageRecord> {
-  const file = pageFileName(page.index);
-  const record: PageRecord = {
-    file,
-    widthPx: page.widthPx,
-    heightPx: page.heightPx,
-    start: page.lines[0]!.start,
-    end: page.lines.at(-1)!.end,
-    lines: page.lines,
-  };
+  const record = pageRecord(page);
+  const { file } = record;
   // Two workers may draw the same page at once; each of them puts the same bytes there.
   await writeWhole(path.join(work, file), page.png);
   const described: WorkRecord = { ...record, sha256: sha256(page.png) };

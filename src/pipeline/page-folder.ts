@@ -33,6 +33,11 @@ export function pageFileName(index: number): string {
   return `page-${String(index + 1).padStart(4, '0')}.png`;
 }
 
+export function pageRecord({ index, widthPx, heightPx, lines }: RenderedPage): PageRecord {
+  const [start, end] = [lines[0]!.start, lines.at(-1)!.end];
+  return { file: pageFileName(index), widthPx, heightPx, start, end, lines };
+}
+
 /** Also says that, and by whom, the folder is being written. */
 const PARTIAL_INDEX = new RegExp(`^\\.pages\\.json\\.(${PROCESS_TAG_PATTERN})\\.partial$`);
 const partialIndexName = (tag: string) => `.pages.json.${tag}.partial`;
@@ -81,14 +86,7 @@ export class PageFolderWriter {
   }
 
   async add(page: RenderedPage): Promise<PageRecord> {
-    const record: PageRecord = {
-      file: pageFileName(page.index),
-      widthPx: page.widthPx,
-      heightPx: page.heightPx,
-      start: page.lines[0]!.start,
-      end: page.lines.at(-1)!.end,
-      lines: page.lines,
-    };
+    const record = pageRecord(page);
     if (this.#written.length === 0) await removeEarlierPages(this.#folder);
     const separator = this.#written.length === 0 ? '' : ',';
     this.#written.push(record.file);
