@@ -6,7 +6,7 @@ import { GlyphpressError } from '../errors.js';
 import { unusableFolder } from '../store/output-folder.js';
 import type { Proof, ProofSpan } from './proofread.js';
 
-export const PROOF_FILE = 'proofread.json';
+const PROOF_FILE = 'proofread.json';
 /** Pages are drawn for machines; people see twice the size better. */
 const SCALE = 2;
 const MARGIN_PX = 2;

@@ -12,7 +12,7 @@ export interface BestFiles {
 }
 
 /** Relative to the folder of the search. */
-export function bestFiles({ point }: Pick<FrontPoint, 'point'>): BestFiles {
+function bestFiles({ point }: Pick<FrontPoint, 'point'>): BestFiles {
   return {
     config: path.join(BEST_FOLDER, `${point}.config.json`),
     plan: path.join(BEST_FOLDER, `${point}.plan.json`),
