@@ -3,7 +3,7 @@
  * rendering found for one reader is no default for models that are drawn otherwise.
  */
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { dataFolder } from '../data-folder.js';
 import { GlyphpressError } from '../errors.js';
@@ -13,6 +13,7 @@ import {
   type RawRenderConfig,
   renderConfigId,
 } from '../render/index.js';
+import { writeWholeSync } from '../store/write-whole.js';
 
 export interface AppliedRendering {
   config: RawRenderConfig;
@@ -63,7 +64,5 @@ function read(): Applied {
 function write(applied: Applied): void {
   const file = appliedFile();
   mkdirSync(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify(applied, null, 2)}\n`);
-  renameSync(temporary, file);
+  writeWholeSync(file, `${JSON.stringify(applied, null, 2)}\n`);
 }

@@ -3,7 +3,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { cacheFolder } from '../cache-folder.js';
 import {
   CHART_AXES,
   CURVE_TASKS,
@@ -23,17 +22,16 @@ import {
   type PromptStyle,
   planCurve,
   planRecord,
-  runKey,
-  runPlan,
   shortParagraphs,
 } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument, sha256Hex } from '../pipeline/read-document.js';
+import { readDocument } from '../pipeline/read-document.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import { interruptible } from './interrupt.js';
 import { openModel, READER_FOLDER, warnIfUntrained } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber } from './options.js';
 import { Progress } from './progress.js';
+import { runQuestions } from './question-run.js';
 
 const QUICK = { pages: 0.5, questions: { lookup: 3, hex: 2, transcribe: 2 }, keeps: [0.75, 0.5] };
 const WHOLE = {
@@ -136,23 +134,8 @@ async function runCurve(flags: Flags): Promise<void> {
         chromium: chromiumOptions,
         browsers: flags.browsers,
       });
-      const key = runKey(plan, asker);
-      const folder =
-        flags.out ?? path.join(cacheFolder(), 'evals', sha256Hex(JSON.stringify(key)).slice(0, 32));
-      const results = await runPlan(plan, asker, folder, {
-        signal,
-        onProgress: ({ done, total, before }) => {
-          if (before > 0 && done === before)
-            process.stderr.write(`${before} of ${total} questions were answered before\n`);
-          progress.update({
-            stage: 'asked',
-            done: done - before,
-            total: total - before,
-            unit: 'questions',
-          });
-        },
-      });
-      progress.stop();
+      const run = { out: flags.out, progress, signal };
+      const { key, folder, results } = await runQuestions(plan, asker, run);
       const { info } = model;
       const report = makeCurveReport(plan, results, {
         model: {

@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import {
   type Asker,
@@ -20,15 +19,13 @@ import {
   planReaderSuite,
   planSuites,
   reportTable,
-  runKey,
-  runPlan,
   ServerAsker,
   type SuiteSetting,
   TASK_SUITES,
   type TaskSuite,
 } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument, sha256Hex } from '../pipeline/read-document.js';
+import { readDocument } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
@@ -53,6 +50,7 @@ import {
   withRenderOptions,
 } from './options.js';
 import { Progress } from './progress.js';
+import { runQuestions } from './question-run.js';
 
 const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcribe'];
 const SUITES = ['reader', 'quick', 'all', ...TASK_SUITES] as const;
@@ -214,23 +212,8 @@ async function evaluate(
   try {
     await interruptible(async (signal) => {
       const plan = await makePlan(flags, config, style, asker.hasProbe ?? false, signal);
-      const key = runKey(plan, asker);
-      const folder =
-        flags.out ?? path.join(cacheFolder(), 'evals', sha256Hex(JSON.stringify(key)).slice(0, 32));
-      const results = await runPlan(plan, asker, folder, {
-        signal,
-        onProgress: ({ done, total, before }) => {
-          if (before > 0 && done === before)
-            process.stderr.write(`${before} of ${total} questions were answered before\n`);
-          progress.update({
-            stage: 'asked',
-            done: done - before,
-            total: total - before,
-            unit: 'questions',
-          });
-        },
-      });
-      progress.stop();
+      const run = { out: flags.out, progress, signal };
+      const { key, folder, results } = await runQuestions(plan, asker, run);
       const report = makeReport(plan, results, key, {
         seed: flags.seed,
         prompt: style,

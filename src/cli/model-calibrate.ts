@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { cacheFolder } from '../cache-folder.js';
 import {
   type CalibrationResult,
   calibrate,
@@ -10,12 +9,9 @@ import {
   ModelAsker,
   planSuites,
   reliabilityPlot,
-  runKey,
-  runPlan,
   type TaskSuite,
 } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { sha256Hex } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import { storeCalibration } from '../vlm/index.js';
 import { interruptible } from './interrupt.js';
@@ -28,6 +24,7 @@ import {
   withRenderOptions,
 } from './options.js';
 import { Progress } from './progress.js';
+import { runQuestions } from './question-run.js';
 
 /** What people ask for, from easy to hard; half of the absent questions have no answer. */
 const SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'numbers', 'distractors', 'absent'];
@@ -109,17 +106,11 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
         (config, haystack) =>
           charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal }),
       );
-      const name = sha256Hex(JSON.stringify(runKey(questions, asker))).slice(0, 32);
-      const folder = flags.out ?? path.join(cacheFolder(), 'calibrations', name);
-      const results = await runPlan(questions, asker, folder, {
+      const { folder, results } = await runQuestions(questions, asker, {
+        out: flags.out,
+        cachedUnder: 'calibrations',
+        progress,
         signal,
-        onProgress: ({ done, total, before }) =>
-          progress.update({
-            stage: 'asked',
-            done: done - before,
-            total: total - before,
-            unit: 'questions',
-          }),
       });
       return { result: calibrate(calibrationSamples(results.values())), folder };
     });

@@ -46,7 +46,7 @@ export class Progress {
   }
 }
 
-export function progressLine(state: ProgressState, seconds: number): string {
+function progressLine(state: ProgressState, seconds: number): string {
   const { stage, done, total, unit } = state;
   const share = state.share ?? (total ? done / total : undefined);
   const parts = [`${stage}: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`];

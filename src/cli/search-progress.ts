@@ -42,7 +42,7 @@ export class SearchProgressLine {
 }
 
 /** @param before trials of an earlier run: they say nothing about the pace of this one */
-export function searchProgressLine(state: SearchProgress, seconds: number, before: number): string {
+function searchProgressLine(state: SearchProgress, seconds: number, before: number): string {
   const { trials, budget, stage, generation, front, hypervolume } = state;
   const parts = [`${trials} of ${budget} trials, generation ${generation}, ${STAGES[stage]}`];
   const best = front.toSorted(

@@ -6,7 +6,12 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GlyphpressError } from '../errors.js';
-import { type Evaluator, openRunFolder, type SearchSetting, searchKey } from '../search/index.js';
+import {
+  type Evaluator,
+  openSearchFolder,
+  type SearchSetting,
+  searchKey,
+} from '../search/index.js';
 import { cacheOf, type SearchFlags } from './search-options.js';
 import { WORKER_FILE, type WorkerOrders } from './search-worker.js';
 import { ownRedis, runningRedis } from './service-options.js';
@@ -25,7 +30,7 @@ export async function withWorkers<T>(
   const { TrialEvaluator } = await import('../queue/trial-evaluator.js');
   const { sha256Hex } = await import('../pipeline/read-document.js');
   const key = searchKey(setting);
-  openRunFolder(folder, key);
+  openSearchFolder(folder, key);
   const run = sha256Hex(`${JSON.stringify(key)} ${path.resolve(folder)}`).slice(0, 16);
   const threads = flags.threads ?? Math.max(1, Math.floor(availableParallelism() / flags.workers));
   const { tasks } = setting;

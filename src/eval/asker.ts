@@ -142,6 +142,14 @@ export class ModelAsker implements Asker {
   }
 }
 
+/** What the answers of a server depend on, apart from what it is sent. */
+export function serverKey(
+  { baseUrl, model }: OpenAiBackend,
+  maxNewTokens: number,
+): Record<string, string> {
+  return { backend: `openai ${baseUrl}`, model, maxNewTokens: String(maxNewTokens) };
+}
+
 export interface ServerAskerOptions extends Drawing {
   /** Text tokens for exact values beside the pages. @defaultValue 0 */
   sidecar?: number | undefined;
@@ -160,9 +168,7 @@ export class ServerAsker implements Asker {
   ) {
     this.concurrency = options.concurrency;
     this.key = {
-      backend: `openai ${backend.baseUrl}`,
-      model: backend.model,
-      maxNewTokens: String(options.maxNewTokens),
+      ...serverKey(backend, options.maxNewTokens),
       ...(options.sidecar && { sidecar: String(options.sidecar) }),
     };
   }

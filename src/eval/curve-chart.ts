@@ -2,6 +2,7 @@
 
 import { UNPRUNED } from './curve-conditions.js';
 import type { CurvePoint, CurveReport } from './curve-report.js';
+import { escapeXml, svgText } from './svg.js';
 
 export const CHART_AXES = ['stackedRatio', 'contextTokens'] as const;
 export type ChartAxis = (typeof CHART_AXES)[number];
@@ -174,14 +175,5 @@ function legend({ name, colour, dashed, joined }: Series, i: number): string {
 
 const fix = (value: number) => Number(value.toFixed(1));
 
-function text(x: number, y: number, content: string, attributes: string): string {
-  return `<text x="${fix(x)}" y="${fix(y)}" ${attributes}>${escapeXml(content)}</text>`;
-}
-
-function escapeXml(content: string): string {
-  return content
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/"/g, '&quot;');
-}
+const text = (x: number, y: number, content: string, attributes: string) =>
+  svgText(fix(x), fix(y), content, attributes);

@@ -32,7 +32,7 @@ export interface CurveCondition {
 
 export const UNPRUNED = 'no pruning';
 /** The rendering that plans are tried on: what the model was trained to read. */
-export const BASE_RENDERING = 'base';
+const BASE_RENDERING = 'base';
 
 const NEWLINE_MARK = '<font color="#FF0000"> \\n </font>';
 const ROW = 28;

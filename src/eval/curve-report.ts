@@ -7,9 +7,11 @@ import { type ConditionKind, type CurveCondition, UNPRUNED } from './curve-condi
 import { CURVE_TASKS, type CurvePlan, type CurveTask } from './curve-tasks.js';
 import { type Interval, wilsonInterval } from './interval.js';
 import type { Figure } from './report.js';
-import type { ResultLine } from './results-log.js';
+import type { Account, ResultLine } from './results-log.js';
+import { type TokenRatios, tokenRatios } from './token-ratios.js';
 
-export interface CurvePoint {
+/** Tokens are means over the texts that were opened; 0 if none was. */
+export interface CurvePoint extends Omit<Account, 'pages'>, TokenRatios {
   name: string;
   series: string;
   kind: ConditionKind;
@@ -22,13 +24,6 @@ export interface CurvePoint {
   /** The control that drops as many at random. */
   twin: string | null;
   beyond: boolean;
-  /** Means over the texts that were opened; 0 if none was. */
-  textTokens: number;
-  visualTokens: number;
-  contextTokens: number;
-  renderRatio: number;
-  pruneRatio: number;
-  stackedRatio: number;
   /** Mean over the tasks. */
   accuracy: Figure;
   tasks: Record<CurveTask, Figure>;
@@ -161,7 +156,6 @@ function pointOf(
       : [...accounts.values()].reduce((sum, account) => sum + account[field], 0) / accounts.size;
   const [textTokens, visualTokens] = [mean('textTokens'), mean('visualTokens')];
   const contextTokens = mean('contextTokens');
-  const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
   const tasks = Object.fromEntries(
     CURVE_TASKS.map((task) => [task, figureOf(asked.filter((one) => one.task === task))]),
   ) as Record<CurveTask, Figure>;
@@ -179,9 +173,7 @@ function pointOf(
     textTokens,
     visualTokens,
     contextTokens,
-    renderRatio: ratio(textTokens, visualTokens),
-    pruneRatio: ratio(visualTokens, contextTokens),
-    stackedRatio: ratio(textTokens, contextTokens),
+    ...tokenRatios({ textTokens, visualTokens, contextTokens }),
     accuracy: meanFigure(Object.values(tasks)),
     tasks,
     bySeed: seeds.map((seed) => {

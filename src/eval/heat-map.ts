@@ -1,6 +1,7 @@
 /** Accuracy by depth (down) and length (across) as an SVG picture: one panel a group and kind. */
 
 import type { DepthCell, EvalReport } from './report.js';
+import { escapeXml, svgText } from './svg.js';
 
 const CELL_WIDTH = 64;
 const CELL_HEIGHT = 30;
@@ -32,7 +33,7 @@ export function heatMap(report: EvalReport): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    text(
+    svgText(
       12,
       22,
       `${report.suite}: accuracy by depth and length`,
@@ -59,15 +60,20 @@ function panelsOf(cells: readonly DepthCell[]): Panel[] {
 }
 
 function drawPanel({ title, cells, pages, depths }: Panel): string {
-  const parts = [text(12, 14, title, 'font-weight="600"')];
+  const parts = [svgText(12, 14, title, 'font-weight="600"')];
   pages.forEach((count, column) => {
     const label = `${count} ${count === 1 ? 'page' : 'pages'}`;
-    parts.push(text(LEFT + (column + 0.5) * CELL_WIDTH, TOP - 8, label, 'text-anchor="middle"'));
+    parts.push(svgText(LEFT + (column + 0.5) * CELL_WIDTH, TOP - 8, label, 'text-anchor="middle"'));
   });
   depths.forEach((depth, row) => {
     const label = depth === null ? 'anywhere' : `${Math.round(depth * 100)} %`;
     parts.push(
-      text(LEFT - 8, TOP + (row + 0.5) * CELL_HEIGHT + 4, label, 'text-anchor="end" fill="#444"'),
+      svgText(
+        LEFT - 8,
+        TOP + (row + 0.5) * CELL_HEIGHT + 4,
+        label,
+        'text-anchor="end" fill="#444"',
+      ),
     );
   });
   for (const cell of cells) {
@@ -87,7 +93,7 @@ function drawCell(
   if (value === null) return `<rect ${box} fill="none" stroke="#ccc"/>`;
   const percent = (share: number) => `${Math.round(share * 100)}`;
   const note = `${percent(value)} % of ${questions} (95 %: ${percent(low)} to ${percent(high)})${failed > 0 ? `, ${failed} failed` : ''}`;
-  const label = text(
+  const label = svgText(
     x + CELL_WIDTH / 2,
     y + CELL_HEIGHT / 2 + 4,
     percent(value),
@@ -103,7 +109,7 @@ function drawLegend(): string {
     const share = i / (steps - 1);
     return `<rect x="${i * width}" y="0" width="${width}" height="10" fill="${colourOf(share)}"/>`;
   });
-  return `${boxes.join('')}${text(0, 24, '0 %', 'fill="#444"')}${text(steps * width, 24, '100 %', 'text-anchor="end" fill="#444"')}`;
+  return `${boxes.join('')}${svgText(0, 24, '0 %', 'fill="#444"')}${svgText(steps * width, 24, '100 %', 'text-anchor="end" fill="#444"')}`;
 }
 
 /** One hue from light to dark, so that it also reads in grey and to the colour-blind. */
@@ -121,16 +127,4 @@ function colourOf(share: number): string {
   const part = at - Math.min(STOPS.length - 2, Math.floor(at));
   const mixed = from.map((value, i) => Math.round(value + (to[i]! - value) * part));
   return `rgb(${mixed.join(' ')})`;
-}
-
-function text(x: number, y: number, content: string, attributes = ''): string {
-  return `<text x="${x}" y="${y}" ${attributes}>${escapeXml(content)}</text>`;
-}
-
-function escapeXml(content: string): string {
-  return content
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/"/g, '&quot;');
 }

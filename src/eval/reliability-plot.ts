@@ -1,6 +1,7 @@
 /** How true stated chances are, as an SVG picture: share right over chance given; on the diagonal they are true. */
 
 import type { CalibrationResult, Reliability } from './calibrate.js';
+import { escapeXml, svgText } from './svg.js';
 
 const SIDE = 300;
 const LEFT = 56;
@@ -17,20 +18,20 @@ export function reliabilityPlot(name: string, result: CalibrationResult): string
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    text(12, 22, `${name}: how true its confidence is`, 'font-size="15" font-weight="600"'),
+    svgText(12, 22, `${name}: how true its confidence is`, 'font-size="15" font-weight="600"'),
     `<rect x="${LEFT}" y="${TOP}" width="${SIDE}" height="${SIDE}" fill="none" stroke="#bbb"/>`,
     `<line x1="${x(0)}" y1="${y(0)}" x2="${x(1)}" y2="${y(1)}" stroke="#bbb" stroke-dasharray="4 4"/>`,
     ...ticks.flatMap((share) => [
-      text(x(share), TOP + SIDE + 16, String(share), 'text-anchor="middle" fill="#444"'),
-      text(LEFT - 8, y(share) + 4, String(share), 'text-anchor="end" fill="#444"'),
+      svgText(x(share), TOP + SIDE + 16, String(share), 'text-anchor="middle" fill="#444"'),
+      svgText(LEFT - 8, y(share) + 4, String(share), 'text-anchor="end" fill="#444"'),
     ]),
-    text(x(0.5), TOP + SIDE + 34, 'confidence', 'text-anchor="middle"'),
-    `<g transform="translate(16 ${y(0.5)}) rotate(-90)">${text(0, 0, 'share right', 'text-anchor="middle"')}</g>`,
+    svgText(x(0.5), TOP + SIDE + 34, 'confidence', 'text-anchor="middle"'),
+    `<g transform="translate(16 ${y(0.5)}) rotate(-90)">${svgText(0, 0, 'share right', 'text-anchor="middle"')}</g>`,
     curve(uncalibrated, UNCALIBRATED),
     curve(calibrated, CALIBRATED),
     legend(TOP + SIDE + 56, CALIBRATED, 'calibrated, held-out documents', calibrated),
     legend(TOP + SIDE + 74, UNCALIBRATED, 'exp(mean log-probability)', uncalibrated),
-    text(
+    svgText(
       x(1),
       TOP - 8,
       `${calibration.right} of ${calibration.questions} right`,
@@ -65,19 +66,7 @@ function legend(
   { expectedCalibrationError }: Reliability,
 ) {
   const label = `${name}: off by ${expectedCalibrationError.toFixed(3)}`;
-  return `<circle cx="${LEFT + 6}" cy="${at - 4}" r="5" fill="${colour}"/>${text(LEFT + 18, at, label)}`;
+  return `<circle cx="${LEFT + 6}" cy="${at - 4}" r="5" fill="${colour}"/>${svgText(LEFT + 18, at, label)}`;
 }
 
 const percent = (share: number) => `${Math.round(share * 100)} %`;
-
-function text(atX: number, atY: number, content: string, attributes = ''): string {
-  return `<text x="${atX}" y="${atY}" ${attributes}>${escapeXml(content)}</text>`;
-}
-
-function escapeXml(content: string): string {
-  return content
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/"/g, '&quot;');
-}

@@ -5,6 +5,7 @@ import { bootstrapInterval, type Interval, wilsonInterval } from './interval.js'
 import type { EvalPlan, Headline, Measure } from './plan.js';
 import type { Account, ResultLine } from './results-log.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
+import { type TokenRatios, tokenRatios } from './token-ratios.js';
 
 export interface Figure extends Interval {
   questions: number;
@@ -14,7 +15,7 @@ export interface Figure extends Interval {
   value: number | null;
 }
 
-export interface TableRow extends Figure {
+export interface TableRow extends Figure, TokenRatios {
   label: string;
   group: string;
   kind: string;
@@ -22,23 +23,14 @@ export interface TableRow extends Figure {
   rendering: string;
   /** As chosen, or the mean of what the given documents came to. */
   pages: number;
-  renderRatio: number;
-  pruneRatio: number;
-  stackedRatio: number;
 }
 
-export interface RenderingRow {
+/** Sums over its documents. */
+export interface RenderingRow extends Account, TokenRatios {
   name: string;
   renderConfigId: string;
   config: RenderConfig;
   documents: number;
-  pages: number;
-  textTokens: number;
-  visualTokens: number;
-  contextTokens: number;
-  renderRatio: number;
-  pruneRatio: number;
-  stackedRatio: number;
 }
 
 /** A field of the heat map. */
@@ -210,16 +202,13 @@ function accountOf(asked: readonly Asked[], rendering?: string) {
     [...accounts.values()].reduce((total, account) => total + account[field], 0);
   const [pages, textTokens, visualTokens] = [sum('pages'), sum('textTokens'), sum('visualTokens')];
   const contextTokens = sum('contextTokens');
-  const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
   return {
     documents: accounts.size,
     pages,
     textTokens,
     visualTokens,
     contextTokens,
-    renderRatio: ratio(textTokens, visualTokens),
-    pruneRatio: ratio(visualTokens, contextTokens),
-    stackedRatio: ratio(textTokens, contextTokens),
+    ...tokenRatios({ textTokens, visualTokens, contextTokens }),
   };
 }
 

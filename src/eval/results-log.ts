@@ -1,15 +1,7 @@
 /** Results as they come: one line of JSON each, only ever added to, so that a killed run goes on. */
 
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
 import { GlyphpressError } from '../errors.js';
+import { LineLog, recoverLines } from '../store/line-log.js';
 import type { AnswerLogProb } from '../vlm/index.js';
 import type { Score } from './score.js';
 
@@ -40,10 +32,10 @@ export type ResultLine = {
 );
 
 export class ResultsLog {
-  readonly #file: number;
+  readonly #log: LineLog;
 
-  private constructor(file: number) {
-    this.#file = file;
+  private constructor(log: LineLog) {
+    this.#log = log;
   }
 
   /**
@@ -51,32 +43,18 @@ export class ResultsLog {
    * @throws {GlyphpressError} GP_ARTIFACT_DAMAGED
    */
   static open(path: string): { log: ResultsLog; known: Map<string, ResultLine> } {
-    const known = new Map<string, ResultLine>();
-    if (existsSync(path)) for (const result of readLines(path)) known.set(result.id, result);
-    return { log: new ResultsLog(openSync(path, 'a')), known };
+    const results = recoverLines(path, (line, number) => parseResult(line, path, number));
+    const known = new Map(results.map((result) => [result.id, result]));
+    return { log: new ResultsLog(new LineLog(path)), known };
   }
 
   add(result: ResultLine): void {
-    writeSync(this.#file, `${JSON.stringify(result)}\n`);
+    this.#log.add(result);
   }
 
   close(): void {
-    fsyncSync(this.#file);
-    closeSync(this.#file);
+    this.#log.close();
   }
-}
-
-function readLines(path: string): ResultLine[] {
-  const bytes = readFileSync(path);
-  const end = bytes.lastIndexOf('\n') + 1;
-  // The process was killed while it wrote the last line.
-  if (end < bytes.length) truncateSync(path, end);
-  return bytes
-    .subarray(0, end)
-    .toString('utf8')
-    .split('\n')
-    .slice(0, -1)
-    .map((line, i) => parseResult(line, path, i + 1));
 }
 
 function parseResult(line: string, path: string, number: number): ResultLine {

@@ -1,29 +1,20 @@
 /** Asks everything that a run has not asked yet, and writes each result down as it comes. */
 
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { differingParts } from '../pipeline/compress.js';
 import { sha256Hex } from '../pipeline/read-document.js';
 import { renderingId } from '../render/index.js';
+import { openRunFolder, type RunForm } from '../store/run-folder.js';
 import type { Asker, OpenedDocument } from './asker.js';
 import type { EvalPlan } from './plan.js';
 import { type ResultLine, ResultsLog } from './results-log.js';
 import { scoreAnswer } from './score.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
 
-export const RUN_FILE = 'run.json';
 export const RESULTS_FILE = 'results.jsonl';
 const WORK_FOLDER = 'work';
-const FORM = 'glyphpress-eval-1';
+const FORM: RunForm = { form: 'glyphpress-eval-1', name: 'evaluation', article: 'an', run: 'run' };
 
 /** This many documents in a row that fail with an error of the surroundings: no use to go on. */
 const HOPELESS = 5;
@@ -59,7 +50,7 @@ export async function runPlan(
   folder: string,
   hooks: RunHooks = {},
 ): Promise<Map<string, ResultLine>> {
-  openFolder(folder, runKey(plan, asker));
+  openRunFolder(folder, FORM, runKey(plan, asker));
   const { log, known } = ResultsLog.open(path.join(folder, RESULTS_FILE));
   const isOpen = ({ id }: EvalQuestion) => {
     const result = known.get(id);
@@ -182,42 +173,4 @@ function describeError(error: unknown) {
   if (error instanceof GlyphpressError)
     return { code: error.code as string, message: error.message, retryable: error.retryable };
   return { code: 'GP_INTERNAL', message: String(error), retryable: false };
-}
-
-function openFolder(folder: string, key: Record<string, string>): void {
-  const file = path.join(folder, RUN_FILE);
-  if (existsSync(file)) {
-    const known = readRun(file);
-    const differing = differingParts(known, key);
-    if (differing.length === 0) return;
-    throw new GlyphpressError('GP_ARTIFACT_MISMATCH', {
-      message: `${folder} holds a run with another ${differing.join(', ')}`,
-      hint: 'Give another folder, or the options that the run was begun with.',
-      details: { folder, differing },
-    });
-  }
-  if (existsSync(folder) && readdirSync(folder).length > 0) {
-    throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-      message: `${folder} holds something that is no evaluation`,
-      hint: 'Give another folder.',
-      details: { folder },
-    });
-  }
-  mkdirSync(folder, { recursive: true });
-  const temporary = `${file}.${process.pid}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify({ form: FORM, key }, null, 2)}\n`);
-  renameSync(temporary, file);
-}
-
-function readRun(file: string): Record<string, string> {
-  try {
-    const { form, key } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    if (form === FORM && typeof key === 'object' && key !== null)
-      return key as Record<string, string>;
-  } catch {}
-  throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
-    message: `${file} does not describe an evaluation of this version`,
-    hint: 'Start a new run in another folder.',
-    details: { file },
-  });
 }

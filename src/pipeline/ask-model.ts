@@ -3,16 +3,11 @@
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
+import { differingParts } from '../store/artifact-key.js';
 import { confidenceOf, type GenerateOptions, type VisionLanguageModel } from '../vlm/index.js';
 import { type AskResult, answerQuestion } from './answer.js';
 import { citeAnswer } from './citations.js';
-import {
-  CONTEXT_FORM,
-  type CompressHooks,
-  contextKey,
-  differingParts,
-  ensureCompressed,
-} from './compress.js';
+import { CONTEXT_FORM, type CompressHooks, contextKey, ensureCompressed } from './compress.js';
 import type { CompressedSource } from './compressed-folder.js';
 import type { ContextLibrary } from './context-library.js';
 import { finalAnswer } from './final-answer.js';

@@ -9,7 +9,7 @@ import {
   readManifest,
   writeArtifact,
 } from '../store/artifact-folder.js';
-import { keyName } from '../store/known-folders.js';
+import { keyName } from '../store/artifact-key.js';
 import { confidenceOf } from '../vlm/index.js';
 import type { AskResult } from './answer.js';
 import type { AskTarget } from './ask-model.js';

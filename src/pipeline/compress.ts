@@ -29,6 +29,7 @@ import {
   readManifest,
   writeArtifact,
 } from '../store/artifact-folder.js';
+import { differingParts } from '../store/artifact-key.js';
 import type { EncodedImage, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
 import { CONTEXT_FILE, readContext, writeContext } from './context-file.js';
 import { decodePage } from './page-images.js';
@@ -109,15 +110,6 @@ export function contextKey(
     prunePlan: planId(settings.plan),
     ...(settings.sidecar && { sidecar: `${settings.sidecar} v${SIDECAR_VERSION}` }),
   };
-}
-
-/** The settings in which a stored context differs from what is wanted, by name. */
-export function differingParts(
-  stored: Record<string, string>,
-  wanted: Record<string, string>,
-): string[] {
-  const parts = new Set([...Object.keys(wanted), ...Object.keys(stored)]);
-  return [...parts].filter((part) => stored[part] !== wanted[part]);
 }
 
 /** The context in `folder` if it is whole and made with these settings; else it is made there anew. */

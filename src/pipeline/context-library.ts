@@ -2,8 +2,9 @@
 
 import path from 'node:path';
 import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
-import { KnownFolders, keyName } from '../store/known-folders.js';
-import { CONTEXT_FORM, type CompressedBody, differingParts } from './compress.js';
+import { differingParts, keyName } from '../store/artifact-key.js';
+import { KnownFolders } from '../store/known-folders.js';
+import { CONTEXT_FORM, type CompressedBody } from './compress.js';
 import { CONTEXT_FILE } from './context-file.js';
 
 export class ContextLibrary {

@@ -3,8 +3,8 @@
  * after a crash draws only what is missing.
  */
 
-import { createHash, randomBytes } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import {
@@ -21,8 +21,9 @@ import {
   readManifest,
   writeArtifact,
 } from '../store/artifact-folder.js';
+import { writeWhole } from '../store/write-whole.js';
 import type { PageSource } from './compress.js';
-import { PAGES_FILE, type PageRecord, pageFileName } from './page-folder.js';
+import { PAGES_FILE, type PageRecord, pageFileName, pageRecord } from './page-folder.js';
 import type { SourceDocument } from './read-document.js';
 import type { RenderProgress } from './render-to-folder.js';
 
@@ -157,15 +158,9 @@ interface WorkRecord extends PageRecord {
 const recordFileName = (file: string) => file.replace(/\.png$/, '.json');
 
 async function keepPage(work: string, page: RenderedPage): Promise<PageRecord> {
-  const file = pageFileName(page.index);
-  const record: PageRecord = {
-    file,
-    widthPx: page.widthPx,
-    heightPx: page.heightPx,
-    start: page.lines[0]!.start,
-    end: page.lines.at(-1)!.end,
-    lines: page.lines,
-  };
+  const record = pageRecord(page);
+  const { file } = record;
+  // Two workers may draw the same page at once; each of them puts the same bytes there.
   await writeWhole(path.join(work, file), page.png);
   const described: WorkRecord = { ...record, sha256: sha256(page.png) };
   await writeWhole(path.join(work, recordFileName(file)), JSON.stringify(described));
@@ -186,13 +181,6 @@ async function finishedPages(work: string): Promise<PageRecord[]> {
       return records; // the first page that is missing or half written
     }
   }
-}
-
-/** Two workers may draw the same page at once; each of them puts the same bytes there. */
-async function writeWhole(file: string, data: string | Buffer): Promise<void> {
-  const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
-  await writeFile(temporary, data);
-  await rename(temporary, file);
 }
 
 /** Where the file system has no hard links, or no more of them, the bytes are copied. */

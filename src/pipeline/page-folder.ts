@@ -7,6 +7,7 @@ import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../render/index.js';
 import { MANIFEST_FILE } from '../store/artifact-folder.js';
+import { unusableFolder } from '../store/output-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../store/process-tag.js';
 import type { SourceDocument } from './read-document.js';
 
@@ -30,6 +31,11 @@ export function pagesOfIndex(index: Buffer): PageRecord[] {
 
 export function pageFileName(index: number): string {
   return `page-${String(index + 1).padStart(4, '0')}.png`;
+}
+
+export function pageRecord({ index, widthPx, heightPx, lines }: RenderedPage): PageRecord {
+  const [start, end] = [lines[0]!.start, lines.at(-1)!.end];
+  return { file: pageFileName(index), widthPx, heightPx, start, end, lines };
 }
 
 /** Also says that, and by whom, the folder is being written. */
@@ -71,12 +77,7 @@ export class PageFolderWriter {
       await once(writer.#index, 'open');
     } catch (cause) {
       if (cause instanceof GlyphpressError) throw cause;
-      throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-        message: `${folder} cannot be used as a folder: ${(cause as Error).message}`,
-        hint: 'Give another output folder.',
-        details: { folder },
-        cause,
-      });
+      throw unusableFolder(folder, cause);
     }
     await writer.#write(
       `${INDEX_START}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
@@ -85,14 +86,7 @@ export class PageFolderWriter {
   }
 
   async add(page: RenderedPage): Promise<PageRecord> {
-    const record: PageRecord = {
-      file: pageFileName(page.index),
-      widthPx: page.widthPx,
-      heightPx: page.heightPx,
-      start: page.lines[0]!.start,
-      end: page.lines.at(-1)!.end,
-      lines: page.lines,
-    };
+    const record = pageRecord(page);
     if (this.#written.length === 0) await removeEarlierPages(this.#folder);
     const separator = this.#written.length === 0 ? '' : ',';
     this.#written.push(record.file);

@@ -3,9 +3,10 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { unusableFolder } from '../store/output-folder.js';
 import type { Proof, ProofSpan } from './proofread.js';
 
-export const PROOF_FILE = 'proofread.json';
+const PROOF_FILE = 'proofread.json';
 /** Pages are drawn for machines; people see twice the size better. */
 const SCALE = 2;
 const MARGIN_PX = 2;
@@ -40,12 +41,7 @@ export async function prepareProofFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     names = await readdir(folder);
   } catch (cause) {
-    throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-      message: `${folder} cannot be used as a folder: ${(cause as Error).message}`,
-      hint: 'Give another output folder.',
-      details: { folder },
-      cause,
-    });
+    throw unusableFolder(folder, cause);
   }
   const foreign = names.filter((name) => name !== PROOF_FILE && !isPicture(name));
   if (foreign.length > 0) {

@@ -1,5 +1,6 @@
 import { GlyphpressError, ShapeError } from '../errors.js';
-import { assertDropOrder, type PrunePlan } from './prune-plan.js';
+import { assertDropOrder } from './drop-order.js';
+import type { PrunePlan } from './prune-plan.js';
 import { assertRowCount, budgetedCount, retainedCount } from './retained-count.js';
 
 /** Visual tokens along the decoder, in the words of the report. */

@@ -37,6 +37,7 @@ export {
   type RankingScope,
   type ScopeOptions,
 } from './contract.js';
+export { describePlan } from './describe-plan.js';
 export {
   cellsLeftByContent,
   dropEncodedPages,
@@ -55,20 +56,19 @@ export {
   type PageSignals,
   pageSignals,
 } from './page-signals.js';
+export { parsePrunePlan } from './parse-plan.js';
 export { decoderPlanFromKeep, layersAtDepths, planFromKeep } from './plan-from-keep.js';
 export {
   type DecoderDrop,
-  describePlan,
   dropSeed,
   type EncoderDrop,
   hasTextStructure,
   type PrunePlan,
-  parsePrunePlan,
   planId,
-  randomTwin,
   resolvePlan,
 } from './prune-plan.js';
 export { deriveSeed, type RandomOptions, seededRandom, selectAtRandom } from './random.js';
+export { randomTwin } from './random-twin.js';
 export { REPEAT_RUN, repeatedCells } from './repeats.js';
 export { type Budget, budgetedCount, retainedCount } from './retained-count.js';
 export { keepStructured, rowsBeside, type StructureOptions } from './structured-keep.js';

@@ -338,7 +338,7 @@ function isPassing({ code, retryable }: GlyphpressError): boolean {
   return retryable || code === 'GP_ARTIFACT_DAMAGED' || code === 'GP_MODEL_RUNTIME';
 }
 
-export function describeFailure(error: unknown, stage: Stage | null): Failure {
+function describeFailure(error: unknown, stage: Stage | null): Failure {
   if (error instanceof GlyphpressError) {
     const { code, message, hint, details } = inClientWords(error);
     return { code, message, hint, stage, details };

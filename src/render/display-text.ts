@@ -204,7 +204,7 @@ export class DisplayText {
 }
 
 /** `[U+1F525]`: the visible escape for a character that cannot be drawn. */
-export function escapeOf(codePoint: number): string {
+function escapeOf(codePoint: number): string {
   return `[U+${codePoint.toString(16).toUpperCase().padStart(4, '0')}]`;
 }
 

@@ -18,7 +18,7 @@ export interface PageStyle {
 }
 
 /** Layout rows are this far apart; drawing uses the config's own pitch. */
-export function layoutRowPx(fontSizePx: number): number {
+function layoutRowPx(fontSizePx: number): number {
   return Math.ceil(fontSizePx * 2);
 }
 
@@ -31,7 +31,7 @@ export function cssFont(style: Pick<PageStyle, 'families' | 'fontSizePx'>): stri
  * Everything in here comes from checked numbers, fixed names and font bytes. Flows are laid out, but
  * hidden: pages are drawn on a canvas, so Chromium need not paint them.
  */
-export function pageHtml(style: PageStyle): string {
+function pageHtml(style: PageStyle): string {
   const wrap =
     style.lineBreaking === 'anywhere'
       ? // Spaces take their place, too: a line is full to the last column.

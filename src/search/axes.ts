@@ -76,24 +76,30 @@ const drawn = (usual: AxisValue, domain: Domain, about: string) =>
 /** Glyph's list of ordinary resolutions; those above 300 dpi are a band of their own. */
 const USUAL_DPI = [72, 80, 96, 100, 110, 120, 144, 150, 300];
 
+const MARGIN_PT: Domain = {
+  bands: [
+    { weight: 0.5, min: 0, max: 9, step: 1 },
+    { weight: 0.5, min: 10, max: 40, step: 2 },
+  ],
+  ordered: true,
+};
+
+/** A share of tokens to keep: often all, else from `min` up. */
+const keepFrom = (min: number): Domain => ({
+  bands: [
+    { weight: 0.7, values: [1] },
+    { weight: 0.3, min, max: 0.95, step: 0.05 },
+  ],
+  ordered: true,
+});
+
 const depths: Record<(typeof DECODER_DROPS)[number], number> = { 1: 0.1, 2: 0.55, 3: 0.7 };
 
 const decoderDrops = Object.fromEntries(
   DECODER_DROPS.flatMap((n): [string, Axis][] => [
     [
       `v2drop-${n}-keep`,
-      own(
-        1,
-        {
-          bands: [
-            { weight: 0.7, values: [1] },
-            { weight: 0.3, min: 0.2, max: 0.95, step: 0.05 },
-          ],
-          ordered: true,
-        },
-        `share that V²Drop ${n} keeps; 1 is no drop`,
-        'plan',
-      ),
+      own(1, keepFrom(0.2), `share that V²Drop ${n} keeps; 1 is no drop`, 'plan'),
     ],
     [
       `v2drop-${n}-depth`,
@@ -135,28 +141,8 @@ export const AXES: Readonly<Record<string, Axis>> = {
     },
     'resolution',
   ),
-  'margin-x': glyph(
-    0,
-    {
-      bands: [
-        { weight: 0.5, min: 0, max: 9, step: 1 },
-        { weight: 0.5, min: 10, max: 40, step: 2 },
-      ],
-      ordered: true,
-    },
-    'left and right margin in pt (Glyph: 10 to 40)',
-  ),
-  'margin-y': glyph(
-    0,
-    {
-      bands: [
-        { weight: 0.5, min: 0, max: 9, step: 1 },
-        { weight: 0.5, min: 10, max: 40, step: 2 },
-      ],
-      ordered: true,
-    },
-    'top and bottom margin in pt (Glyph: 10 to 40)',
-  ),
+  'margin-x': glyph(0, MARGIN_PT, 'left and right margin in pt (Glyph: 10 to 40)'),
+  'margin-y': glyph(0, MARGIN_PT, 'top and bottom margin in pt (Glyph: 10 to 40)'),
   'font-family': glyph('DejaVu Sans', oneOf(...BUNDLED_FAMILIES), 'typeface'),
   'font-size': glyph(
     9,
@@ -211,13 +197,7 @@ export const AXES: Readonly<Record<string, Axis>> = {
   blank: own(false, oneOf(true, false), 'drop visual tokens of cells without ink', 'plan'),
   'encoder-keep': own(
     1,
-    {
-      bands: [
-        { weight: 0.7, values: [1] },
-        { weight: 0.3, min: 0.4, max: 0.95, step: 0.05 },
-      ],
-      ordered: true,
-    },
+    keepFrom(0.4),
     'share of visual tokens kept behind the encoder; 1 is no drop',
     'plan',
   ),

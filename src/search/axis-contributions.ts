@@ -62,9 +62,7 @@ function valued(
   });
 }
 
-export function explainedVariance(
-  items: readonly { by: AxisValue; value: number }[],
-): number | null {
+function explainedVariance(items: readonly { by: AxisValue; value: number }[]): number | null {
   if (items.length < LEAST_TRIALS) return null;
   const groups = [...grouped(items).values()];
   if (groups.length < 2 || groups.length >= items.length) return null;

@@ -2,7 +2,8 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { BEST_FOLDER, writeWhole } from './run-folder.js';
+import { writeWholeSync } from '../store/write-whole.js';
+import { BEST_FOLDER } from './search-folder.js';
 import type { FrontPoint } from './summary.js';
 
 export interface BestFiles {
@@ -11,7 +12,7 @@ export interface BestFiles {
 }
 
 /** Relative to the folder of the search. */
-export function bestFiles({ point }: Pick<FrontPoint, 'point'>): BestFiles {
+function bestFiles({ point }: Pick<FrontPoint, 'point'>): BestFiles {
   return {
     config: path.join(BEST_FOLDER, `${point}.config.json`),
     plan: path.join(BEST_FOLDER, `${point}.plan.json`),
@@ -25,8 +26,8 @@ export function writeBest(folder: string, front: readonly FrontPoint[]): void {
   for (const one of front) {
     const { config, plan } = bestFiles(one);
     const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-    writeWhole(path.join(folder, config), json(one.settings.config));
-    writeWhole(path.join(folder, plan), json(one.settings.plan));
+    writeWholeSync(path.join(folder, config), json(one.settings.config));
+    writeWholeSync(path.join(folder, plan), json(one.settings.plan));
   }
 }
 

@@ -4,16 +4,8 @@
  * read instead of done. So a run that was killed at any byte ends as if it had never stopped.
  */
 
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
 import { GlyphpressError } from '../errors.js';
+import { LineLog, recoverLines } from '../store/line-log.js';
 
 export interface Entry<Body = unknown> {
   /** Which step of the search this is: the same steps come in the same order in every run. */
@@ -23,7 +15,7 @@ export interface Entry<Body = unknown> {
 
 export class Journal {
   readonly #path: string;
-  readonly #file: number;
+  readonly #log: LineLog;
   readonly #known: Entry[];
   #next = 0;
 
@@ -33,14 +25,8 @@ export class Journal {
    */
   constructor(path: string) {
     this.#path = path;
-    this.#known = [];
-    if (existsSync(path)) {
-      const { entries, end, size } = readEntries(path);
-      // The process was killed while it wrote the last line.
-      if (end < size) truncateSync(path, end);
-      this.#known = entries;
-    }
-    this.#file = openSync(path, 'a');
+    this.#known = recoverEntries(path);
+    this.#log = new LineLog(path);
   }
 
   /** Steps that are still to be read back. */
@@ -64,7 +50,7 @@ export class Journal {
   }
 
   add(step: string, body: unknown): void {
-    writeSync(this.#file, `${JSON.stringify({ step, body })}\n`);
+    this.#log.add({ step, body });
   }
 
   /** Read back or done and written. */
@@ -77,18 +63,17 @@ export class Journal {
   }
 
   close(): void {
-    fsyncSync(this.#file);
-    closeSync(this.#file);
+    this.#log.close();
   }
 }
 
-/** All whole lines of a log, and where they end. The file stays as it is: a run may be under way. */
-export function readEntries(path: string): { entries: Entry[]; end: number; size: number } {
-  const bytes = readFileSync(path);
-  const end = bytes.lastIndexOf(0x0a) + 1;
-  const lines = bytes.subarray(0, end).toString('utf8').split('\n').slice(0, -1);
-  const entries = lines.map((line, i) => parseEntry(line, path, i + 1));
-  return { entries, end, size: bytes.length };
+/**
+ * As {@link recoverLines}.
+ *
+ * @throws {GlyphpressError} GP_ARTIFACT_DAMAGED
+ */
+export function recoverEntries(path: string): Entry[] {
+  return recoverLines(path, (line, number) => parseEntry(line, path, number));
 }
 
 function parseEntry(line: string, path: string, number: number): Entry {

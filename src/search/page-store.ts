@@ -13,7 +13,7 @@ import {
   renderingId,
 } from '../render/index.js';
 import { readArtifactFile } from '../store/artifact-folder.js';
-import { keyName } from '../store/known-folders.js';
+import { keyName } from '../store/artifact-key.js';
 import type { Spent } from './evaluator.js';
 
 export class PageStore {

@@ -1,9 +1,9 @@
 /** Results by the hash of all that they depend on: one small file each, safe between processes. */
 
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256Hex } from '../pipeline/read-document.js';
+import { writeWhole } from '../store/write-whole.js';
 
 export class ResultCache {
   /** @param folder holds nothing else */
@@ -17,9 +17,7 @@ export class ResultCache {
     if (known !== null) return known;
     const result = await work();
     await mkdir(path.dirname(file), { recursive: true });
-    const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
-    await writeFile(temporary, JSON.stringify({ key, result }));
-    await rename(temporary, file);
+    await writeWhole(file, JSON.stringify({ key, result }));
     return result;
   }
 }

@@ -2,8 +2,8 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { writeWholeSync } from '../store/write-whole.js';
 import type { Spent } from './evaluator.js';
-import { writeWhole } from './run-folder.js';
 
 export interface Timings extends Spent {
   wallMs: number;
@@ -38,7 +38,7 @@ export class RunClock {
 
   /** A run that is killed loses what came after the last call. */
   save(): void {
-    writeWhole(this.#file, `${JSON.stringify(this.timings)}\n`);
+    writeWholeSync(this.#file, `${JSON.stringify(this.timings)}\n`);
   }
 }
 

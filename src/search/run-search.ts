@@ -2,14 +2,15 @@
 
 import path from 'node:path';
 import { sha256Hex } from '../pipeline/read-document.js';
+import { writeWholeSync } from '../store/write-whole.js';
 import { axisContributions } from './axis-contributions.js';
 import { writeBest } from './best.js';
 import { Journal } from './journal.js';
 import { pagePictures } from './page-pictures.js';
 import { searchReport } from './report.js';
 import { RunClock } from './run-clock.js';
-import { openRunFolder, REPORT_FILE, SUMMARY_FILE, TRIALS_FILE, writeWhole } from './run-folder.js';
 import { runSearch, type SearchHooks, type SearchSetting } from './search.js';
+import { openSearchFolder, REPORT_FILE, SUMMARY_FILE, TRIALS_FILE } from './search-folder.js';
 import { type SearchSummary, summarise } from './summary.js';
 import { tasksHash } from './tasks.js';
 
@@ -30,7 +31,7 @@ export function searchKey(setting: SearchSetting): Record<string, string> {
  * Searches, or goes on where a search in this folder was broken off, and writes summary, report and
  * the chosen configurations.
  *
- * @throws {GlyphpressError} as {@link openRunFolder}, and of the surroundings when nothing works
+ * @throws {GlyphpressError} as {@link openSearchFolder}, and of the surroundings when nothing works
  */
 export async function searchInFolder(
   setting: SearchSetting,
@@ -38,7 +39,7 @@ export async function searchInFolder(
   hooks: SearchHooks = {},
 ): Promise<SearchSummary> {
   const key = searchKey(setting);
-  openRunFolder(folder, key);
+  openSearchFolder(folder, key);
   const clock = new RunClock(folder, setting.evaluator.spent);
   const journal = new Journal(path.join(folder, TRIALS_FILE));
   try {
@@ -66,8 +67,11 @@ export async function searchInFolder(
     const pictures = await pagePictures(summary.front, tasks.train[0]!, evaluator, hooks.signal);
     const contributions = axisContributions(outcome.records, setting.space);
     writeBest(folder, summary.front);
-    writeWhole(path.join(folder, SUMMARY_FILE), `${JSON.stringify(summary, null, 2)}\n`);
-    writeWhole(path.join(folder, REPORT_FILE), searchReport({ summary, pictures, contributions }));
+    writeWholeSync(path.join(folder, SUMMARY_FILE), `${JSON.stringify(summary, null, 2)}\n`);
+    writeWholeSync(
+      path.join(folder, REPORT_FILE),
+      searchReport({ summary, pictures, contributions }),
+    );
     return summary;
   } finally {
     journal.close();

@@ -15,7 +15,7 @@ export const isUsable = ({ failure, infeasible, glance }: TrialRecord) =>
  * the lower end of the interval stands for the accuracy: a few lucky answers are no success. The
  * probe's legibility leads the way where all accuracies are zero.
  */
-export function objectivesOf(record: TrialRecord, questionsInAll: number): Objectives {
+function objectivesOf(record: TrialRecord, questionsInAll: number): Objectives {
   const accuracy = accuracyOf(record.documents);
   const asked = record.documents.reduce((sum, { scores }) => sum + scores.length, 0);
   const sure =

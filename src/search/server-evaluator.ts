@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { serverKey } from '../eval/asker.js';
 import { scoreAnswer } from '../eval/score.js';
 import type { EvalDocument } from '../eval/task.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
@@ -38,11 +39,7 @@ export class ServerEvaluator implements Evaluator {
     readonly options: ServerEvaluatorOptions,
   ) {
     this.concurrency = options.concurrency;
-    this.key = {
-      backend: `openai ${backend.baseUrl}`,
-      model: backend.model,
-      maxNewTokens: String(options.maxNewTokens),
-    };
+    this.key = serverKey(backend, options.maxNewTokens);
     this.#pages = new PageStore(path.join(options.cache, 'pages'), options.chromium, this.spent);
     this.#results = new ResultCache(path.join(options.cache, 'results'));
   }

@@ -10,8 +10,8 @@ import { hypervolume, type Objectives } from './pareto.js';
 import { rankCorrelation } from './rank-correlation.js';
 import { chosenOf, finalPoint, trainPoint } from './result.js';
 import type { Timings } from './run-clock.js';
-import { readRunKey, SUMMARY_FILE } from './run-folder.js';
 import type { FinalScores, GenerationSummary, SearchOutcome } from './search.js';
+import { checkSearchFolder, SUMMARY_FILE } from './search-folder.js';
 import { type Settings, settingsId } from './settings.js';
 import type { Split } from './tasks.js';
 import {
@@ -159,7 +159,7 @@ export function summarise(outcome: SearchOutcome, setting: SummarySetting): Sear
 
 /** @throws {GlyphpressError} GP_INPUT_NOT_FOUND, GP_ARTIFACT_DAMAGED */
 export function readSummary(folder: string): SearchSummary {
-  readRunKey(folder);
+  checkSearchFolder(folder);
   const file = path.join(folder, SUMMARY_FILE);
   if (!existsSync(file)) {
     throw new GlyphpressError('GP_INPUT_NOT_FOUND', {

@@ -3,9 +3,9 @@
  * on does not ask twice, nor get another answer.
  */
 
-import { appendFileSync, existsSync, truncateSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { sha256Hex } from '../pipeline/read-document.js';
-import { readEntries } from './journal.js';
+import { recoverEntries } from './journal.js';
 import type { ChatMessage, ChatReply } from './llm-chat.js';
 
 interface Said {
@@ -19,10 +19,7 @@ export class Transcript {
 
   /** @param file one exchange a line; a last line without an end is cut off */
   constructor(private readonly file: string) {
-    if (!existsSync(file)) return;
-    const { entries, end, size } = readEntries(file);
-    if (end < size) truncateSync(file, end);
-    for (const { body } of entries) {
+    for (const { body } of recoverEntries(file)) {
       const { messages, reply } = body as Said;
       if (reply) this.#replies.set(nameOf(messages), reply);
     }

@@ -30,7 +30,7 @@ declare module 'fastify' {
 }
 
 /** Whose documents they are where nobody needs a key. */
-export const LOCAL_TENANT = 'local';
+const LOCAL_TENANT = 'local';
 
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 

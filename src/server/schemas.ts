@@ -60,16 +60,16 @@ function schemaOfKey(form: KeyForm, description: string): Type.TSchema {
   }
 }
 
-export const renderSetting = Type.Union([
+const renderSetting = Type.Union([
   Type.String({ maxLength: 100 }),
   Type.Record(Type.String(), Type.Unknown()),
 ]);
 
 /** As `--sidecar` of the command line. */
-export const MAX_SIDECAR = 1_000_000;
+const MAX_SIDECAR = 1_000_000;
 
 /** How a document is to be compressed. */
-export const settingsFields = {
+const settingsFields = {
   model: Type.Optional(Type.String({ maxLength: 200, description: 'See GET /v1/models.' })),
   render: Type.Optional({
     ...renderSetting,
@@ -147,7 +147,7 @@ export const documentObject = Type.Object(
   { title: 'Document' },
 );
 
-export const problemObject = Type.Object(
+const problemObject = Type.Object(
   {
     type: Type.String(),
     title: Type.String(),
@@ -161,7 +161,7 @@ export const problemObject = Type.Object(
   { title: 'Problem' },
 );
 
-export const openAiErrorObject = Type.Object(
+const openAiErrorObject = Type.Object(
   {
     error: Type.Object({
       message: Type.String(),

@@ -165,7 +165,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   }
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

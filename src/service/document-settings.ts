@@ -18,7 +18,7 @@ import {
   type RenderConfig,
   renderingId,
 } from '../render/index.js';
-import { keyName } from '../store/known-folders.js';
+import { keyName } from '../store/artifact-key.js';
 import type { ModelInfo } from '../vlm/index.js';
 
 /** As asked for; stored with the document. */

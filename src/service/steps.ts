@@ -40,7 +40,7 @@ import { EXTRACTOR_VERSION, extractText } from './extract.js';
 import type { ModelRegistry } from './models.js';
 
 const TEXT_FORM: ArtifactForm = { kind: 'glyphpress-text', version: 1 };
-export const TEXT_FILE = 'source.txt';
+const TEXT_FILE = 'source.txt';
 
 export interface StepTools {
   store: ContentStore;

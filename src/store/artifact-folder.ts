@@ -18,6 +18,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { unusableFolder } from './output-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from './process-tag.js';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -55,7 +56,7 @@ export async function writeArtifact<Body>(
   try {
     await mkdir(temporary, { recursive: true });
   } catch (error) {
-    throw unusable(folder, error);
+    throw unusableFolder(folder, error);
   }
   try {
     const body = await fill(temporary);
@@ -172,7 +173,7 @@ async function assertReplaceable(folder: string): Promise<void> {
     entries = await readdir(folder);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return;
-    throw unusable(folder, error);
+    throw unusableFolder(folder, error);
   }
   const foreign = await foreignEntries(folder, entries);
   if (foreign.length === 0) return;
@@ -252,15 +253,6 @@ async function renameIfPresent(from: string, to: string): Promise<boolean> {
     if (errorCode(error) === 'ENOENT') return false;
     throw error;
   }
-}
-
-function unusable(folder: string, cause: unknown): GlyphpressError {
-  return new GlyphpressError('GP_OUTPUT_EXISTS', {
-    message: `${folder} cannot be used as a folder: ${(cause as Error).message}`,
-    hint: 'Give another output folder.',
-    details: { folder },
-    cause,
-  });
 }
 
 function errorCode(error: unknown): string {

@@ -1,14 +1,9 @@
 /** Remembers in which folder an artifact was written, so that its key leads back to it. */
 
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-
-/** The same key, the same name. */
-export function keyName(key: Record<string, string>): string {
-  const canonical = JSON.stringify(Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 32);
-}
+import { keyName } from './artifact-key.js';
+import { writeWhole } from './write-whole.js';
 
 export class KnownFolders {
   readonly #index: string;
@@ -20,10 +15,7 @@ export class KnownFolders {
 
   async remember(key: Record<string, string>, folder: string): Promise<void> {
     await mkdir(this.#index, { recursive: true });
-    const note = this.#note(key);
-    const temporary = `${note}.${randomBytes(4).toString('hex')}.tmp`;
-    await writeFile(temporary, JSON.stringify({ folder: path.resolve(folder) }));
-    await rename(temporary, note);
+    await writeWhole(this.#note(key), JSON.stringify({ folder: path.resolve(folder) }));
   }
 
   /** @returns the folder last remembered; whether it still holds the artifact is for the caller to check */

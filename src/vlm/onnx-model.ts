@@ -3,10 +3,10 @@
  */
 import { MessageWriter } from './protobuf.js';
 
-export const IR_VERSION = 10;
-export const OPSET = 21;
+const IR_VERSION = 10;
+const OPSET = 21;
 
-export const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7 } as const;
+const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPE;
 
 /** A number is an int attribute, `{ float }` a float one; arrays are ints. */

@@ -74,7 +74,7 @@ export class Session {
   }
 }
 
-export function runtimeVersion(): string {
+function runtimeVersion(): string {
   return env.versions.node ?? env.versions.common;
 }
 

@@ -8,8 +8,8 @@ import { Journal } from '../../src/search/journal.js';
 import type { Proposer } from '../../src/search/proposer.js';
 import { RandomProposer } from '../../src/search/random-proposer.js';
 import { referenceCandidates } from '../../src/search/references.js';
-import { openRunFolder } from '../../src/search/run-folder.js';
 import { runSearch, type SearchOutcome, type SearchSetting } from '../../src/search/search.js';
+import { openSearchFolder } from '../../src/search/search-folder.js';
 import { parseSpace, Space } from '../../src/search/space.js';
 import { summarise } from '../../src/search/summary.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -222,10 +222,10 @@ describe('a search', () => {
 describe('the folder of a search', () => {
   it('is kept from other searches and from other things', () => {
     const folder = temporaryFolder();
-    openRunFolder(path.join(folder, 'run'), { seed: '1' });
-    openRunFolder(path.join(folder, 'run'), { seed: '1' });
+    openSearchFolder(path.join(folder, 'run'), { seed: '1' });
+    openSearchFolder(path.join(folder, 'run'), { seed: '1' });
     const open = (name: string, key: Record<string, string>) => () =>
-      openRunFolder(path.join(folder, name), key);
+      openSearchFolder(path.join(folder, name), key);
     expect(open('run', { seed: '2' })).toThrow(/another seed/);
     writeFileSync(path.join(folder, 'run', 'run.json'), '{');
     expect(open('run', { seed: '1' })).toThrow(/does not describe a search/);

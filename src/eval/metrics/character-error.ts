@@ -19,7 +19,7 @@ export function characterErrors(answer: string, reference: string): CharacterErr
 }
 
 /** Fewer characters than this are no continuation. */
-export const LEAST_CONTINUATION = 12;
+const LEAST_CONTINUATION = 12;
 
 /**
  * Errors of an answer that may stop early: the reference ends where that is best for the answer, but

@@ -6,7 +6,7 @@ import type { EvalDocument } from '../task.js';
 import { VALUE_TOKENS } from './ask-fact.js';
 
 /** Near facts for each fact that is asked for: half share its owner, half its attribute. */
-export const DISTRACTORS = 4;
+const DISTRACTORS = 4;
 
 export function makeDistractors(setting: DraftSetting): EvalDocument {
   const draft = new Draft(setting);

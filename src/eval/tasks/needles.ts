@@ -6,7 +6,7 @@ import type { EvalDocument } from '../task.js';
 import { VALUE_TOKENS } from './ask-fact.js';
 
 /** Needles in one question. */
-export const NEEDLES = 4;
+const NEEDLES = 4;
 
 export function makeNeedles(setting: DraftSetting): EvalDocument {
   const draft = new Draft(setting);

@@ -7,7 +7,7 @@ import type { EvalDocument } from '../task.js';
 import { VALUE_TOKENS } from './ask-fact.js';
 
 /** Values of one subject. */
-export const VALUES = 4;
+const VALUES = 4;
 
 export function makeSeveralValues(setting: DraftSetting): EvalDocument {
   const draft = new Draft(setting);

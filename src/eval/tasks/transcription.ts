@@ -7,7 +7,7 @@ import type { EvalDocument } from '../task.js';
 
 /** Characters quoted from the text; what follows is asked for. */
 const QUOTED = 16;
-export const CONTINUED = 40;
+const CONTINUED = 40;
 /** Draws of a quotation that stands in the text once only. */
 const ATTEMPTS = 100;
 

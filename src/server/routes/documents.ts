@@ -1,7 +1,6 @@
 /** /v1/documents: hand in, watch, look into, cancel, delete. */
 
 import { Readable } from 'node:stream';
-import type { MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import Value from 'typebox/value';
@@ -15,6 +14,7 @@ import type { App, ServerParts } from '../context.js';
 import { documentView } from '../document-view.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import { once } from '../idempotency.js';
+import { removeDocument } from '../remove-document.js';
 import {
   documentObject,
   documentParams,
@@ -24,6 +24,7 @@ import {
   submissionFields,
 } from '../schemas.js';
 import { fingerprintOf, type SubmissionFields, submissionOf, textFields } from '../submission.js';
+import { readUploadForm } from '../upload-form.js';
 
 const MAX_LIST = 100;
 
@@ -352,17 +353,6 @@ function noSuchPage(pages: number | null): GlyphpressError {
   });
 }
 
-/** Also out of the memory of this process. */
-export async function removeDocument(
-  { documents, engine, store }: ServerParts,
-  ref: { tenant: string; id: string },
-): Promise<void> {
-  const record = await documents.get(ref);
-  await documents.remove(ref);
-  const { tenant, contentHash, settingsKey } = record;
-  await engine.drop(store.place(tenant, contentHash).context(settingsKey));
-}
-
 async function readSubmission(request: FastifyRequest, parts: ServerParts): Promise<Submission> {
   const { store, limits } = parts;
   const { tenant } = request.caller;
@@ -373,7 +363,7 @@ async function readSubmission(request: FastifyRequest, parts: ServerParts): Prom
     return submission(parts, tenant, upload, fields, undefined);
   }
   if (request.isMultipart()) {
-    const form = await readForm(request, parts);
+    const form = await readUploadForm(request, parts);
     const fields =
       form.fields.filename === undefined ? { filename: form.name, ...form.fields } : form.fields;
     return submission(parts, tenant, form.upload, fields, form.type);
@@ -397,58 +387,6 @@ async function submission(
     await parts.store.discard(upload);
     throw error;
   }
-}
-
-export interface Form {
-  upload: Upload;
-  name: string;
-  type: string;
-  fields: SubmissionFields;
-  texts: Map<string, string>;
-}
-
-/** One file and any number of fields, in whatever order they come. */
-export async function readForm(request: FastifyRequest, parts: ServerParts): Promise<Form> {
-  const { store, limits } = parts;
-  let upload: Upload | null = null;
-  let file: MultipartFile | null = null;
-  const texts = new Map<string, string>();
-  try {
-    for await (const part of request.parts()) {
-      if (part.type === 'file') {
-        file = part;
-        upload = await store.receive(part.file, limits.documentBytes);
-      } else {
-        texts.set(part.fieldname, String((part as MultipartValue).value));
-      }
-    }
-    if (!upload || !file) {
-      throw new GlyphpressError('GP_REQUEST', {
-        message: 'The form has no file',
-        hint: 'Give one in the field "file".',
-        details: { param: 'file' },
-      });
-    }
-    const fields = textFields([...texts].filter(([name]) => name in submissionFields));
-    return { upload, name: file.filename || 'document', type: file.mimetype, fields, texts };
-  } catch (error) {
-    if (upload) await store.discard(upload);
-    throw isMalformedForm(error) ? malformedForm(error) : error;
-  }
-}
-
-/** What the parser says of a form has no code of its own, unlike all that comes from the system. */
-function isMalformedForm(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'Error' && !('code' in error);
-}
-
-function malformedForm(cause: Error): GlyphpressError {
-  return new GlyphpressError('GP_REQUEST', {
-    message: `The form cannot be read: ${cause.message.slice(0, 200)}`,
-    hint: 'Send multipart/form-data with a boundary, as any HTTP client makes it.',
-    details: { in: 'body' },
-    cause,
-  });
 }
 
 function bodyStream(request: FastifyRequest): Readable {

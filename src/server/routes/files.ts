@@ -5,9 +5,10 @@ import { GlyphpressError } from '../../errors.js';
 import type { App, ServerParts } from '../context.js';
 import { documentIdOf, fileIdOf, fileView } from '../document-view.js';
 import { once } from '../idempotency.js';
+import { removeDocument } from '../remove-document.js';
 import { nullable, openAiErrors, queryNumber } from '../schemas.js';
 import { fingerprintOf, submissionOf } from '../submission.js';
-import { readForm, removeDocument } from './documents.js';
+import { readUploadForm } from '../upload-form.js';
 
 const fileObject = Type.Object(
   {
@@ -60,7 +61,7 @@ export function fileRoutes(app: App, parts: ServerParts): void {
           details: { param: 'file' },
         });
       }
-      const form = await readForm(request, parts);
+      const form = await readUploadForm(request, parts);
       try {
         const purpose = purposeOf(form.texts);
         const fields = { ...form.fields, filename: form.name };
