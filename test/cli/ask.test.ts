@@ -242,7 +242,6 @@ describe('glyphpress ask --question-first', () => {
     expect(first.report.contextTokens).toBe(plain.report.contextTokens + QUESTION.length);
     expect(first.usage.promptTokens).toBe(plain.usage.promptTokens + QUESTION.length);
     expect(first.citations).toEqual(expect.any(Array));
-    expect((await askJson(args)).cached).toBe(false);
     expect(contexts()).toEqual(stored);
     expect(namesIn(scratch)).toEqual([]);
     const { code, stderr } = await ask(args, noBrowser);
