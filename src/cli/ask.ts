@@ -42,6 +42,7 @@ interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens: number;
   temperature?: number;
   seed?: number;
+  questionFirst?: boolean;
   stream?: boolean;
   json?: boolean;
 }
@@ -63,6 +64,10 @@ export function registerAsk(program: Command): void {
               temperature,
             )
             .option('--seed <n>', 'seed for sampling', wholeNumber(0, 2 ** 32 - 1))
+            .option(
+              '--question-first',
+              'put the question before the pages too; for this question alone, nothing is stored',
+            )
             .option('--stream', 'print the answer as it grows')
             .option('--json', 'print answer, report, usage and timings as JSON'),
         ),
@@ -73,6 +78,9 @@ export function registerAsk(program: Command): void {
       'after',
       `
 A text is compressed on its first question; later questions with the same settings re-use its context.
+With --question-first the pages are read, and V²Drop drops, with the question in mind. That context serves
+one question: the text is compressed for it anew, and what was made is removed. Whether a model answers
+better so is for glyphpress eval curve to say.
 The answer is printed alone; how sure the model is and where the answer stands in the text go to stderr,
 and with --json into confidence, meanLogProb, calibrated, found and citations.
 ${API_KEY_HELP}
@@ -81,6 +89,7 @@ Examples:
   $ glyphpress ask book.txt "Who wrote the letter?"
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
+  $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.75 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
     .action((target: string, question: string, flags: Flags) => {
@@ -90,6 +99,7 @@ Examples:
           hint: 'Ask something.',
         });
       }
+      if (flags.questionFirst) checkQuestionFirst(target, flags);
       return flags.backend === 'openai'
         ? askRemote(target, question, flags)
         : askHere(target, question, flags);
@@ -111,6 +121,7 @@ async function askHere(target: string, question: string, flags: Flags) {
         defaultConfig: () => renderConfigOf(flags, model.info.rendering),
         plan: prunePlanOf(flags, model.info.layers),
         sidecar: flags.sidecar ?? null,
+        questionFirst: flags.questionFirst ?? false,
         modelIsGiven: flags.model !== undefined,
         library: new ContextLibrary(cacheFolder()),
         chromium: chromiumOptions,
@@ -176,6 +187,24 @@ async function askRemote(target: string, question: string, flags: Flags) {
     });
   } finally {
     progress.stop();
+  }
+}
+
+/** @throws {GlyphpressError} GP_USAGE where pages cannot be read for one question */
+function checkQuestionFirst(target: string, { backend }: Flags): void {
+  if (backend === 'openai') {
+    throw new GlyphpressError('GP_USAGE', {
+      message:
+        '--question-first needs a model that runs here; a server orders its prompt by itself',
+      hint: 'Leave out --question-first, or use --backend onnx.',
+    });
+  }
+  if (isFolder(target)) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: `--question-first reads a text for one question; ${target} is a folder for any`,
+      hint: 'Leave out --question-first, or give the text itself.',
+      details: { folder: target },
+    });
   }
 }
 

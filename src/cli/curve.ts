@@ -109,7 +109,7 @@ export function registerCurve(evaluation: Command): void {
       `
 Every condition gets the same texts and the same questions (look-ups, 12-digit hex strings, continued
 quotations): ten renderings without pruning, from sparse to dense; V²Drop, ApET, both, and methods beyond
-them; the same drops at random; the named plans. The verdict compares each plan with the best rendering
+them; the same drops at random; V²Drop with the question before the pages too; the named plans. The verdict compares each plan with the best rendering
 that is at least as dense, and with dropping as many at random.
 
 The folder of the run holds results.jsonl (each question), report.json, report.txt and a chart for each

@@ -1,9 +1,16 @@
 /** Asks under the prune plan of each document's condition; pages are drawn and encoded once for all plans. */
 
 import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { answerQuestion } from '../pipeline/answer.js';
-import { ensureCompressed, type PageSource } from '../pipeline/compress.js';
+import {
+  type CompressedContext,
+  type CompressHooks,
+  ensureCompressed,
+  type PageSource,
+} from '../pipeline/compress.js';
 import { decodePage } from '../pipeline/page-images.js';
+import { withQuestionFirst } from '../pipeline/question-first.js';
 import { decodeDocument, sha256Hex } from '../pipeline/read-document.js';
 import { writePages } from '../pipeline/render-to-folder.js';
 import { planId } from '../prune/index.js';
@@ -15,9 +22,9 @@ import {
   renderingId,
 } from '../render/index.js';
 import type { EncodedImage, VisionLanguageModel } from '../vlm/index.js';
-import type { Asker, OpenedDocument } from './asker.js';
+import type { Asker, OpenedDocument, Reply } from './asker.js';
 import type { CurvePlan } from './curve-tasks.js';
-import type { EvalDocument } from './task.js';
+import type { EvalDocument, EvalQuestion } from './task.js';
 
 interface Drawn {
   pages: RenderedPage[];
@@ -36,10 +43,11 @@ export class CurveAsker implements Asker {
     readonly plan: CurvePlan,
     readonly options: { chromium: () => ChromiumOptions; browsers?: number | undefined },
   ) {
-    const conditions = plan.conditions.map(({ name, rendering, plan }) => [
+    const conditions = plan.conditions.map(({ name, rendering, plan, questionFirstOf }) => [
       name,
       rendering,
       planId(plan),
+      ...(questionFirstOf === undefined ? [] : ['question first']),
     ]);
     this.key = {
       backend: 'onnx',
@@ -75,34 +83,49 @@ export class CurveAsker implements Asker {
       drawn.summary = summary;
       return summary;
     };
-    const { context, report } = await ensureCompressed(
-      document,
-      { model, renderConfig, plan: { ...condition.plan, seed } },
-      folder,
-      {
-        chromium: options.chromium,
-        pages,
-        encodePage: async ({ index, png }) => {
-          drawn.images[index] ??= await model.encodeImage(await decodePage(png));
-          return drawn.images[index];
+    const settings = { model, renderConfig, plan: { ...condition.plan, seed } };
+    const hooks: CompressHooks = {
+      chromium: options.chromium,
+      pages,
+      encodePage: async ({ index, png }) => {
+        drawn.images[index] ??= await model.encodeImage(await decodePage(png));
+        return drawn.images[index];
+      },
+      ...(signal && { signal }),
+    };
+    if (condition.questionFirstOf !== undefined) {
+      return {
+        ask: (question) => {
+          const own = { ...settings, questionFirst: question.question };
+          const once = path.join(folder, 'question');
+          return withQuestionFirst(document, own, once, hooks, (compressed) =>
+            this.#answer(compressed, question, signal),
+          );
         },
-        ...(signal && { signal }),
-      },
-    );
+        close: () => rm(folder, { recursive: true, force: true }),
+      };
+    }
+    const compressed = await ensureCompressed(document, settings, folder, hooks);
     return {
-      ask: async ({ question, maxNewTokens }) => {
-        const answer = await answerQuestion(model, context, question, {
-          maxNewTokens,
-          ...(signal && { signal }),
-        });
-        signal?.throwIfAborted();
-        return { ...answer, report };
-      },
+      ask: (question) => this.#answer(compressed, question, signal),
       close: async () => {
-        await model.forget(context);
+        await model.forget(compressed.context);
         await rm(folder, { recursive: true, force: true });
       },
     };
+  }
+
+  async #answer(
+    { context, report }: CompressedContext,
+    { question, maxNewTokens }: EvalQuestion,
+    signal: AbortSignal | undefined,
+  ): Promise<Reply> {
+    const answer = await answerQuestion(this.model, context, question, {
+      maxNewTokens,
+      ...(signal && { signal }),
+    });
+    signal?.throwIfAborted();
+    return { ...answer, report };
   }
 
   #drawnFor(key: string): Drawn {

@@ -1,6 +1,6 @@
 /** Accuracy against context tokens or stacked ratio as an SVG line chart with confidence bands. */
 
-import { UNPRUNED } from './curve-conditions.js';
+import { UNPRUNED, UNPRUNED_QUESTION_FIRST } from './curve-conditions.js';
 import type { CurvePoint, CurveReport } from './curve-report.js';
 import { escapeXml, svgText } from './svg.js';
 
@@ -63,19 +63,20 @@ export function curveChart(report: CurveReport, axis: ChartAxis): string {
 function seriesOf(points: readonly CurvePoint[], axis: ChartAxis): Series[] {
   const names = [...new Set(points.map(({ series }) => series))];
   names.sort((a, b) => Number(b === UNPRUNED) - Number(a === UNPRUNED));
-  const whole = points.find((point) => point.name === UNPRUNED);
+  const unpruned = (name: string) => points.find((point) => point.name === name);
   return names.map((name, i) => {
     const own = points.filter((point) => point.series === name);
     // What drops a share begins where nothing is dropped.
-    const { kind } = own[0]!;
+    const { kind, questionFirstOf } = own[0]!;
     const isShare = kind === 'method' || kind === 'control';
+    const whole = unpruned(questionFirstOf === null ? UNPRUNED : UNPRUNED_QUESTION_FIRST);
     if (whole && isShare) own.push(whole);
     return {
       name,
       colour: COLOURS[i % COLOURS.length]!,
       points: own.sort((a, b) => a[axis] - b[axis]),
       dashed: kind === 'control',
-      joined: kind !== 'named',
+      joined: kind !== 'named' && own.length > 1,
     };
   });
 }

@@ -28,9 +28,12 @@ export interface CurveCondition {
   twin?: string;
   /** Methods beyond the papers, of which the report names the best. */
   beyond?: boolean;
+  /** The question stands before the pages too; in all else it is the condition of this name. */
+  questionFirstOf?: string;
 }
 
 export const UNPRUNED = 'no pruning';
+export const UNPRUNED_QUESTION_FIRST = `${UNPRUNED}, question first`;
 /** The rendering that plans are tried on: what the model was trained to read. */
 const BASE_RENDERING = 'base';
 
@@ -110,6 +113,8 @@ const BEYOND: Record<string, (keep: number) => PrunePlan> = {
 };
 export const BEYOND_METHODS = Object.keys(BEYOND);
 const QUICK_BEYOND = BEYOND_METHODS.slice(0, 1);
+const V2DROP_QUESTION_FIRST = 'V²Drop, question first';
+const WITHOUT_QUICK_TWIN = ['ApET and V²Drop', V2DROP_QUESTION_FIRST];
 
 export interface ConditionSetting {
   /** Decoder layers of the model. */
@@ -135,6 +140,14 @@ export function curveConditions(
   const add = (condition: Omit<CurveCondition, 'rendering'>) =>
     conditions.push({ ...condition, rendering: BASE_RENDERING });
 
+  add({
+    name: UNPRUNED_QUESTION_FIRST,
+    series: UNPRUNED_QUESTION_FIRST,
+    kind: 'rendering',
+    keep: null,
+    plan: { decoder: [] },
+    questionFirstOf: UNPRUNED,
+  });
   const blank = namedPlan('lossless', layers)!;
   add({ name: 'lossless', series: 'blank cells', kind: 'named', keep: null, plan: blank });
   for (const keep of keeps) {
@@ -143,13 +156,19 @@ export function curveConditions(
       if (!plan) return;
       const name = `${series}, ${percent}`;
       const control = `random like ${series}`;
-      const hasTwin = !more.beyond && !(quick && series === 'ApET and V²Drop');
+      const hasTwin = !more.beyond && !(quick && WITHOUT_QUICK_TWIN.includes(series));
       const twin = `${control}, ${percent}`;
       add({ name, series, kind: 'method', keep, plan, ...(hasTwin && { twin }), ...more });
-      if (hasTwin)
-        add({ name: twin, series: control, kind: 'control', keep, plan: randomTwin(plan) });
+      if (!hasTwin) return;
+      const plain = more.questionFirstOf;
+      const first = plain !== undefined && { questionFirstOf: `random like ${plain}` };
+      add({ name: twin, series: control, kind: 'control', keep, plan: randomTwin(plan), ...first });
     };
     ranked('V²Drop', decoderPlanFromKeep(keep, layers));
+    if (!quick || keep === Math.max(...keeps)) {
+      const questionFirstOf = `V²Drop, ${percent}`;
+      ranked(V2DROP_QUESTION_FIRST, decoderPlanFromKeep(keep, layers), { questionFirstOf });
+    }
     ranked('ApET', { encoder: { method: 'apet', keepRatio: keep }, decoder: [] });
     ranked('ApET and V²Drop', stackedPlan(keep, layers));
     for (const method of quick ? QUICK_BEYOND : BEYOND_METHODS)

@@ -24,6 +24,8 @@ export interface CurvePoint extends Omit<Account, 'pages'>, TokenRatios {
   /** The control that drops as many at random. */
   twin: string | null;
   beyond: boolean;
+  /** The same with the question behind the pages alone; null where it stands there alone already. */
+  questionFirstOf: string | null;
   /** Mean over the tasks. */
   accuracy: Figure;
   tasks: Record<CurveTask, Figure>;
@@ -60,6 +62,8 @@ export interface Verdict {
   /** False where even unpruned pages are not read: then nothing can be said. */
   readable: boolean;
   comparisons: Comparison[];
+  /** What the question before the pages too changes, condition by condition. */
+  questionFirst: { name: string; accuracy: number; behindAlone: Contest }[];
   words: string[];
 }
 
@@ -94,7 +98,6 @@ interface Asked {
   seed: number;
   /** The same question has the same name under every condition. */
   pair: string;
-  document: string;
   task: CurveTask;
   result: ResultLine;
 }
@@ -112,8 +115,7 @@ export function makeCurveReport(
       questions++;
       const result = results.get(id);
       const task = kind as CurveTask;
-      if (result)
-        asked.push({ condition, seed, pair: `${seed}/${i}`, document: document.id, task, result });
+      if (result) asked.push({ condition, seed, pair: `${seed}/${i}`, task, result });
     });
   }
   const byCondition = new Map<string, Asked[]>();
@@ -145,15 +147,12 @@ function pointOf(
   plan: CurvePlan,
   seeds: readonly number[],
 ): CurvePoint {
-  const accounts = new Map(
-    asked.flatMap(({ document, result }) =>
-      'account' in result ? [[document, result.account] as const] : [],
-    ),
-  );
+  // Each question has a context of its own where it stands before the pages.
+  const accounts = asked.flatMap(({ result }) => ('account' in result ? [result.account] : []));
   const mean = (field: 'textTokens' | 'visualTokens' | 'contextTokens') =>
-    accounts.size === 0
+    accounts.length === 0
       ? 0
-      : [...accounts.values()].reduce((sum, account) => sum + account[field], 0) / accounts.size;
+      : accounts.reduce((sum, account) => sum + account[field], 0) / accounts.length;
   const [textTokens, visualTokens] = [mean('textTokens'), mean('visualTokens')];
   const contextTokens = mean('contextTokens');
   const tasks = Object.fromEntries(
@@ -170,6 +169,7 @@ function pointOf(
     plan: describePlan(condition.plan),
     twin: condition.twin ?? null,
     beyond: condition.beyond ?? false,
+    questionFirstOf: condition.questionFirstOf ?? null,
     textTokens,
     visualTokens,
     contextTokens,
@@ -239,13 +239,16 @@ function verdictOf(
   asked: ReadonlyMap<string, readonly Asked[]>,
 ): Verdict {
   const measured = points.filter(({ accuracy }) => accuracy.value !== null);
-  const renderings = measured.filter(({ kind }) => kind === 'rendering');
+  // A context for one question is no rival of those that are kept for all.
+  const renderings = measured.filter(
+    ({ kind, questionFirstOf }) => kind === 'rendering' && questionFirstOf === null,
+  );
   const best = highest(renderings);
   if (!best || best.accuracy.low < READS_SOMETHING) {
     const words = best
       ? `Even without pruning the best rendering ("${best.name}") gives ${percent(best.accuracy.value!)} (${range(best.accuracy)}): the model reads too little for any comparison.`
       : 'Nothing was measured without pruning.';
-    return { readable: false, comparisons: [], words: [words] };
+    return { readable: false, comparisons: [], questionFirst: [], words: [words] };
   }
   const contest = (point: CurvePoint, rival: CurvePoint | undefined): Contest | null =>
     rival
@@ -275,7 +278,13 @@ function verdictOf(
       };
     })
     .sort((a, b) => a.stackedRatio - b.stackedRatio);
-  return { readable: true, comparisons, words: inWords(comparisons, measured, best) };
+  const questionFirst = measured.flatMap((point) => {
+    const plain = measured.find(({ name }) => name === point.questionFirstOf);
+    const behindAlone = contest(point, plain);
+    return behindAlone ? [{ name: point.name, accuracy: point.accuracy.value!, behindAlone }] : [];
+  });
+  const words = [...inWords(comparisons, measured, best), ...onQuestionFirst(questionFirst)];
+  return { readable: true, comparisons, questionFirst, words };
 }
 
 /** The most accurate; of equals the densest. */
@@ -375,6 +384,17 @@ function againstRandom(comparisons: readonly Comparison[]): string[] {
     );
     return `${series} against dropping as many at random: ${parts.join(', ')}.`;
   });
+}
+
+function onQuestionFirst(measured: Verdict['questionFirst']): string[] {
+  if (measured.length === 0) return [];
+  const parts = measured.map(
+    ({ accuracy, behindAlone: plain }) =>
+      `${plain.name} ${plain.outcome} (${percent(accuracy)} against ${percent(plain.accuracy)}, difference ${signed(plain.difference)}, 95 %: ${signed(plain.low)} to ${signed(plain.high)})`,
+  );
+  return [
+    `The question before the pages too, at the price of a context for each question, against behind them alone: ${parts.join('; ')}.`,
+  ];
 }
 
 function span(comparisons: readonly Comparison[]): string {

@@ -31,6 +31,8 @@ export interface AskResult extends Confidence {
   };
   /** The document was ready already: nothing was rendered (and nothing prefilled, where that happens here). */
   cached: boolean;
+  /** The question stood before the pages too: nothing was stored for another one. */
+  questionFirst: boolean;
   finishReason: string | null;
 }
 

@@ -1,17 +1,27 @@
 /** Question → answer with a model that runs here: finds or makes the context, then decodes. */
 
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
 import { differingParts } from '../store/artifact-key.js';
+import { scratchFolder } from '../store/scratch-folder.js';
 import { confidenceOf, type GenerateOptions, type VisionLanguageModel } from '../vlm/index.js';
 import { type AskResult, answerQuestion } from './answer.js';
 import { citeAnswer } from './citations.js';
-import { CONTEXT_FORM, type CompressHooks, contextKey, ensureCompressed } from './compress.js';
+import {
+  CONTEXT_FORM,
+  type CompressedContext,
+  type CompressHooks,
+  contextKey,
+  ensureCompressed,
+} from './compress.js';
 import type { CompressedSource } from './compressed-folder.js';
 import type { ContextLibrary } from './context-library.js';
 import { finalAnswer } from './final-answer.js';
 import { PAGES_FILE, pagesOfIndex } from './page-folder.js';
+import { withQuestionFirst } from './question-first.js';
 import type { SourceDocument } from './read-document.js';
 import { saysNotFound } from './says-not-found.js';
 
@@ -28,6 +38,8 @@ export interface AskModelOptions extends CompressHooks {
   plan: PrunePlan | null;
   /** Text tokens of the sidecar; null as for the others. */
   sidecar?: number | null;
+  /** The question stands before the pages too; the library is neither asked nor added to. */
+  questionFirst?: boolean;
   defaultConfig: () => RenderConfig;
   /** Another model than the folder's may be meant. */
   modelIsGiven: boolean;
@@ -52,6 +64,13 @@ export async function askModel(
     plan: options.plan ?? body?.plan ?? { decoder: [] },
     sidecar: options.sidecar ?? body?.sidecar?.budget ?? 0,
   };
+  const answered = (context: CompressedContext, folder: string) =>
+    answerOver(context, folder, { document, question, model, start }, options);
+  if (options.questionFirst) {
+    const folder = path.join(scratchFolder(), `question-first-${randomUUID()}`);
+    const own = { ...settings, questionFirst: question };
+    return withQuestionFirst(document, own, folder, options, (made) => answered(made, folder));
+  }
   const key = contextKey(document, settings);
   const asksForOther =
     options.renderConfig !== null ||
@@ -64,15 +83,26 @@ export async function askModel(
       ? compressed.folder
       : await options.library.locate(key);
 
-  const { report, context, cached, rebuiltBecause } = await ensureCompressed(
-    document,
-    settings,
-    folder,
-    options,
-  );
+  return answered(await ensureCompressed(document, settings, folder, options), folder);
+}
+
+interface Asked {
+  document: SourceDocument;
+  question: string;
+  model: VisionLanguageModel;
+  /** When the asking began, by `performance.now()`. */
+  start: number;
+}
+
+async function answerOver(
+  { report, context, cached, rebuiltBecause }: CompressedContext,
+  folder: string,
+  { document, question, model, start }: Asked,
+  options: AskModelOptions,
+): Promise<AskResult> {
   options.onReady?.(rebuiltBecause);
   const loadMs = performance.now() - start;
-  const { signal, generate, onText } = options;
+  const { signal, generate, onText, questionFirst = false } = options;
   const { answer, finishReason, usage, logProb, firstTokenMs, totalMs } = await answerQuestion(
     model,
     context,
@@ -94,6 +124,7 @@ export async function askModel(
     usage,
     timings: { loadMs, firstTokenMs, totalMs: loadMs + totalMs },
     cached,
+    questionFirst,
     finishReason,
   };
 }

@@ -78,6 +78,7 @@ export async function askServer(
     usage: reply.usage,
     timings: { loadMs, firstTokenMs: reply.firstTokenMs, totalMs: loadMs + reply.totalMs },
     cached,
+    questionFirst: false,
     finishReason: reply.finishReason,
   };
 }

@@ -53,6 +53,8 @@ export interface CompressSettings {
   model: VisionLanguageModel;
   /** Text tokens for exact values beside the visual tokens. @defaultValue 0 */
   sidecar?: number;
+  /** The one question of the context, where it stands before the pages too; see question-first.ts. */
+  questionFirst?: string;
 }
 
 export interface CompressedBody {
@@ -109,6 +111,9 @@ export function contextKey(
     checkpoint: settings.model.info.checkpointHash,
     prunePlan: planId(settings.plan),
     ...(settings.sidecar && { sidecar: `${settings.sidecar} v${SIDECAR_VERSION}` }),
+    ...(settings.questionFirst !== undefined && {
+      questionFirst: sha256Hex(settings.questionFirst),
+    }),
   };
 }
 
@@ -185,7 +190,7 @@ async function compressToFolder(
 async function compressInto(
   folder: string,
   document: SourceDocument,
-  { renderConfig, plan, model }: CompressSettings,
+  { renderConfig, plan, model, questionFirst }: CompressSettings,
   hooks: CompressHooks,
   sidecar: Sidecar | null,
 ): Promise<CompressionReport> {
@@ -237,6 +242,7 @@ async function compressInto(
     signal,
     onProgress: (done, total) => onProgress?.('prefill', done, done / total),
     ...(sidecar && sidecar.text !== '' && { textAfterImages: sidecar.text }),
+    ...(questionFirst !== undefined && { questionFirst }),
   });
   const prefillMs = performance.now() - prefillStart - (pruning.ms - encoderPruneMs);
   const kvBytes = await writeContext(folder, context, info);
@@ -257,6 +263,7 @@ async function compressInto(
       encodedTokens: images.reduce((sum, { kept }) => sum + kept.length, 0),
       layerTokens: context.layerVisualTokens,
       sidecarTokens: sidecar?.tokens ?? 0,
+      questionTokens: questionFirst === undefined ? 0 : model.countTokens(questionFirst),
     }),
     blankTokens,
     repeatedTokens: dropsRepeats ? countRepeated(encoded, signals) : null,

@@ -34,7 +34,7 @@ export async function writeContext(
       },
     ];
   });
-  const { nextPosition, layerVisualTokens, promptTokens, keptCells } = context;
+  const { nextPosition, layerVisualTokens, promptTokens, keptCells, questionFirst } = context;
   const cells = keptCells.flatMap((stage, drop) =>
     stage.map(
       ({ image, cell }): WritableTensor => ({
@@ -51,6 +51,7 @@ export async function writeContext(
     layerVisualTokens: JSON.stringify(layerVisualTokens),
     layers: String(context.layers.length),
     drops: String(keptCells.length),
+    ...(questionFirst !== undefined && { questionFirst }),
   });
   return context.layers.reduce((sum, { length }) => sum + length * kvHeads * headDim * 2 * 2, 0);
 }
@@ -80,5 +81,6 @@ export function readContext(bytes: Uint8Array): PrefilledContext {
     promptTokens: Number(metadata.promptTokens),
     layerVisualTokens: JSON.parse(metadata.layerVisualTokens!) as number[],
     keptCells,
+    ...(metadata.questionFirst !== undefined && { questionFirst: metadata.questionFirst }),
   };
 }

@@ -31,12 +31,17 @@ export interface CompressionReport extends TextAccount {
   encodedTokens: number;
   /** Visual tokens present in each decoder layer. */
   layerTokens: number[];
-  /** C: mean over the layers, the papers' "retained tokens", and the sidecar's. */
+  /** C: mean over the layers, the papers' "retained tokens", and those of sidecar and question. */
   contextTokens: number;
-  /** Tokens in the last layer, the sidecar's included. */
+  /** Tokens in the last layer, those of sidecar and question included. */
   finalTokens: number;
   /** Text tokens of exact values beside the visual tokens; part of C and of all ratios with C. */
   sidecarTokens: number;
+  /**
+   * Text tokens of the question where it stands before the pages too, of a context for it alone, else
+   * 0; part of C and of all ratios with C.
+   */
+  questionTokens: number;
   /** Of V, cells that hold no ink, dropped or not; null where nobody looked. */
   blankTokens: number | null;
   /** Of V, cells that repeat an earlier page; null unless the plan drops them. */
@@ -68,25 +73,30 @@ export interface TokenCounts {
   layerTokens: number[];
   /** @defaultValue 0 */
   sidecarTokens?: number;
+  /** @defaultValue 0 */
+  questionTokens?: number;
 }
 
 /** @param counts a model behind a server has no `layerTokens` that we know: every token stays */
 export function tokenAccount(textTokens: number, counts: TokenCounts) {
-  const { visualTokens, encodedTokens, layerTokens, sidecarTokens = 0 } = counts;
+  const { visualTokens, encodedTokens, layerTokens } = counts;
+  const { sidecarTokens = 0, questionTokens = 0 } = counts;
   const meanTokens =
     layerTokens.length > 0
       ? layerTokens.reduce((sum, n) => sum + n, 0) / layerTokens.length
       : encodedTokens;
-  // No layer drops text: the sidecar is there in full in each.
-  const contextTokens = meanTokens + sidecarTokens;
+  // No layer drops text: it is there in full in each.
+  const besideTokens = sidecarTokens + questionTokens;
+  const contextTokens = meanTokens + besideTokens;
   return {
     textTokens,
     visualTokens,
     encodedTokens,
     layerTokens,
     contextTokens,
-    finalTokens: (layerTokens.at(-1) ?? encodedTokens) + sidecarTokens,
+    finalTokens: (layerTokens.at(-1) ?? encodedTokens) + besideTokens,
     sidecarTokens,
+    questionTokens,
     renderRatio: textTokens / visualTokens,
     pruneRatio: visualTokens / contextTokens,
     stackedRatio: textTokens / contextTokens,

@@ -8,6 +8,8 @@ import type { Tokenizer } from './tokenizer.js';
 
 /** Stands for the question while the template is rendered. No template treats these letters specially. */
 const SENTINEL = 'GlyphpressQuestionGoesHere';
+/** Stands for the question before the images. */
+const FIRST_SENTINEL = 'GlyphpressQuestionStandsHereToo';
 
 export class ChatTemplate {
   readonly #template: Template;
@@ -26,14 +28,23 @@ export class ChatTemplate {
     }
   }
 
-  /** Ids of the prompt up to the question; each image stands as one image token. */
-  documentPrefix(imageCount: number): number[] {
-    const { before } = this.#render(imageCount);
+  /**
+   * Ids of the prompt up to the question; each image stands as one image token.
+   *
+   * @param questionFirst the question, where it stands before the images too
+   * @throws {GlyphpressError} GP_CHECKPOINT where the template cannot have it so
+   */
+  documentPrefix(imageCount: number, questionFirst?: string): number[] {
+    const { before } = this.#render(imageCount, questionFirst !== undefined);
     const { between } = this.#afterImages();
     if (!before.endsWith(between))
       throw this.#broken('writes other text before the question when there are no images');
-    const ids = this.tokenizer.encode(before.slice(0, before.length - between.length));
-    const found = ids.filter((id) => id === this.imageTokenId).length;
+    const document = before.slice(0, before.length - between.length);
+    const ids =
+      questionFirst === undefined
+        ? this.tokenizer.encode(document)
+        : this.#encodeFirst(document, questionFirst);
+    const found = this.#imageTokens(ids);
     if (found !== imageCount) {
       throw this.#broken(`puts ${found} image tokens before the question for ${imageCount} images`);
     }
@@ -43,20 +54,43 @@ export class ChatTemplate {
   /** Ids of the question and of all that follows until the answer, however many images there are. */
   questionSuffix(question: string): number[] {
     const { between, after } = this.#afterImages();
+    return this.#encodeAround(between, question, after);
+  }
+
+  /** The whole prompt as the template writes it, for people to read. */
+  renderText(imageCount: number, question: string, questionFirst = false): string {
+    const { before, after } = this.#render(imageCount, questionFirst);
+    return before.replace(FIRST_SENTINEL, () => question) + question + after;
+  }
+
+  /** @param document holds the sentinel in the question's place */
+  #encodeFirst(document: string, question: string): number[] {
+    const at = document.indexOf(FIRST_SENTINEL);
+    const before = document.slice(0, Math.max(0, at));
+    if (at < 0 || this.#imageTokens(this.tokenizer.encode(before)) > 0) {
+      throw this.#broken(
+        'does not let text stand before the images',
+        undefined,
+        'Ask this model with the question behind the pages alone.',
+      );
+    }
+    return this.#encodeAround(before, question, document.slice(at + FIRST_SENTINEL.length));
+  }
+
+  /** The template's text means itself; the question is somebody's words. */
+  #encodeAround(before: string, question: string, after: string): number[] {
     if (this.tokenizer.containsAddedToken(question)) {
       return [
-        ...this.tokenizer.encode(between),
+        ...this.tokenizer.encode(before),
         ...this.tokenizer.encodeLiteral(question),
         ...this.tokenizer.encode(after),
       ];
     }
-    return this.tokenizer.encode(between + question + after);
+    return this.tokenizer.encode(before + question + after);
   }
 
-  /** The whole prompt as the template writes it, for people to read. */
-  renderText(imageCount: number, question: string): string {
-    const { before, after } = this.#render(imageCount);
-    return before + question + after;
+  #imageTokens(ids: readonly number[]): number {
+    return ids.filter((id) => id === this.imageTokenId).length;
   }
 
   /** What stands between the last image and the question, and what follows the question. */
@@ -69,9 +103,13 @@ export class ChatTemplate {
     };
   }
 
-  #render(imageCount: number): { before: string; after: string } {
+  #render(imageCount: number, questionFirst = false): { before: string; after: string } {
     const images = Array.from({ length: imageCount }, () => ({ type: 'image' }));
-    const content = [...images, { type: 'text', text: SENTINEL }];
+    const content = [
+      ...(questionFirst ? [{ type: 'text', text: FIRST_SENTINEL }] : []),
+      ...images,
+      { type: 'text', text: SENTINEL },
+    ];
     let text: string;
     try {
       text = this.#template.render({
@@ -87,10 +125,14 @@ export class ChatTemplate {
     return { before: text.slice(0, at), after: text.slice(at + SENTINEL.length) };
   }
 
-  #broken(problem: string, cause?: unknown): GlyphpressError {
+  #broken(
+    problem: string,
+    cause?: unknown,
+    hint = 'Use a checkpoint whose template takes images before the text of a user message.',
+  ): GlyphpressError {
     return new GlyphpressError('GP_CHECKPOINT', {
       message: `The chat template of ${this.dir} ${problem}.`,
-      hint: 'Use a checkpoint whose template takes images before the text of a user message.',
+      hint,
       details: { file: this.dir },
       cause,
     });

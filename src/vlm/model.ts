@@ -44,9 +44,16 @@ export interface PrefilledContext {
   promptTokens: number;
   /** Per drop, the cells that were left. */
   keptCells: KeptCells[][];
+  /** The one question that this context can be asked: it stands before the images too. */
+  questionFirst?: string;
 }
 
 export interface PrefillOptions {
+  /**
+   * Stands before the images, so that they are read with it in mind, and is asked behind them as ever.
+   * The context then serves this question alone.
+   */
+  questionFirst?: string;
   /** Stands in the prompt behind the images, before the question; read as text, never as markup. */
   textAfterImages?: string;
   signal?: AbortSignal;
@@ -139,14 +146,19 @@ export class VisionLanguageModel {
     return this.worker.call('encodeImage', { ...size, data: page });
   }
 
+  /** @throws {GlyphpressError} GP_CHECKPOINT if the chat template lets no text stand before images */
+  checkQuestionFirst(question: string): void {
+    this.template.documentPrefix(1, question);
+  }
+
   /** Runs the document part of the prompt, everything before the question, and returns its cache. */
   async prefill(
     images: readonly PromptImage[],
     drops: readonly LayerDrop[],
     options: PrefillOptions = {},
   ): Promise<PrefilledContext> {
-    const { textAfterImages = '' } = options;
-    const prefix = this.template.documentPrefix(images.length);
+    const { textAfterImages = '', questionFirst } = options;
+    const prefix = this.template.documentPrefix(images.length, questionFirst);
     const text = textAfterImages === '' ? [] : this.tokenizer.encodeLiteral(textAfterImages);
     const rows = this.#promptRows([...prefix, ...text], images);
     const promptTokens = rows.tokenIds.length;
@@ -157,7 +169,12 @@ export class VisionLanguageModel {
       { rows, drops: [...byLayer.values()].map(({ layer, needs }) => ({ layer, needs })) },
       { ...options, select: ({ layer }, input) => byLayer.get(layer)!.select(input) },
     );
-    const context: PrefilledContext = { ...reply, nextPosition: rows.next, promptTokens };
+    const context: PrefilledContext = {
+      ...reply,
+      nextPosition: rows.next,
+      promptTokens,
+      ...(questionFirst !== undefined && { questionFirst }),
+    };
     this.#handles.set(context, Promise.resolve(handle));
     if (options.signal?.aborted) {
       // The worker was done before it heard of it; the caller still gets what was asked for.
@@ -176,6 +193,7 @@ export class VisionLanguageModel {
     const { maxNewTokens, signal, stopLoops = true, ...sampling } = options;
     checkMaxNewTokens(maxNewTokens);
     checkSampling(sampling);
+    checkQuestion(context, question);
     const tokenIds = this.template.questionSuffix(question);
     const promptTokens = context.promptTokens + tokenIds.length;
     this.#checkLength(promptTokens + maxNewTokens, 'The document with question and answer');
@@ -339,6 +357,15 @@ function checkDrops(drops: readonly LayerDrop[], layers: number): Map<number, La
     message: `Two drops stand before one layer: ${drops.map(({ layer }) => layer).join(', ')}.`,
     hint: 'Give each layer at most one drop.',
     details: { layers: drops.map(({ layer }) => layer) },
+  });
+}
+
+/** What the images were read for is part of their keys and values. */
+function checkQuestion({ questionFirst }: PrefilledContext, question: string): void {
+  if (questionFirst === undefined || questionFirst === question) return;
+  throw new GlyphpressError('GP_ARTIFACT_MISMATCH', {
+    message: 'The context was made for another question, which stands before its images.',
+    hint: 'Prefill the images again: for this question, or for any, with no question before them.',
   });
 }
 

@@ -21,9 +21,12 @@ const ask = (args: string[], extra: Record<string, string> = env) =>
 
 async function askJson(args: string[], extra?: Record<string, string>) {
   const { code, stdout, stderr } = await ask([...args, '--json'], extra);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect({ code, stderr: stderr.replace(PROGRESS, '') }).toEqual({ code: 0, stderr: '' });
   return JSON.parse(stdout);
 }
+
+/** Lines that work of more than a few seconds prints, so on a busy machine only. */
+const PROGRESS = /^(render|encode|prefill): .*\n/gm;
 
 const contexts = () => namesIn(path.join(env.GLYPHPRESS_CACHE, 'contexts'));
 
@@ -223,6 +226,53 @@ describe('glyphpress ask on a compressed folder', () => {
       /^error GP_ARTIFACT_DAMAGED: .*source\.txt does not match its checksum\n/,
     );
     expect(JSON.parse(stdout).error.code).toBe('GP_ARTIFACT_DAMAGED');
+  });
+});
+
+describe('glyphpress ask --question-first', () => {
+  const args = [file, QUESTION, ...TINY, '--question-first'];
+
+  it('reads the pages for this question alone: nothing is stored or found again', async () => {
+    const plain = await askJson([file, QUESTION, ...TINY]);
+    const stored = contexts();
+    const scratch = temporaryFolder();
+    const first = await askJson(args, { ...env, TMPDIR: scratch });
+    expect(first).toMatchObject({ cached: false, questionFirst: true });
+    expect(first.report.questionTokens).toBe(QUESTION.length);
+    expect(first.report.contextTokens).toBe(plain.report.contextTokens + QUESTION.length);
+    expect(first.usage.promptTokens).toBe(plain.usage.promptTokens + QUESTION.length);
+    expect(first.citations).toEqual(expect.any(Array));
+    expect(contexts()).toEqual(stored);
+    expect(namesIn(scratch)).toEqual([]);
+    const { code, stderr } = await ask(args, noBrowser);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error GP_BROWSER_NOT_FOUND: /);
+    const again = await askJson([file, QUESTION, ...TINY], noBrowser);
+    expect(again).toMatchObject({ cached: true, questionFirst: false, report: plain.report });
+  });
+
+  it('goes with a plan and a sidecar', async () => {
+    const more = ['--keep', '0.75', '--sidecar', '20'];
+    const { report } = await askJson([...args, ...more]);
+    expect(report.layerTokens.at(-1)).toBeLessThan(report.visualTokens);
+    expect(report.finalTokens).toBe(
+      report.layerTokens.at(-1) + report.sidecarTokens + report.questionTokens,
+    );
+  });
+
+  it.each([
+    ['a compressed folder', [folder, QUESTION, '--question-first'], 'a folder for any'],
+    [
+      'a server',
+      [...args, '--backend', 'openai', '--base-url', 'http://127.0.0.1:9/v1'],
+      'runs here',
+    ],
+  ])('is a mistake for %s', async (_, words, message) => {
+    const { code, stdout } = await ask([...words, '--json']);
+    expect(code).toBe(2);
+    const { error } = JSON.parse(stdout);
+    expect(error.code).toBe('GP_USAGE');
+    expect(error.message).toContain(message);
   });
 });
 

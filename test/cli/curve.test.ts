@@ -60,6 +60,18 @@ describe('glyphpress eval curve', () => {
     expect(base.pruneRatio).toBe(1);
     expect(point('ApET, 50 %').contextTokens).toBe(point('random like ApET, 50 %').contextTokens);
     expect(point('ApET, 50 %').pruneRatio).toBeGreaterThan(1.9);
+    // The question costs its tokens where it stands before the pages, and drops no more for it.
+    for (const [first, plain] of [
+      ['no pruning, question first', 'no pruning'],
+      ['V²Drop, question first, 50 %', 'V²Drop, 50 %'],
+    ] as const) {
+      expect(point(first)).toMatchObject({
+        questionFirstOf: plain,
+        visualTokens: base.visualTokens,
+        accuracy: { failed: 0, questions: point(plain).accuracy.questions },
+      });
+      expect(point(first).contextTokens).toBeGreaterThan(point(plain).contextTokens + 10);
+    }
     expect(point('lossless').contextTokens).toBeLessThanOrEqual(base.contextTokens);
     // What was recorded is what plans tells.
     const plans = await glyphpress(['plans', '--model', model, '--json'], { env });

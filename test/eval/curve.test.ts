@@ -63,7 +63,32 @@ describe('the conditions', () => {
   it('are fewer in a quick run', () => {
     const quick = curveConditions(renderings, { layers: 4, keeps: [0.75, 0.5], quick: true });
     expect(quick.length).toBeLessThan(conditions.length - 2 * (BEYOND_METHODS.length - 1));
-    expect(quick.filter(({ kind }) => kind === 'rendering')).toHaveLength(10);
+    const plain = quick.filter((one) => one.questionFirstOf === undefined);
+    expect(plain.filter(({ kind }) => kind === 'rendering')).toHaveLength(10);
+    // Each question of these is a prefill of its own.
+    expect(
+      quick.filter((one) => one.questionFirstOf !== undefined).map(({ name }) => name),
+    ).toEqual(['no pruning, question first', 'V²Drop, question first, 75 %']);
+  });
+
+  it('put the question first for V²Drop and its control, and change nothing else', () => {
+    const first = conditions.filter((one) => one.questionFirstOf !== undefined);
+    expect(first.map(({ name }) => name)).toEqual([
+      'no pruning, question first',
+      ...['75 %', '50 %'].flatMap((share) => [
+        `V²Drop, question first, ${share}`,
+        `random like V²Drop, question first, ${share}`,
+      ]),
+    ]);
+    for (const { questionFirstOf, name, series, twin, ...rest } of first) {
+      const plain = conditions.find((one) => one.name === questionFirstOf)!;
+      expect(plain).toMatchObject(rest);
+      expect(plain.questionFirstOf).toBeUndefined();
+      expect([name, series]).not.toEqual([plain.name, plain.series]);
+      // A control has its question in the same place.
+      if (!twin) continue;
+      expect(conditions.find((one) => one.name === twin)!.questionFirstOf).toBe(plain.twin);
+    }
   });
 
   it('leave out what a model of one layer cannot do', () => {
@@ -217,6 +242,55 @@ describe('the report', () => {
     expect(failed.failed).toBe(1);
     expect(failed.points[0]!.tasks.lookup).toMatchObject({ failed: 1, questions: 9 });
     expect(failed.points[0]!.tasks.lookup.value).toBeCloseTo(8 / 9, 10);
+  });
+
+  it('holds the question first against the same with the question behind alone', () => {
+    const shares: Record<string, number> = {
+      'no pruning': 1,
+      'no pruning, question first': 0.2,
+      'V²Drop, question first, 75 %': 1,
+    };
+    const { verdict } = reportOf((name) => shares[name] ?? 0.3);
+    const [unpruned, dropped] = verdict.questionFirst;
+    expect(verdict.questionFirst).toHaveLength(5);
+    expect(unpruned).toMatchObject({
+      name: 'no pruning, question first',
+      behindAlone: { name: 'no pruning', accuracy: 1, outcome: 'clearly worse' },
+    });
+    expect(dropped).toMatchObject({
+      name: 'V²Drop, question first, 75 %',
+      accuracy: 1,
+      behindAlone: { name: 'V²Drop, 75 %', outcome: 'clearly better' },
+    });
+    expect(verdict.words.at(-1)).toContain('a context for each question');
+    expect(verdict.words.at(-1)).toContain('V²Drop, 75 % clearly better (100.0 % against');
+    const control = verdict.comparisons.find(({ name }) => name === dropped!.name)!.random!;
+    expect(control.name).toBe('random like V²Drop, question first, 75 %');
+    const none = reportOf((name) => (name.includes('question first') ? null : 0.5));
+    expect(none.verdict.questionFirst).toEqual([]);
+    expect(none.verdict.words.join()).not.toContain('before the pages');
+  });
+
+  it('takes no context for one question as a rival of those for all', () => {
+    const { verdict } = reportOf((name) => (name === 'no pruning, question first' ? 1 : 0.3));
+    expect(verdict.words[0]).not.toContain('question first');
+    for (const { rendering } of verdict.comparisons)
+      expect(rendering?.name).not.toBe('no pruning, question first');
+  });
+
+  it('gives the mean context of questions that have one each', () => {
+    const results = resultsOf(() => 1);
+    const document = plan.documents.find(({ id }) => id === 'V²Drop, question first, 75 % #1')!;
+    document.questions.forEach(({ id }, i) => {
+      const line = results.get(id)!;
+      if (!('account' in line)) throw new Error('every question was answered');
+      results.set(id, { ...line, account: { ...line.account, contextTokens: 225 + i * 21 } });
+    });
+    const mean = (name: string) =>
+      makeCurveReport(plan, results, about).points.find((one) => one.name === name)!.contextTokens;
+    // One of three texts, on average three steps more.
+    expect(mean('V²Drop, question first, 75 %')).toBeCloseTo(225 + 21, 10);
+    expect(mean('V²Drop, 75 %')).toBe(225);
   });
 
   it('is the same for the same results', () => {

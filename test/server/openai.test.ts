@@ -182,6 +182,12 @@ describe("OpenAI's client", () => {
       'GP_REQUEST',
     ],
     [
+      'the question before the pages too',
+      () => ({ glyphpress: { document_ids: [done.id], question_first: true } }),
+      400,
+      'GP_REQUEST',
+    ],
+    [
       'too long a question',
       () => ({ messages: about({ file_id: done.id }, 'x'.repeat(100_001)) }),
       413,

@@ -18,13 +18,12 @@ import { Engine } from '../../src/vlm/engine.js';
 import type { VariationMetric } from '../../src/vlm/families/family.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
-import { selectPositions } from '../../src/vlm/positions.js';
 import { type DropInput, runPrefill, type Selection } from '../../src/vlm/prefill.js';
 import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
-import { argmax } from '../../src/vlm/sampler.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
 import { goldenPrompt } from './prompts.js';
+import { embedRows, type KeptRows, recomputeAnswer } from './recompute.js';
 
 const WIDTH = 64;
 const LAYERS = 4;
@@ -194,7 +193,7 @@ describe('drops inside the decoder', () => {
             try {
               const rows = prompt(spans);
               const { text } = engine.checkpoint.config;
-              const input = { ...rows, hidden: embed(rows) };
+              const input = { ...rows, hidden: embedRows(engine, rows) };
               const select = selector(plan);
               return await runPrefill(lease.stages, text, input, points(plan), chunk, { select });
             } finally {
@@ -224,7 +223,7 @@ describe('drops inside the decoder', () => {
         const floor = plan.decoder[0]!.minPerPage ?? 0;
         const pages = spans.spans.length;
         const counts = predictTokens(rows.image.filter((i) => i >= 0).length, LAYERS, plan);
-        const seen: { layer: number; keys: string[]; hidden?: Float32Array }[] = [];
+        const seen: KeptRows[] = [];
         const select = selector(plan, (input, kept) => {
           const at = (source: Int32Array) => Int32Array.from(kept, (row) => source[row]!);
           const image = at(input.image);
@@ -259,7 +258,7 @@ describe('drops inside the decoder', () => {
           { tokenIds: question, position: rows.next, maxNewTokens: 3, sampling: {} },
           (id) => answer.push(id),
         );
-        expect(answer).toEqual(await recompute(rows, question, answer, seen));
+        expect(answer).toEqual(await recomputeAnswer(engine, rows, question, answer, seen));
       }),
       PROPERTY,
     );
@@ -344,105 +343,4 @@ describe('drops inside the decoder', () => {
     const plan = { decoder } as PrunePlan;
     expect(() => predictTokens(100, LAYERS, plan)).toThrow(refused);
   });
-
-  /** Text and visual rows as they enter layer 0, read from the checkpoint. */
-  function embed(rows: PromptRows): Float32Array {
-    const weight = engine.checkpoint.weights.get(engine.checkpoint.family.embeddingName)!;
-    const table = weight.shard.readFloat32(weight.name);
-    const visual = Float32Array.from(rows.features.flatMap((feature) => [...feature]));
-    const hidden = new Float32Array(rows.tokenIds.length * WIDTH);
-    let taken = 0;
-    for (const [row, id] of rows.tokenIds.entries()) {
-      const from = id < 0 ? visual.subarray(taken, taken + WIDTH) : table.subarray(id * WIDTH);
-      if (id < 0) taken += WIDTH;
-      hidden.set(from.subarray(0, WIDTH), row * WIDTH);
-    }
-    return hidden;
-  }
-
-  /**
-   * The answer by running every row through every layer at once, without a kept cache; rows leave, and
-   * change, where the drops said so.
-   */
-  async function recompute(
-    prefix: PromptRows,
-    question: number[],
-    answer: number[],
-    drops: { layer: number; keys: string[]; hidden?: Float32Array }[],
-  ): Promise<number[]> {
-    const { text } = engine.checkpoint.config;
-    const behind = [...question, ...answer.slice(0, -1)];
-    const counting = behind.map((_, n) => prefix.next + n);
-    const join = (a: Int32Array, b: number[]) => Int32Array.of(...a, ...b);
-    const rows: PromptRows = {
-      ...prefix,
-      tokenIds: join(prefix.tokenIds, behind),
-      image: join(
-        prefix.image,
-        behind.map(() => -1),
-      ),
-      cell: join(
-        prefix.cell,
-        behind.map(() => -1),
-      ),
-      positions: {
-        temporal: join(prefix.positions.temporal, counting),
-        row: join(prefix.positions.row, counting),
-        column: join(prefix.positions.column, counting),
-      },
-    };
-    let hidden = embed(rows);
-    let alive = Int32Array.from(rows.image.keys());
-    const pool = new StagePool(await compile(engine.checkpoint), 1, [1, 2, 3]);
-    const lease = await pool.acquire([]);
-    try {
-      for (const stage of lease.stages) {
-        const drop = drops.find(({ layer }) => layer === stage.from);
-        if (drop) {
-          const place = new Map(drop.keys.map((key, n) => [key, n]));
-          const key = (row: number) => `${rows.image[row]}:${rows.cell[row]}`;
-          const next: number[] = [];
-          alive.forEach((row, n) => {
-            if (rows.image[row]! >= 0 && !place.has(key(row))) return;
-            const given = drop.hidden && place.get(key(row));
-            const source = given === undefined ? hidden : drop.hidden!;
-            const at = (given ?? n) * WIDTH;
-            next.push(...source.subarray(at, at + WIDTH));
-          });
-          alive = alive.filter((row) => rows.image[row]! < 0 || place.has(key(row)));
-          hidden = Float32Array.from(next);
-        }
-        const caches = Array.from({ length: LAYERS }, () => new LayerCache(2, WIDTH / 4));
-        for (const cache of caches) cache.reserve(alive.length);
-        const positions = selectPositions(rows.positions, alive);
-        const span = [0, alive.length] as const;
-        hidden = Float32Array.from(
-          (await runStage(stage, text, caches, hidden, positions, span, ['output'])).output!,
-        );
-      }
-    } finally {
-      await lease.release();
-      await pool.close();
-    }
-    return logitsOf(hidden.subarray(-answer.length * WIDTH));
-  }
-
-  async function logitsOf(hidden: Float32Array): Promise<number[]> {
-    const { Session } = await import('../../src/vlm/runtime.js');
-    const model = await compile(engine.checkpoint);
-    const session = await Session.create('head', model.headGraph(), {
-      weightsFolder: model.weightsFolder,
-      threads: 1,
-      arena: false,
-    });
-    const rows = hidden.length / WIDTH;
-    const { logits } = await session.run({ hidden: { data: hidden, dims: [rows, WIDTH] } }, [
-      'logits',
-    ]);
-    await session.release();
-    const vocabulary = logits.length / rows;
-    return Array.from({ length: rows }, (_, n) =>
-      argmax(logits.subarray(n * vocabulary, (n + 1) * vocabulary)),
-    );
-  }
 });

@@ -99,6 +99,44 @@ describe('ChatTemplate', () => {
     );
   });
 
+  it('puts a question before the images too', () => {
+    const template = templateOf(reader);
+    const image = [id('<|begin_of_image|>'), id('<|image|>'), id('<|end_of_image|>')];
+    const start = [id('[gMASK]'), id('<sop>'), id('<|user|>'), 10];
+    expect(template.documentPrefix(2, 'Hi?')).toEqual([...start, 72, 105, 63, ...image, ...image]);
+    expect(template.documentPrefix(1, '<|image|>$&')).toEqual([
+      ...start,
+      ...new TextEncoder().encode('<|image|>$&'),
+      ...image,
+    ]);
+    fc.assert(
+      fc.property(anyText, fc.integer({ min: 1, max: 3 }), (text, images) => {
+        const question = wellFormedText(text);
+        fc.pre(!tokenizer.containsAddedToken(question));
+        const whole = tokenizer.encode(template.renderText(images, question, true));
+        expect([
+          ...template.documentPrefix(images, question),
+          ...template.questionSuffix(question),
+        ]).toEqual(whole);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  const IMAGES = '{% for part in messages[0].content %}{% if part.type == "image" %}<|image|>';
+  const TEXTS = '{% for part in messages[0].content %}{% if part.type == "text" %}{{ part.text }}';
+  const END = '{% endif %}{% endfor %}';
+  it.each([
+    ['images first', `${IMAGES}${END}${TEXTS}${END}`],
+    ['the last text only', `${IMAGES}${END}{{ messages[0].content[-1].text }}`],
+  ])('refuses a question before the images where a template takes %s', (_, source) => {
+    const template = new ChatTemplate(source, tokenizer, id('<|image|>'), {}, 'dir');
+    expect(template.documentPrefix(2)).toEqual([id('<|image|>'), id('<|image|>')]);
+    const use = () => template.documentPrefix(2, 'Hi?');
+    expect(use).toThrow(/does not let text stand before the images/);
+    expect(use).toThrow(expect.objectContaining({ code: 'GP_CHECKPOINT' }));
+  });
+
   it.each([
     ['no jinja', '{% for %}', /cannot be parsed/],
     ['no question', 'hello', /leaves the question out/],

@@ -28,6 +28,10 @@ export function editJson(dir: string, name: string, edit: (value: any) => void):
   writeFileSync(file, JSON.stringify(value));
 }
 
+export function editTemplate(dir: string, template: string): void {
+  writeFileSync(join(dir, 'chat_template.jinja'), template);
+}
+
 export interface Weight {
   name: string;
   shape: number[];
