@@ -47,9 +47,11 @@ NEIGHBOUR = 500.0  # score of the neighbour, by axis
 SLOT_HEADS = {2: range(0, 8), 3: range(8, SLOTS)}
 QUESTION_LAYER = 1
 DEPTH, DECAY = HISTORY + 1, 0.97
-# How many characters back a head of the question's layer compares. Three are found in many places: that head speaks
-# softly, for what it brings comes with something that the norm behind it damps (in sizes of a character's dimension).
-TEXT_DEPTHS, TEXT_DAMPERS = (8, 5, 3), (0.0, 0.0, 5.0)
+# How many characters back a head of the question's layer compares. Few are found in many places: the more, the louder.
+# What the last head brings comes with something that the norm behind it damps, so that it is soft even when alone.
+TEXT_DEPTHS, TEXT_VOICES, TEXT_DAMPERS = (8, 5, 3), (3.0, 1.5, 1.0), (0.0, 0.0, 8.0)
+# One more head starts the answer: behind "The " comes what follows a " the " of the question, but for " of the ".
+STARTED, STARTS, NOT_AFTER = "The ", " the ", "f"
 # So many must agree to close the gate: "is" after a subject is none of "What is".
 GATE_DEPTH = 8
 # The first token has this share of |q|²/2 as its score.
@@ -180,7 +182,8 @@ class Construction:
         self.freeze_heads(0, range(self.heads))
         self.mix = mixes(self.generator, self.room, DEPTH, DECAY)
         self.repeat_question(QUESTION_LAYER)
-        self.freeze_heads(QUESTION_LAYER, range(len(TEXT_DEPTHS)))
+        self.start_answer(QUESTION_LAYER, len(TEXT_DEPTHS))
+        self.freeze_heads(QUESTION_LAYER, range(len(TEXT_DEPTHS) + 1))
         for layer, slots in SLOT_HEADS.items():
             self.find_cells(layer)
             self.freeze_heads(layer, range(len(slots)))
@@ -428,7 +431,8 @@ class Construction:
         span = slice(self.turned, self.turned + self.room)
         squared, gatekeeper = self.dims - 2, self.dims - 1
         unit = 20.0
-        for head, (depth, mix, threshold) in enumerate(zip(TEXT_DEPTHS, mixtures, TEXT_THRESHOLDS)):
+        kinds = zip(TEXT_DEPTHS, mixtures, TEXT_THRESHOLDS, TEXT_VOICES, TEXT_DAMPERS)
+        for head, (depth, mix, threshold, voice, damper) in enumerate(kinds):
             stretch = (2 * self.match * self.root / (BLOCK * depth)) ** 0.5
             key, query = self.match_of(depth, 1, text_rows, mix), self.match_of(depth, 0, text_rows, mix)
             key_square, query_square = SQUARES + 2 * head, SQUARES + 2 * head + 1
@@ -447,12 +451,44 @@ class Construction:
             k[head, gatekeeper, SINK_FLAG] = unit / sink_level
             v[head] = o[:, head] = 0
             v[head, :BLOCK, block(0)] = torch.eye(BLOCK) / self.size_of(text_rows, 0)
-            o[block(OUT), head, :BLOCK] = torch.eye(BLOCK)
+            o[block(OUT), head, :BLOCK] = torch.eye(BLOCK) * voice
             v[head, BLOCK, SINK_FLAG] = 0.3 / sink_level
             v[head, BLOCK, IMAGE_FLAG] = 30 / image_level
-            v[head, BLOCK, TEXT_FLAG] = TEXT_DAMPERS[head] / text_level
+            v[head, BLOCK, TEXT_FLAG] = damper / text_level
             o[REST, head, BLOCK] = 1.0
             v[head, BLOCK + 1, PHRASE] = 0.5 / text_rows[:, PHRASE].max()
             v[head, BLOCK + 1, TEXT_FLAG] = 0.5 / text_level
-            o[GATE, head, BLOCK + 1] = float(depth >= GATE_DEPTH)
+            o[GATE, head, BLOCK + 1] = voice if depth >= GATE_DEPTH else 0
         self.quiet(layer, LOUDNESS * (BLOCK / self.width) ** 0.5)
+
+    def start_answer(self, layer: int, head: int) -> None:
+        """A head that has no match to compare by, when the answer is but its first word: it knows both sides by heart."""
+        q, k, v, o = self.parts(layer)
+        seen = self.sample(layer)
+        text_rows = seen["text"]
+        text_level, sink_level = text_rows[:, TEXT_FLAG].mean(), seen["sink"][:, SINK_FLAG].mean()
+        image_level = seen["image"][:, IMAGE_FLAG].mean()
+
+        def agreement(text: str, back: int, least: float) -> torch.Tensor:
+            """[width]: how many characters agree with those that end so many places back, less `least`."""
+            row = torch.zeros(self.width)
+            for n, character in enumerate(reversed(text), back):
+                row[block(n)] = self.codes[ord(character) - 32] / (BLOCK * self.size_of(text_rows, n))
+            row[TEXT_FLAG] = -least / text_level
+            return row
+
+        squared, gatekeeper, unit = self.dims - 2, self.dims - 1, 20.0
+        q[head] = k[head] = 0
+        v[head] = o[:, head] = 0
+        self.layers[layer].self_attn.q_proj.bias[head * self.dims + squared] = unit
+        key = agreement(STARTS, 1, len(STARTS) - 0.6)
+        key[block(1 + len(STARTS))] = -2 * self.codes[ord(NOT_AFTER) - 32] / (BLOCK * self.size_of(text_rows, 1 + len(STARTS)))
+        key[IMAGE_FLAG] = -10 / image_level
+        k[head, squared] = 60 * self.root / unit * key
+        # Characters differ by half at least: a quarter less than all agree with nothing but the word itself.
+        q[head, gatekeeper] = -200 * self.root / unit * agreement(STARTED, 0, len(STARTED) - 0.25)
+        k[head, gatekeeper, SINK_FLAG] = unit / sink_level
+        v[head, :BLOCK, block(0)] = torch.eye(BLOCK) / self.size_of(text_rows, 0)
+        o[block(OUT), head, :BLOCK] = torch.eye(BLOCK) * TEXT_VOICES[0]
+        v[head, BLOCK, SINK_FLAG] = 0.3 / sink_level
+        o[REST, head, BLOCK] = 1.0
