@@ -23,7 +23,7 @@ if (page) process.stdout.write(`First page: ${relative(root, page)}\n`);
 step(`3/3  Ask: ${QUESTION}`, [join('bin', 'glyphpress.js'), 'ask', OUT, QUESTION]);
 
 process.stdout.write(`The text says: The access code of the north gate is 7F2A-91. The reader that ships is very small and
-answers about half of such questions (docs/results/reader.md); --model and --backend take larger ones.
+mixes up places that end in the same nine characters (docs/results/reader.md); --model and --backend take larger ones.
 
 Done in ${seconds(startedMs)}. Next, with a document of your own:
   npx glyphpress ask notes.txt "What was decided about the roof?"
