@@ -7,6 +7,7 @@ import {
   type PrunePlan,
   planFromKeep,
   randomTwin,
+  textAwareApet,
 } from '../prune/index.js';
 import { type RenderConfig, renderConfigId } from '../render/index.js';
 
@@ -90,10 +91,7 @@ export function curveRenderings(base: RenderConfig): Record<string, RenderConfig
 
 /** Methods beyond the papers: each a plan for a share of the visual tokens. */
 const BEYOND: Record<string, (keep: number) => PrunePlan> = {
-  'text-aware ApET': (keep) => ({
-    encoder: { method: 'apet', keepRatio: keep, blank: 'drop', minPerLine: 1, neighbours: 1 },
-    decoder: [],
-  }),
+  'text-aware ApET': textAwareApet,
   'token norm': (keep) => ({
     encoder: { method: 'norm', keepRatio: keep, blank: 'drop' },
     decoder: [],

@@ -45,7 +45,7 @@ export {
   type KeptPage,
   needsSignals,
 } from './encoder-drop.js';
-export { NAMED_PLANS, type NamedPlan, namedPlan } from './named-plans.js';
+export { NAMED_PLANS, type NamedPlan, namedPlan, textAwareApet } from './named-plans.js';
 export { densityBudgets } from './page-density.js';
 export {
   blankCells,
