@@ -233,7 +233,7 @@ describe('a key', () => {
     expect(JSON.stringify(listed)).not.toContain('secret');
     // When a key was used is noted behind the answer.
     await vi.waitFor(async () => {
-      const admin = (await keys.list()).find(({ id }) => keyOf['admin']!.startsWith(`gp_${id}_`))!;
+      const admin = (await keys.list()).find(({ id }) => keyOf.admin!.startsWith(`gp_${id}_`))!;
       expect(admin.lastUsedAt).toBeGreaterThan(0);
     }, 10_000);
   });
