@@ -12,7 +12,7 @@ export interface PressureLimits {
   openRequests: number;
   /** Of them, those of one tenant. */
   openRequestsPerTenant: number;
-  /** Milliseconds that the event loop may be late, on average over a second. */
+  /** Milliseconds that the event loop may be late, on average over a second or at its end. */
   eventLoopDelayMs: number;
   /** Resident bytes of this process. */
   memoryBytes: number;
@@ -38,9 +38,14 @@ export class Pressure {
     this.#limits = limits;
     this.#delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     this.#delay.enable();
+    let sampledAt = performance.now();
     this.#timer = setInterval(() => {
-      // What it measures is the whole interval of its own timer.
-      this.#delayMs = Math.max(0, this.#delay.mean / 1e6 - RESOLUTION_MS);
+      // What it measures is the whole interval of its own timer. A long stop may be told to it only after this
+      // sample, which then has nothing to tell (NaN), and drown in the next one: but this timer itself is late.
+      const now = performance.now();
+      const lateMs = now - sampledAt - SAMPLE_EVERY_MS;
+      sampledAt = now;
+      this.#delayMs = Math.max(0, lateMs, (this.#delay.mean || 0) / 1e6 - RESOLUTION_MS);
       this.#delay.reset();
       this.#rss = readRss();
     }, SAMPLE_EVERY_MS);
