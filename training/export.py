@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import checkpoint  # noqa: E402
 from byte_tokenizer import TOKEN_ID, VOCAB_SIZE, dump, write_preprocessor, write_tokenizer  # noqa: E402
 from construct import characters  # noqa: E402
 from model import Glm4v, ReaderConfig  # noqa: E402
@@ -135,13 +136,12 @@ def main() -> None:
     args = parser.parse_args()
 
     model = Glm4v(ReaderConfig())
-    load = lambda stage: torch.load(args.run / stage / "checkpoint.pt", map_location="cpu", weights_only=True)  # noqa: E731
-    align = load("align")
-    if (args.run / "tune" / "checkpoint.pt").exists():
-        tune = load("tune")
+    align = checkpoint.load(args.run / "align")
+    if checkpoint.is_in(args.run / "tune"):
+        tune = checkpoint.load(args.run / "tune")
         visual, decoder = tune["visual"], tune["parts"]
     else:
-        visual, decoder = align["model"], load("decoder")["decoder"]
+        visual, decoder = align["model"], checkpoint.load(args.run / "decoder")["decoder"]
     model.visual.load_state_dict(visual)
     for name, part in (("decoder.", model.decoder), ("lm_head.", model.lm_head)):
         part.load_state_dict({k.removeprefix(name): v for k, v in decoder.items() if k.startswith(name)})

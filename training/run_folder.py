@@ -2,12 +2,13 @@
 
 import json
 import math
-import os
 import signal
 import time
 from pathlib import Path
 
 import torch
+
+import checkpoint
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -28,7 +29,6 @@ class Run:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.file = self.folder / "checkpoint.pt"
         self.saved = time.time()
         self.spent_before = 0.0
         self.started = time.time()
@@ -50,9 +50,9 @@ class Run:
             log.write(line + "\n")
 
     def resume(self, device: torch.device, **parts) -> int:
-        if not self.file.exists():
+        if not checkpoint.is_in(self.folder):
             return 0
-        state = torch.load(self.file, map_location=device, weights_only=True)
+        state = checkpoint.load(self.folder, device)
         for name, part in parts.items():
             part.load_state_dict(state[name])
         self.spent_before = state["spent"]
@@ -64,9 +64,7 @@ class Run:
 
     def save(self, step: int, **parts) -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
-        temporary = self.file.with_suffix(".tmp")
-        torch.save({"step": step, "spent": self.spent, **state}, temporary)
-        os.replace(temporary, self.file)
+        checkpoint.save(self.folder, {"step": step, "spent": self.spent, **state})
         self.saved = time.time()
         if self.stopping:
             raise SystemExit(0)

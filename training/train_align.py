@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import checkpoint
 from construct import BLOCK, PLACES, characters
 from load_reader import load_reader
 from model import Glm4v, ReaderConfig
@@ -117,7 +118,7 @@ def main() -> None:
     if step == 0 and args.start:
         model.visual.load_state_dict(load_reader(args.start).visual.state_dict())
     elif step == 0:
-        start = torch.load(args.vision / "checkpoint.pt", map_location=device, weights_only=True)
+        start = checkpoint.load(args.vision, device)
         load_widened(model.visual, start["model"])
     train = PageSet(*page_folders(args.pages, "train"))
     held_out = {folder.name: PageSet(folder) for folder in page_folders(args.pages, "heldout")}

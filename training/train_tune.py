@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import checkpoint
 from construct import construct
 from corpus import Fact
 from load_reader import load_reader
@@ -132,12 +133,12 @@ def main() -> None:
     if step == 0 and args.start:
         model.load_state_dict(load_reader(args.start).state_dict())
     elif step == 0:
-        aligned = torch.load(args.align / "checkpoint.pt", map_location=device, weights_only=True)
+        aligned = checkpoint.load(args.align, device)
         model.visual.load_state_dict(aligned["model"])
     train = SeenPages(page_folders(args.pages, "train"), model, device, args.train_pages)
     held_out = SeenPages([args.pages / "heldout"], model, device, 24)
     if step == 0 and not args.start:
-        start = torch.load(args.decoder / "checkpoint.pt", map_location=device, weights_only=True)["decoder"]
+        start = checkpoint.load(args.decoder, device)["decoder"]
         parts.load_state_dict(start)
 
     frozen.restore()
