@@ -78,9 +78,9 @@ export function registerAsk(program: Command): void {
       'after',
       `
 A text is compressed on its first question; later questions with the same settings re-use its context.
-With --question-first the pages are read, and V²Drop drops, with the question in mind. That context serves
-one question: the text is compressed for it anew, and what was made is removed. Whether a model answers
-better so is for glyphpress eval curve to say.
+With --question-first the pages are read, and V²Drop drops, with the question in mind: --keep then leaves
+what the question speaks of, and what follows it. That context serves one question: the text is compressed
+for it anew, and what was made is removed. How well a model answers so is for glyphpress eval curve to say.
 The answer is printed alone; how sure the model is and where the answer stands in the text go to stderr,
 and with --json into confidence, meanLogProb, calibrated, found and citations.
 ${API_KEY_HELP}
@@ -89,7 +89,7 @@ Examples:
   $ glyphpress ask book.txt "Who wrote the letter?"
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
-  $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.75 --json
+  $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
     .action((target: string, question: string, flags: Flags) => {

@@ -11,6 +11,7 @@ import {
   type PrunePlan,
   parsePrunePlan,
   planFromKeep,
+  questionFirstPlan,
 } from '../prune/index.js';
 import { type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
@@ -22,6 +23,8 @@ export interface ModelFlags {
   model?: string;
   plan?: string;
   keep?: number;
+  /** The question stands before the pages too: what `keep` leaves is chosen with it in mind. */
+  questionFirst?: boolean;
   threads?: number;
 }
 
@@ -53,7 +56,8 @@ export function prunePlanOf(flags: ModelFlags, layers: number): PrunePlan | null
       hint: 'Give one of them.',
     });
   }
-  if (flags.keep !== undefined) return planFromKeep(flags.keep, layers);
+  if (flags.keep !== undefined)
+    return (flags.questionFirst ? questionFirstPlan : planFromKeep)(flags.keep, layers);
   if (flags.plan === undefined) return null;
   return namedPlan(flags.plan, layers) ?? parsePrunePlan(readPlan(flags.plan), { layers });
 }

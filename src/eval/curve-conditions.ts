@@ -6,6 +6,7 @@ import {
   namedPlan,
   type PrunePlan,
   planFromKeep,
+  questionFirstPlan,
   randomTwin,
   textAwareApet,
 } from '../prune/index.js';
@@ -112,6 +113,9 @@ const BEYOND: Record<string, (keep: number) => PrunePlan> = {
 export const BEYOND_METHODS = Object.keys(BEYOND);
 const QUICK_BEYOND = BEYOND_METHODS.slice(0, 1);
 const V2DROP_QUESTION_FIRST = 'V²Drop, question first';
+/** The plan of `--question-first --keep`, and what is left of it where the question stands behind alone. */
+const V2DROP_TRAIL = 'V²Drop with trail';
+const V2DROP_TRAIL_QUESTION_FIRST = `${V2DROP_TRAIL}, question first`;
 const WITHOUT_QUICK_TWIN = ['ApET and V²Drop', V2DROP_QUESTION_FIRST];
 
 export interface ConditionSetting {
@@ -166,6 +170,13 @@ export function curveConditions(
     if (!quick || keep === Math.max(...keeps)) {
       const questionFirstOf = `V²Drop, ${percent}`;
       ranked(V2DROP_QUESTION_FIRST, decoderPlanFromKeep(keep, layers), { questionFirstOf });
+    }
+    const trailing = questionFirstPlan(keep, layers);
+    if (trailing.decoder.length > 0) {
+      ranked(V2DROP_TRAIL, trailing);
+      ranked(V2DROP_TRAIL_QUESTION_FIRST, trailing, {
+        questionFirstOf: `${V2DROP_TRAIL}, ${percent}`,
+      });
     }
     ranked('ApET', { encoder: { method: 'apet', keepRatio: keep }, decoder: [] });
     ranked('ApET and V²Drop', stackedPlan(keep, layers));

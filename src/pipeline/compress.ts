@@ -238,7 +238,7 @@ async function compressInto(
   const images = pruning.run(() => promptImages(encoded, plan, info.hiddenSize, signals));
   const prefillStart = performance.now();
   const encoderPruneMs = pruning.ms;
-  const context = await model.prefill(images, layerDrops(plan, pruning), {
+  const context = await model.prefill(images, layerDrops(plan, images, pruning), {
     signal,
     onProgress: (done, total) => onProgress?.('prefill', done, done / total),
     ...(sidecar && sidecar.text !== '' && { textAfterImages: sidecar.text }),

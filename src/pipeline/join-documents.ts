@@ -45,7 +45,7 @@ export async function joinDocuments(
     images.push(...promptImages(encoded, plan, hiddenSize, signals));
   }
   const text = documents.map(({ sidecar }) => sidecar).join('');
-  return model.prefill(images, layerDrops(plan, new Stopwatch()), {
+  return model.prefill(images, layerDrops(plan, images, new Stopwatch()), {
     ...(text !== '' && { textAfterImages: text }),
   });
 }

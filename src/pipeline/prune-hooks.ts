@@ -44,16 +44,24 @@ export function promptImages(
   }));
 }
 
-export function layerDrops(plan: PrunePlan, stopwatch: Stopwatch): LayerDrop[] {
+/** @param images what {@link promptImages} gave, for their grids */
+export function layerDrops(
+  plan: PrunePlan,
+  images: readonly Pick<PromptImage, 'tokenGrid'>[],
+  stopwatch: Stopwatch,
+): LayerDrop[] {
+  const colsOfPage = (page: number) => images[page]!.tokenGrid.cols;
   return plan.decoder.map((drop) => ({
     layer: drop.layer,
     needs: {
       variation: drop.method === 'v2drop' ? (drop.metric ?? 'l2') : false,
       hidden: drop.method === 'apet',
     },
-    select: ({ rows, variation, hidden, image }) =>
+    select: ({ rows, variation, hidden, image, cell }) =>
       stopwatch.run(() => {
-        if (!hidden) return dropBeforeLayer(variation ?? new Float32Array(rows), drop, plan, image);
+        const places = { cellOfRow: cell, colsOfPage };
+        if (!hidden)
+          return dropBeforeLayer(variation ?? new Float32Array(rows), drop, plan, image, places);
         const dim = rows === 0 ? 1 : hidden.length / rows;
         const { keptRows, tokens } = dropHiddenBeforeLayer(hidden, dim, drop, plan, image);
         return { kept: keptRows, hidden: tokens };

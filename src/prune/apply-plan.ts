@@ -3,6 +3,7 @@ import { pruneByApproximationError } from './apet.js';
 import { gatherRows, matrixRows } from './contract.js';
 import { type DecoderDrop, dropSeed, type PrunePlan } from './prune-plan.js';
 import { selectAtRandom } from './random.js';
+import { type RowPlaces, trailingScores } from './reading-trail.js';
 import { selectByVariation } from './v2drop.js';
 
 /**
@@ -36,20 +37,24 @@ export function dropAfterEncoder(
  * @param variation float32 [N], the change of each visual token over the layer before; a random drop
  *   reads only its length
  * @param pageOfRow int32 [N], the page of each token that is still present
+ * @param cells where those tokens stand, for a drop with a trail
  * @returns row indices [K], ascending
+ * @throws {GlyphpressError} GP_PRUNE_PLAN for a trail without cells
  */
 export function dropBeforeLayer(
   variation: Float32Array,
   drop: DecoderDrop,
   plan: PrunePlan,
   pageOfRow: Int32Array,
+  cells?: Omit<RowPlaces, 'pageOfRow'>,
 ): Int32Array {
   assertPages(pageOfRow, variation.length);
   if (drop.method === 'apet') throw needsHidden(drop.layer);
   const options = { ...drop, pageOfRow, seed: dropSeed(plan, drop.layer) };
-  return drop.method === 'v2drop'
-    ? selectByVariation(variation, options)
-    : selectAtRandom(variation.length, options);
+  if (drop.method === 'random') return selectAtRandom(variation.length, options);
+  if (!drop.trail) return selectByVariation(variation, options);
+  if (!cells) throw needsCells(drop.layer);
+  return selectByVariation(trailingScores(variation, drop.trail, { pageOfRow, ...cells }), options);
 }
 
 /**
@@ -91,6 +96,14 @@ function needsHidden(layer: number): GlyphpressError {
     message: `The method "apet" at layer ${layer} needs hidden states, and only their variation came`,
     hint: 'Use dropHiddenBeforeLayer.',
     details: { path: 'decoder[].method', value: 'apet', layer },
+  });
+}
+
+function needsCells(layer: number): GlyphpressError {
+  return new GlyphpressError('GP_PRUNE_PLAN', {
+    message: `The trail of the drop at layer ${layer} needs the cells of its tokens, and none came`,
+    hint: 'Pass cellOfRow and colsOfPage, or leave trail out.',
+    details: { path: 'decoder[].trail', value: 'no cells', layer },
   });
 }
 

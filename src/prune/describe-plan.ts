@@ -31,7 +31,10 @@ export function describePlan(plan: PrunePlan): string {
         ? percent(drop.keepRatio)
         : `${drop.keepCount} token${drop.keepCount === 1 ? '' : 's'}`;
     const merged = drop.merge === 'average' ? ', dropped ones merged' : '';
-    drops.push(`${name} keeps ${amount} before layer ${drop.layer}${merged}${scopeText(drop)}`);
+    const trail = drop.trail ? `, ranked with the ${drop.trail} cells before` : '';
+    drops.push(
+      `${name} keeps ${amount} before layer ${drop.layer}${trail}${merged}${scopeText(drop)}`,
+    );
   }
   return drops.length === 0 ? 'keeps every token' : drops.join('; ');
 }

@@ -67,8 +67,10 @@ export {
   planId,
   resolvePlan,
 } from './prune-plan.js';
+export { questionFirstPlan } from './question-first-plan.js';
 export { deriveSeed, type RandomOptions, seededRandom, selectAtRandom } from './random.js';
 export { randomTwin } from './random-twin.js';
+export { type RowPlaces, trailingScores } from './reading-trail.js';
 export { REPEAT_RUN, repeatedCells } from './repeats.js';
 export { type Budget, budgetedCount, retainedCount } from './retained-count.js';
 export { keepStructured, rowsBeside, type StructureOptions } from './structured-keep.js';

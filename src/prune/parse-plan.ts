@@ -112,13 +112,14 @@ function readApet(drop: Json, path: string): ApetDrop {
 function readDecoder(value: unknown, path: string): DecoderDrop {
   const drop = readObject(value, path);
   const method = oneOf('v2drop', 'random', 'apet')(drop.method, `${path}.method`);
-  const own = method === 'v2drop' ? ['metric'] : method === 'apet' ? APET_KEYS : [];
+  const own = method === 'v2drop' ? ['metric', 'trail'] : method === 'apet' ? APET_KEYS : [];
   onlyKeys(drop, path, [...DECODER_KEYS, ...own]);
   const common = {
     layer: integer(1, Number.MAX_SAFE_INTEGER)(drop.layer, `${path}.layer`),
     method,
     ...readScope(drop, path),
     ...optional(drop, 'metric', path, oneOf('l2', 'l1', 'cosine')),
+    ...optional(drop, 'trail', path, integer(0, 64)),
     ...readApet(drop, path),
   };
   if (drop.keepCount === undefined) {

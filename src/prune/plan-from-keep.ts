@@ -29,12 +29,7 @@ const LEAST_DROP_RATIO = 0.25;
  * @throws {GlyphpressError} GP_PRUNE_PLAN for a ratio or layer count out of range
  */
 export function planFromKeep(keepRatio: number, layers: number): PrunePlan {
-  if (!(keepRatio > 0 && keepRatio <= 1)) {
-    throw rangeError('keepRatio', keepRatio, '0 < keepRatio ≤ 1');
-  }
-  if (!Number.isSafeInteger(layers) || layers < 1) {
-    throw rangeError('layers', layers, 'integer ≥ 1');
-  }
+  assertKeep(keepRatio, layers);
   if (keepRatio === 1) return { decoder: [] };
 
   const at = dropLayers(layers);
@@ -101,8 +96,18 @@ export function layersAtDepths(depths: readonly number[], layers: number): numbe
   return at;
 }
 
+/** @throws {GlyphpressError} GP_PRUNE_PLAN for a ratio or layer count out of range */
+export function assertKeep(keepRatio: number, layers: number): void {
+  if (!(keepRatio > 0 && keepRatio <= 1)) {
+    throw rangeError('keepRatio', keepRatio, '0 < keepRatio ≤ 1');
+  }
+  if (!Number.isSafeInteger(layers) || layers < 1) {
+    throw rangeError('layers', layers, 'integer ≥ 1');
+  }
+}
+
 /** Six decimals keep a plan readable; upwards, because counts round downwards. At most 1. */
-const ceilDigits = (ratio: number) => Math.min(1, Math.ceil(ratio * 1e6 - 1e-4) / 1e6);
+export const ceilDigits = (ratio: number) => Math.min(1, Math.ceil(ratio * 1e6 - 1e-4) / 1e6);
 
 function rangeError(path: string, value: number, allowed: string): GlyphpressError {
   return new GlyphpressError('GP_PRUNE_PLAN', {

@@ -85,6 +85,11 @@ export type DecoderDrop = DropScope &
     method: 'v2drop' | 'random' | 'apet';
     /** How V²Drop measures change. @defaultValue 'l2' */
     metric?: VariationMetric;
+    /**
+     * V²Drop: cells before a token, in reading order, whose change counts for it too: what follows a
+     * phrase of the question is kept with it. @defaultValue 0
+     */
+    trail?: number;
   } & ApetDrop;
 
 /** Whether more than scores decides which tokens stay. */
@@ -128,6 +133,7 @@ const LATER_DEFAULTS: Readonly<Record<string, unknown>> = {
   basisChoice: 'farthest-point',
   slotOrder: 'raster',
   metric: 'l2',
+  trail: 0,
 };
 
 const SCOPE_DEFAULTS = { scope: 'document', minPerPage: 0 } as const;

@@ -207,6 +207,12 @@ export const AXES: Readonly<Record<string, Axis>> = {
     'what ranks them: ApET, token norm, edge density',
     'plan',
   ),
+  'encoder-text-aware': own(
+    false,
+    oneOf(true, false),
+    'no text line loses all its cells, and kept ones bring those beside them along',
+    'plan',
+  ),
   ...decoderDrops,
   sidecar: own(
     0,

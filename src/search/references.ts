@@ -1,6 +1,6 @@
 /** Named presets and plans: where every search starts, and what its result is compared with. */
 
-import { namedPlan } from '../prune/index.js';
+import { hasTextStructure, namedPlan, type PrunePlan } from '../prune/index.js';
 import { PRESETS, type RawRenderConfig } from '../render/index.js';
 import { AXES, FREE_PAGE, PALETTES } from './axes.js';
 import { holds } from './domain.js';
@@ -67,6 +67,16 @@ function candidate(name: string, settings: Settings, space: Space): Candidate {
   };
 }
 
+function encoderAxes(encoder: PrunePlan['encoder']): Point {
+  if (!encoder || encoder.method === 'blank') return { blank: encoder !== undefined };
+  return {
+    blank: encoder.blank === 'drop',
+    'encoder-keep': encoder.keepRatio,
+    'encoder-method': encoder.method,
+    'encoder-text-aware': hasTextStructure(encoder),
+  };
+}
+
 /** The point that comes nearest to a config: a start for crossing, not the config itself. */
 function projection({ config, plan, sidecar }: Settings): Point {
   const number = (key: keyof RawRenderConfig, fallback: number) => Number(config[key] ?? fallback);
@@ -96,7 +106,7 @@ function projection({ config, plan, sidecar }: Settings): Point {
     reflow: config.reflow === true,
     'line-breaking': String(config['line-breaking'] ?? 'word'),
     'line-overlap': number('line-overlap', 0),
-    blank: plan.encoder?.method === 'blank' || plan.encoder?.blank === 'drop',
+    ...encoderAxes(plan.encoder),
     ...Object.fromEntries(
       plan.decoder.slice(0, 3).map(({ keepRatio }, i) => [`v2drop-${i + 1}-keep`, keepRatio ?? 1]),
     ),

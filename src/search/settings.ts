@@ -101,12 +101,15 @@ function pageSize(point: Point, locked: boolean): string {
 function planOf(point: Point, layers: number): PrunePlan {
   const keep = Number(point['encoder-keep']);
   const dropsBlank = point.blank === true;
-  const method = String(point['encoder-method']);
+  const ranked = {
+    method: String(point['encoder-method']),
+    keepRatio: keep,
+    ...(dropsBlank && { blank: 'drop' }),
+    ...(point['encoder-text-aware'] === true && { minPerLine: 1, neighbours: 1 }),
+  };
   return parsePrunePlan(
     {
-      ...(keep < 1
-        ? { encoder: { method, keepRatio: keep, ...(dropsBlank && { blank: 'drop' }) } }
-        : dropsBlank && { encoder: { method: 'blank' } }),
+      ...(keep < 1 ? { encoder: ranked } : dropsBlank && { encoder: { method: 'blank' } }),
       decoder: decoderDrops(point, layers),
     },
     { layers },
@@ -136,7 +139,7 @@ export function withoutIdleAxes(point: Point): Point {
     ...point,
     ...(point.page !== FREE_PAGE && usual('page-width', 'page-height')),
     ...(point.columns === 1 && usual('column-gap')),
-    ...(point['encoder-keep'] === 1 && usual('encoder-method')),
+    ...(point['encoder-keep'] === 1 && usual('encoder-method', 'encoder-text-aware')),
     ...Object.assign(
       {},
       ...DECODER_DROPS.filter((n) => point[`v2drop-${n}-keep`] === 1).map((n) =>

@@ -68,7 +68,14 @@ describe('the conditions', () => {
     // Each question of these is a prefill of its own.
     expect(
       quick.filter((one) => one.questionFirstOf !== undefined).map(({ name }) => name),
-    ).toEqual(['no pruning, question first', 'V²Drop, question first, 75 %']);
+    ).toEqual([
+      'no pruning, question first',
+      'V²Drop, question first, 75 %',
+      'V²Drop with trail, question first, 75 %',
+      'random like V²Drop with trail, question first, 75 %',
+      'V²Drop with trail, question first, 50 %',
+      'random like V²Drop with trail, question first, 50 %',
+    ]);
   });
 
   it('put the question first for V²Drop and its control, and change nothing else', () => {
@@ -78,6 +85,8 @@ describe('the conditions', () => {
       ...['75 %', '50 %'].flatMap((share) => [
         `V²Drop, question first, ${share}`,
         `random like V²Drop, question first, ${share}`,
+        `V²Drop with trail, question first, ${share}`,
+        `random like V²Drop with trail, question first, ${share}`,
       ]),
     ]);
     for (const { questionFirstOf, name, series, twin, ...rest } of first) {
@@ -252,7 +261,7 @@ describe('the report', () => {
     };
     const { verdict } = reportOf((name) => shares[name] ?? 0.3);
     const [unpruned, dropped] = verdict.questionFirst;
-    expect(verdict.questionFirst).toHaveLength(5);
+    expect(verdict.questionFirst).toHaveLength(9);
     expect(unpruned).toMatchObject({
       name: 'no pruning, question first',
       behindAlone: { name: 'no pruning', accuracy: 1, outcome: 'clearly worse' },

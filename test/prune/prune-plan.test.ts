@@ -105,6 +105,9 @@ describe('parsePrunePlan', () => {
     [{ decoder: [{ ...v2, basis: 'rank' }] }, 'decoder[0].basis'],
     [{ decoder: [{ ...v2, method: 'random', metric: 'l2' }] }, 'decoder[0].metric'],
     [{ decoder: [{ ...v2, method: 'apet', metric: 'l2' }] }, 'decoder[0].metric'],
+    [{ decoder: [{ ...v2, trail: -1 }] }, 'decoder[0].trail'],
+    [{ decoder: [{ ...v2, trail: 65 }] }, 'decoder[0].trail'],
+    [{ decoder: [{ ...v2, method: 'random', trail: 1 }] }, 'decoder[0].trail'],
     [{ decoder: [{ ...v2, method: 'apet', slotOrder: 'rows' }] }, 'decoder[0].slotOrder'],
     [
       { encoder: { method: 'apet', keepRatio: 0.5, basisChoice: 'nearest' } },

@@ -178,6 +178,13 @@ describe('named presets', () => {
     }
   });
 
+  it('hand their whole plan on to what is crossed with them', () => {
+    for (const { name, settings, point } of referenceCandidates(whole, PRESETS.reader!, 4)) {
+      const { id: _, ...plan } = settings.plan;
+      expect(settingsOf(point, 4).plan, name!).toEqual(plan);
+    }
+  });
+
   it('are marked where the space leaves them out', () => {
     const space = parseSpace({ axes: { dpi: 72 } }, { canPrune: true });
     const outside = referenceCandidates(space, null, 4).filter((one) => one.outside);

@@ -278,7 +278,7 @@ describe('drops inside the decoder', () => {
             { layer: 3, keepRatio: 0.5, minPerPage: 1, ...own },
           ],
         };
-        const context = await model.prefill(images, layerDrops(plan, new Stopwatch()));
+        const context = await model.prefill(images, layerDrops(plan, images, new Stopwatch()));
         const select = selector(plan);
         const direct = await engine.prefill(prefix, points(plan), { select });
         expect(context.keptCells).toEqual(direct.keptCells);

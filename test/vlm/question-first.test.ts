@@ -218,7 +218,7 @@ describe('a prompt with the question first', () => {
       images.push(wholeImage(await engine.encodeImage(image)));
     const questions = ['Which gate?', 'Which rope?'];
     const read = (questionFirst?: string, plan: PrunePlan = { decoder: [] }) =>
-      model.prefill(images, layerDrops(plan, new Stopwatch()), {
+      model.prefill(images, layerDrops(plan, images, new Stopwatch()), {
         ...(questionFirst !== undefined && { questionFirst }),
       });
     const [gate, rope] = [await read(questions[0]), await read(questions[1])];
@@ -239,7 +239,7 @@ describe('a prompt with the question first', () => {
     };
     const scored: Float32Array[] = [];
     for (const question of questions) {
-      const drops = layerDrops(plan, new Stopwatch()).map((drop) => ({
+      const drops = layerDrops(plan, images, new Stopwatch()).map((drop) => ({
         ...drop,
         select: (input: Parameters<typeof drop.select>[0]) => {
           scored.push(input.variation!.slice());
