@@ -18,6 +18,8 @@ of the E8 lattice (no two closer than 60 degrees).
   first one brings the next character of a phrase, it brings a gate with it: the first token becomes so attractive to
   the heads of layers 2 and 3 that they stay silent. So an answer keeps to the question until the question has no
   more to say, and only then to the page. Signs that end a phrase bring no gate.
+- Layer 1, three more heads: a visual token looks for its own characters in a question that stands before the pages,
+  and if they are there, it is marked. Nothing reads the mark but V²Drop, between layers 1 and 2.
 - The lm_head reads the block that these heads write to.
 """
 
@@ -38,6 +40,7 @@ CONSTANT = SQUARES + SLOTS
 QUERY_SQUARE = CONSTANT + 1  # in text tokens
 # In text tokens: does the character go on with a phrase (1 or -1); does the question say what comes next?
 PHRASE, GATE = QUERY_SQUARE + 1, QUERY_SQUARE + 2
+ASKED = GATE + 1  # in visual tokens: does a question that stands before the page speak of this cell?
 FLAG = 4.0
 OUT = 16  # the block that answers are written to
 HISTORY = 8
@@ -57,12 +60,18 @@ GATE_DEPTH = 8
 # The first token has this share of |q|²/2 as its score.
 THRESHOLD, TEXT_THRESHOLDS = 0.65, (0.85, 0.9, 0.9)
 # What heads compare characters and decide by. Learning writes elsewhere, and moves thresholds by the gate alone.
-COMPARED = [*range((HISTORY + 1) * BLOCK), *range(PLACES * BLOCK, GATE)]
+COMPARED = [*range((HISTORY + 1) * BLOCK), *range(PLACES * BLOCK, GATE), ASKED]
 # By how much a closed gate raises the first token's score; a share of it is left where learned heads speak as well.
 GATE_SCORE = 60.0
 LOUDNESS = 2.0  # of a character that a head of layers 1 to 3 brings, where it is alone
 ENDS_PHRASE = '.,;:!?"'
+# Score of a cell row that ends as the question did somewhere, the share of it where half is marked, and the mark.
+# So low that what agrees in part is marked in part.
+ASKED_MATCH, ASKED_HALF, ASKED_SIZE, ASKED_LOUDNESS = 12.0, 0.6, 300.0, 0.35
 SHIFT = 8.0  # C of write_squares
+# How large squares stand behind its norm. Those of layer 1 are soft: V²Drop, which hears what a layer changes, shall
+# hear ASKED.
+SQUARE_SIZE, SOFT_SQUARE_SIZE = 3.0, 1.0
 LOGIT = 0.8  # the lm_head's weight on a character
 
 
@@ -184,7 +193,10 @@ class Construction:
         self.repeat_question(QUESTION_LAYER)
         self.start_answer(QUESTION_LAYER, len(TEXT_DEPTHS))
         self.freeze_heads(QUESTION_LAYER, range(len(TEXT_DEPTHS) + 1))
-        self.hide_pages(QUESTION_LAYER, range(len(TEXT_DEPTHS) + 1, self.heads))
+        asked = range(len(TEXT_DEPTHS) + 1, len(TEXT_DEPTHS) + 1 + ROWS)
+        self.mark_asked(QUESTION_LAYER, asked)
+        self.freeze_heads(QUESTION_LAYER, asked)
+        self.hide_pages(QUESTION_LAYER, range(asked.stop, self.heads))
         for layer, slots in SLOT_HEADS.items():
             self.find_cells(layer)
             self.freeze_heads(layer, range(len(slots)))
@@ -314,7 +326,7 @@ class Construction:
         """Size of a dimension of block n, where a character alone has size 1."""
         return rows[:, block(n)].square().mean().sqrt().item()
 
-    def write_squares(self, layer: int, wanted: dict[int, torch.Tensor]) -> None:
+    def write_squares(self, layer: int, wanted: dict[int, torch.Tensor], soft: tuple[int, ...] = ()) -> None:
         """The MLP of a layer writes |matrix · x|² to dimensions of the residual stream: {dimension: matrix [n, width]}.
 
         x · silu(x + C) is x² + C x for |x| well below C, and one more unit takes the sum of C x away. The norm
@@ -348,7 +360,8 @@ class Construction:
         self.free[mlp.gate_up_proj.weight][inner : inner + unit] = 0
         self.free[mlp.down_proj.weight][:, :unit] = 0
         norm.weight.fill_(0.05)
-        norm.weight[list(wanted)] = 3.0
+        norm.weight[list(wanted)] = SQUARE_SIZE
+        norm.weight[list(soft)] = SOFT_SQUARE_SIZE
         norm.weight[CONSTANT] = 0.002
 
     def match_of(self, n_blocks: int, start: int, rows: torch.Tensor, mix: list[torch.Tensor]) -> torch.Tensor:
@@ -382,7 +395,8 @@ class Construction:
         shrink = (20.0 / length) ** 0.5
         squares = {SQUARES + slot: self.key_of(slot, before["image"]) * shrink for slot in slots}
         squares[QUERY_SQUARE] = self.match_of(DEPTH, 0, before["text"], self.mix) * shrink
-        self.write_squares(layer - 1, squares)
+        is_scored = layer - 1 == QUESTION_LAYER
+        self.write_squares(layer - 1, squares, soft=tuple(SQUARES + slot for slot in slots) if is_scored else ())
         seen = self.sample(layer)
         image_rows, text_rows = seen["image"], seen["text"]
         stretch = (2 * self.match * self.root / length) ** 0.5
@@ -420,6 +434,7 @@ class Construction:
         q, k, v, o = self.parts(layer)
         attn = self.layers[layer].self_attn
         mixtures = [mixes(self.generator, self.room, depth, 1.0) for depth in TEXT_DEPTHS]
+        self.text_mix = mixtures[0]
         before = self.sample(layer - 1, in_mlp=True)["text"]
         squares = {}
         for head, (depth, mix) in enumerate(zip(TEXT_DEPTHS, mixtures)):
@@ -463,6 +478,43 @@ class Construction:
             v[head, BLOCK + 1, TEXT_FLAG] = 0.5 / text_level
             o[GATE, head, BLOCK + 1] = voice if depth >= GATE_DEPTH else 0
         self.quiet(layer, LOUDNESS * (BLOCK / self.width) ** 0.5)
+
+    def mark_asked(self, layer: int, heads: range) -> None:
+        """A visual token looks at the question, where it stands before the pages: one head for each row of its window.
+
+        The last characters of a row are compared with those that end at each token of the text, by the mix and the
+        squares of the deepest of the heads that repeat the question. What is found writes ASKED, which nothing
+        reads but V²Drop's score: the token has changed.
+        """
+        q, k, v, o = self.parts(layer)
+        attn = self.layers[layer].self_attn
+        seen = self.sample(layer)
+        text_rows, image_rows = seen["text"], seen["image"]
+        text_level, sink_level = text_rows[:, TEXT_FLAG].mean(), seen["sink"][:, SINK_FLAG].mean()
+        image_level = image_rows[:, IMAGE_FLAG].mean()
+        depth, square = TEXT_DEPTHS[0], SQUARES + 1
+        stretch = (2 * ASKED_MATCH * self.root / (BLOCK * depth)) ** 0.5
+        key = self.match_of(depth, 0, text_rows, self.text_mix)
+        span = slice(self.turned, self.turned + self.room)
+        squared, gatekeeper, unit = self.dims - 2, self.dims - 1, 20.0
+        far = 40 * ASKED_MATCH * self.root / unit
+        for row, head in enumerate(heads):
+            q[head] = k[head] = 0
+            v[head] = o[:, head] = 0
+            for n, m in enumerate(self.text_mix):
+                place = row * WINDOW + WINDOW - 1 - n
+                q[head, span, block(place)] = m / self.size_of(image_rows, place) * stretch
+            k[head, span] = key * stretch
+            attn.q_proj.bias[head * self.dims + squared] = unit
+            k[head, squared, square] = -self.half_square(text_rows, key, stretch, square) / unit
+            # Visual tokens are out of sight, and text looks at the first token.
+            k[head, squared, IMAGE_FLAG] = -far / image_level
+            q[head, gatekeeper, IMAGE_FLAG] = ASKED_HALF * ASKED_MATCH * self.root / unit / image_level
+            q[head, gatekeeper, TEXT_FLAG] = far / text_level
+            k[head, gatekeeper, SINK_FLAG] = unit / sink_level
+            v[head, 0, TEXT_FLAG] = ASKED_SIZE / text_level
+            o[ASKED, head, 0] = 1.0
+        self.layers[layer].post_self_attn_layernorm.weight[ASKED] = ASKED_LOUDNESS
 
     def hide_pages(self, layer: int, heads: range) -> None:
         """Learned heads see text alone: thousands of visual tokens, more than in training, would drown what they look for."""

@@ -55,11 +55,13 @@ class Grid:
     rows: int
     cols: int
     pages: int = 1
+    # Cells that are left of each page, ascending; None: all.
+    kept: tuple[int, ...] | None = None
 
     @property
     def cells(self) -> int:
         """Of one page."""
-        return self.rows * self.cols
+        return self.rows * self.cols if self.kept is None else len(self.kept)
 
     @property
     def prefix(self) -> int:
@@ -74,8 +76,8 @@ class Grid:
 @lru_cache(maxsize=64)
 def prefix_positions(grid: Grid) -> Tensor:
     """[3, prefix]; the text after it starts one further than its largest position."""
-    y = torch.arange(grid.cells) // grid.cols
-    x = torch.arange(grid.cells) % grid.cols
+    cell = torch.arange(grid.cells) if grid.kept is None else torch.tensor(grid.kept)
+    y, x = cell // grid.cols, cell % grid.cols
     page = torch.stack([torch.zeros_like(y), y, x])
     parts = [torch.arange(len(PREFIX) - 1).expand(3, -1)]
     at = len(PREFIX) - 1

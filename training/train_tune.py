@@ -5,6 +5,7 @@ train_decoder.py, on cuts of them of many heights. Facts are found in the pages'
 """
 
 import argparse
+import dataclasses
 import random
 import re
 import time
@@ -20,7 +21,7 @@ from corpus import Fact
 from load_reader import load_reader
 from model import Glm4v, ReaderConfig
 from prompts import Batch, Grid
-from questions import look_up, on_page, other_question
+from questions import UNKNOWN, look_up, on_page, other_question
 from run_folder import Run, learning_rate, pick_device
 from slots import ROWS, SLOTS, PageText
 from train_decoder import LOOK_UPS, SNIPPET, answer_losses, free_running, score
@@ -86,6 +87,21 @@ class SeenPages:
         return torch.from_numpy(np.stack(tokens)).float(), torch.from_numpy(np.stack(windows)), Batch(list(asked))
 
 
+def drop_cells(tokens: torch.Tensor, windows: torch.Tensor, batch: Batch, grid: Grid, share: float, rng: random.Random):
+    """The same without some cells, as behind a drop by chance: what only they said is asked no more."""
+    kept = sorted(rng.sample(range(grid.cells), round(grid.cells * (1 - share))))
+    rows = [page * grid.cells + cell for page in range(grid.pages) for cell in kept]
+    new = np.full(grid.cells * grid.pages, -1)
+    new[rows] = np.arange(len(rows))
+    somewhere = batch.places >= 0
+    cells, slots = np.divmod(batch.places, SLOTS)
+    gone = somewhere & (new[cells] < 0)
+    batch.places = np.where(somewhere, new[cells] * SLOTS + slots, batch.places)
+    batch.places[gone] = UNKNOWN
+    batch.labels[gone] = -100
+    return tokens[:, rows], windows[:, rows], batch, dataclasses.replace(grid, kept=tuple(kept))
+
+
 @torch.no_grad()
 def evaluate(model: Glm4v, seen: SeenPages, grid: Grid, documents: int, device) -> dict:
     rng = random.Random(f"tune-{grid}")
@@ -116,6 +132,7 @@ def main() -> None:
     parser.add_argument("--pointer-weight", type=float, default=0.3)
     parser.add_argument("--read-out-weight", type=float, default=0.2)
     parser.add_argument("--train-pages", type=int, help="use fewer pages")
+    parser.add_argument("--drop", type=float, default=0.0, help="train with up to this share of cells dropped by chance")
     parser.add_argument("--device")
     args = parser.parse_args()
 
@@ -157,6 +174,8 @@ def main() -> None:
         rows, pages, documents, groups = rng.choices(shapes, weights)[0]
         grid = Grid(rows, train.cols, pages)
         tokens, windows, batch = train.batch(rng, grid, documents, groups)
+        if args.drop > 0:
+            tokens, windows, batch, grid = drop_cells(tokens, windows, batch, grid, rng.random() * args.drop, rng)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr, warmup=50)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):

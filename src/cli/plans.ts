@@ -113,7 +113,8 @@ function shown(
     expected: { encodedTokens, layerTokens, contextTokens, pruneRatio: tokens / contextTokens },
     dependsOnPages:
       encoder?.method === 'blank' || encoder?.blank === 'drop' || encoder?.repeats === 'drop',
-    measured,
+    // The name may have stood for another plan then.
+    measured: measured?.planId === planId(plan) ? measured : null,
   };
 }
 

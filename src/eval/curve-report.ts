@@ -68,6 +68,8 @@ export interface Verdict {
 }
 
 export interface MeasuredPlan extends Interval {
+  /** Of the plan that had the name when it was measured. */
+  planId: string;
   accuracy: number;
   questions: number;
   contextTokens: number;
@@ -222,9 +224,9 @@ function measuredPlans(points: readonly CurvePoint[]): Record<string, MeasuredPl
   for (const point of points) {
     const { value, low, high, questions } = point.accuracy;
     if (!(point.name in NAMED_PLANS) || value === null || unpruned == null) continue;
-    const { contextTokens, visualTokens, pruneRatio, stackedRatio } = point;
+    const { planId, contextTokens, visualTokens, pruneRatio, stackedRatio } = point;
     const tokens = { contextTokens, visualTokens, pruneRatio, stackedRatio };
-    plans[point.name] = { accuracy: value, low, high, questions, ...tokens, unpruned };
+    plans[point.name] = { planId, accuracy: value, low, high, questions, ...tokens, unpruned };
   }
   return plans;
 }

@@ -8,7 +8,7 @@ import type { PrunePlan } from './prune-plan.js';
 const LEAST_KEPT = 0.12;
 
 /** An answer of 25 characters and what leads up to it, in cells of five characters. */
-const TRAIL = 5;
+const TRAIL = 8;
 
 /**
  * V²Drop that hears the question: one drop in the middle of the decoder, ranked with what stands before

@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { namedPlan, planId } from '../../src/prune/index.js';
+import { inspectModel } from '../../src/vlm/index.js';
 import { glyphpress } from '../support/cli.js';
-import { sharedFolder } from '../support/folders.js';
+import { sharedFolder, temporaryFolder } from '../support/folders.js';
 import { TINY_MODEL } from '../support/models.js';
 
 const env = { GLYPHPRESS_CACHE: sharedFolder() };
@@ -40,6 +42,35 @@ describe('glyphpress plans', () => {
     expect(stdout).toContain('4 decoder layers\n\nlossless\n');
     expect(stdout.match(/accuracy {2}not measured/g)).toHaveLength(5);
   });
+
+  it('shows figures of the very plan only, not of one that had its name before', async () => {
+    const dir = temporaryFolder();
+    cpSync(TINY_MODEL, dir, { recursive: true });
+    const { checkpointHash, layers } = inspectModel(dir);
+    const figures = {
+      accuracy: 0.5,
+      low: 0.4,
+      high: 0.6,
+      questions: 9,
+      stackedRatio: 3,
+      unpruned: 1,
+    };
+    const record = {
+      version: 1,
+      model: { checkpointHash },
+      plans: {
+        lossless: { ...figures, planId: planId(namedPlan('lossless', layers)!) },
+        balanced: { ...figures, planId: planId(namedPlan('lossless', layers)!) },
+        'stacked-4x': figures,
+      },
+    };
+    writeFileSync(path.join(dir, 'plans.json'), JSON.stringify(record));
+    const { stdout } = await glyphpress(['plans', '--model', dir, '--json'], { env });
+    const { plans } = JSON.parse(stdout) as { plans: { name: string; measured: unknown }[] };
+    expect(plans.filter(({ measured }) => measured !== null).map(({ name }) => name)).toEqual([
+      'lossless',
+    ]);
+  });
 });
 
 describe('--plan and --sidecar', () => {
@@ -58,7 +89,7 @@ describe('--plan and --sidecar', () => {
       { env },
     );
     // A slow machine shows progress.
-    expect(stderr).toMatch(/^(\w+: \d+ pages\n)*$/);
+    expect(stderr).toMatch(/^(\w+: \d+ (pages|rows)\n)*$/);
     expect(code).toBe(0);
     return JSON.parse(stdout);
   };

@@ -6,7 +6,7 @@ import { codeOf } from './thrown-code.js';
 describe('questionFirstPlan', () => {
   it('drops once, in the middle, where that is enough', () => {
     expect(questionFirstPlan(0.75, 4)).toEqual({
-      decoder: [{ layer: 2, keepRatio: 0.5, method: 'v2drop', trail: 5 }],
+      decoder: [{ layer: 2, keepRatio: 0.5, method: 'v2drop', trail: 8 }],
     });
     expect(questionFirstPlan(1, 4)).toEqual({ decoder: [] });
   });
