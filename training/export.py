@@ -100,7 +100,7 @@ ASCII, and **one rendering**: DejaVu Sans Mono at a pitch of 28/3 px with 5 × 3
 (`training/reader-render.json`). It is no general assistant: it repeats the sentence that a question is about
 ("What is the access code of the north gate?" → "The access code of the north gate is …", or "… is not found.") and does
 not reason. It reads the same type at one and two rows a token as well, worse the fewer there are.
-
+{note}
 | held out, real renderer | |
 |---|---|
 {rows}
@@ -133,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("training/runs/reader"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/export"))
+    parser.add_argument("--note", default="", help="a sentence for the model card")
     args = parser.parse_args()
 
     model = Glm4v(ReaderConfig())
@@ -158,7 +159,7 @@ def main() -> None:
         rows.append(f"| next characters of a snippet right, {grid} cells | {held_out['snippet_chars']:.1%} |")
     parameters = sum(p.numel() for p in model.parameters())
     notes = {"trained": True, "kind": "reader", "render": json.loads((Path(__file__).resolve().parent / "reader-render.json").read_text()), "figures": figures}
-    card = CARD.format(millions=parameters / 1e6, rows="\n".join(rows), minutes=minutes)
+    card = CARD.format(millions=parameters / 1e6, rows="\n".join(rows), minutes=minutes, note=args.note and f"\n{args.note}\n")
     write_folder(model, args.out, notes, card)
     # The legibility probe: the code of each character, to be compared with each block of a visual token.
     codes = characters(torch.Generator().manual_seed(8))

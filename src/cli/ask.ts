@@ -23,6 +23,7 @@ import {
   type ModelFlags,
   openModel,
   prunePlanOf,
+  QUESTION_FIRST_READER_FOLDER,
   READER_FOLDER,
   type SidecarFlags,
   warnIfUntrained,
@@ -80,7 +81,8 @@ export function registerAsk(program: Command): void {
 A text is compressed on its first question; later questions with the same settings re-use its context.
 With --question-first the pages are read, and V²Drop drops, with the question in mind: --keep then leaves
 what the question speaks of, and what follows it. That context serves one question: the text is compressed
-for it anew, and what was made is removed. How well a model answers so is for glyphpress eval curve to say.
+for it anew, and what was made is removed. Without --model, a reader that was trained for it answers; how well
+another model does is for glyphpress eval curve to say.
 The answer is printed alone; how sure the model is and where the answer stands in the text go to stderr,
 and with --json into confidence, meanLogProb, calibrated, found and citations.
 ${API_KEY_HELP}
@@ -111,7 +113,8 @@ async function askHere(target: string, question: string, flags: Flags) {
   const asked = await openTarget(target, flags);
   const extractMs = performance.now() - start;
   const { compressed } = asked;
-  const model = await openModel(flags.model ?? modelOf(compressed) ?? READER_FOLDER, flags);
+  const reader = flags.questionFirst ? QUESTION_FIRST_READER_FOLDER : READER_FOLDER;
+  const model = await openModel(flags.model ?? modelOf(compressed) ?? reader, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);

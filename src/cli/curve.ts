@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { GlyphpressError } from '../errors.js';
 import {
   CHART_AXES,
   CURVE_TASKS,
@@ -10,6 +11,7 @@ import {
   type CurveReport,
   type CurveSetting,
   charactersPerPage,
+  conditionsNamed,
   curveChart,
   curveConditions,
   curveMarkdown,
@@ -50,6 +52,7 @@ interface Flags {
   keeps?: number[];
   pages?: number;
   questions?: number;
+  only: string[];
   seeds: number;
   seed: number;
   haystack: string[];
@@ -87,6 +90,14 @@ export function registerCurve(evaluation: Command): void {
       'questions of each task about each text (default: 6; quick 3 look-ups and 2 of the others)',
       wholeNumber(1, 100),
     )
+    .addOption(
+      new Option(
+        '--only <words>',
+        'only conditions with these words in their name, and what they are compared with (repeatable)',
+      )
+        .argParser((words: string, all: string[]) => [...all, words])
+        .default([], 'all'),
+    )
     .option('--seeds <n>', 'texts, each with its own random choices', wholeNumber(1, 100), SEEDS)
     .option('--seed <n>', 'the first seed', wholeNumber(0, 2 ** 32 - 101), 1)
     .addOption(
@@ -118,6 +129,7 @@ axis. A run that was broken off goes on when the same command is given again.
 Examples:
   $ glyphpress eval curve --quick
   $ glyphpress eval curve --model models/reader --record --markdown docs/results/pruning.md
+  $ glyphpress eval curve --model models/reader-question-first --only "trail, question first" --keeps 60,50
   $ glyphpress eval curve --keeps 80,60 --seeds 5 --haystack book.txt -o runs/curve --json`,
     )
     .action(runCurve);
@@ -190,11 +202,19 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
     style: flags.prompt ?? (info.rendering ? 'bare' : 'full'),
     haystack,
   };
-  const conditions = curveConditions(renderings, {
+  const all = curveConditions(renderings, {
     layers: info.layers,
     keeps,
     quick: flags.quick ?? false,
   });
+  const conditions = flags.only.length > 0 ? conditionsNamed(all, flags.only) : all;
+  // Pages without pruning are always there.
+  if (conditions.length === 1) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: `No condition is named like ${flags.only.map((words) => `"${words}"`).join(' or ')}`,
+      hint: `There are: ${[...new Set(all.map(({ series }) => series))].join(', ')}.`,
+    });
+  }
   const settings = {
     seeds: setting.seeds,
     questions: CURVE_TASKS.map((task) => `${setting.questions[task]} ${task}`),
@@ -231,9 +251,10 @@ function commandOf(flags: Flags): string {
   if (flags.quick) parts.push('--quick');
   if (flags.model) parts.push(`--model ${path.relative('', flags.model) || '.'}`);
   if (flags.config) parts.push(`--config ${flags.config}`);
-  if (flags.keeps) parts.push(`--keeps ${flags.keeps.map((keep) => keep * 100).join(',')}`);
+  if (flags.keeps) parts.push(`--keeps ${flags.keeps.map((keep) => Number((keep * 100).toPrecision(9))).join(',')}`);
   if (flags.pages) parts.push(`--pages ${flags.pages}`);
   if (flags.questions) parts.push(`--questions ${flags.questions}`);
+  for (const words of flags.only) parts.push(`--only "${words}"`);
   if (flags.seeds !== SEEDS) parts.push(`--seeds ${flags.seeds}`);
   if (flags.seed !== 1) parts.push(`--seed ${flags.seed}`);
   for (const file of flags.haystack) parts.push(`--haystack ${path.basename(file)}`);

@@ -19,6 +19,11 @@ import { wholeNumber } from './options.js';
 /** The reader that ships with glyphpress; the same place from `src` and from `dist`. */
 export const READER_FOLDER = fileURLToPath(new URL('../../models/reader', import.meta.url));
 
+/** The reader whose visual tokens look at a question that stands before the pages. */
+export const QUESTION_FIRST_READER_FOLDER = fileURLToPath(
+  new URL('../../models/reader-question-first', import.meta.url),
+);
+
 export interface ModelFlags {
   model?: string;
   plan?: string;

@@ -190,6 +190,24 @@ export function curveConditions(
   return conditions;
 }
 
+/**
+ * The conditions whose names hold one of the words, and those that they are held against: the pages
+ * without pruning, controls, and the same with the question behind the pages alone.
+ */
+export function conditionsNamed(
+  conditions: readonly CurveCondition[],
+  words: readonly string[],
+): CurveCondition[] {
+  const wanted = new Set([UNPRUNED]);
+  for (const { name, twin, questionFirstOf } of conditions) {
+    if (!words.some((word) => name.toLowerCase().includes(word.toLowerCase()))) continue;
+    wanted.add(name);
+    if (twin) wanted.add(twin);
+    if (questionFirstOf) wanted.add(questionFirstOf).add(UNPRUNED_QUESTION_FIRST);
+  }
+  return conditions.filter(({ name }) => wanted.has(name));
+}
+
 /** Both methods drop equally: each keeps the square root of the share. */
 function stackedPlan(keep: number, layers: number): PrunePlan {
   const each = Math.sqrt(keep);

@@ -9,6 +9,7 @@ export { CurveAsker } from './curve-asker.js';
 export { CHART_AXES, type ChartAxis, curveChart } from './curve-chart.js';
 export {
   type CurveCondition,
+  conditionsNamed,
   curveConditions,
   curveRenderings,
 } from './curve-conditions.js';

@@ -6,6 +6,7 @@ import type { Asker } from '../../src/eval/asker.js';
 import { curveChart } from '../../src/eval/curve-chart.js';
 import {
   BEYOND_METHODS,
+  conditionsNamed,
   curveConditions,
   curveRenderings,
 } from '../../src/eval/curve-conditions.js';
@@ -98,6 +99,23 @@ describe('the conditions', () => {
       if (!twin) continue;
       expect(conditions.find((one) => one.name === twin)!.questionFirstOf).toBe(plain.twin);
     }
+  });
+
+  it('can be those of some words, with all that they are held against', () => {
+    const named = (...words: string[]) =>
+      conditionsNamed(conditions, words).map(({ name }) => name);
+    expect(named('nothing like it')).toEqual(['no pruning']);
+    expect(named('apet-PAPER', 'lossless')).toEqual(['no pruning', 'lossless', 'apet-paper']);
+    expect(named('trail, question first, 50 %').sort()).toEqual(
+      [
+        'no pruning',
+        'no pruning, question first',
+        'V²Drop with trail, 50 %',
+        'V²Drop with trail, question first, 50 %',
+        'random like V²Drop with trail, 50 %',
+        'random like V²Drop with trail, question first, 50 %',
+      ].sort(),
+    );
   });
 
   it('leave out what a model of one layer cannot do', () => {
