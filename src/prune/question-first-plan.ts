@@ -7,7 +7,7 @@ import type { PrunePlan } from './prune-plan.js';
 /** What the decoder drop keeps at least: below it, the encoder shares the loss. */
 const LEAST_KEPT = 0.12;
 
-/** An answer of 25 characters and what leads up to it, in cells of five characters. */
+/** The end of the subject, " is " and a value of a dozen characters, in cells of five, with some to spare. */
 const TRAIL = 8;
 
 /**

@@ -5,7 +5,7 @@ import type { FinalScores } from './search.js';
 import { isUsable, ranking } from './selection.js';
 import { accuracyOf, ratioOf, stackedRatioOf, type TrialRecord } from './trial.js';
 
-/** Trials that are compared on validation texts. */
+/** Trials of the search that are compared on validation texts. */
 const FINALISTS = 8;
 
 /** Trials that were asked everything and may be chosen. */
@@ -23,12 +23,17 @@ export function trainPoint(record: TrialRecord): Objectives {
   return { accuracy: accuracyOf(record.documents) ?? 0, stackedRatio: ratioOf(record) };
 }
 
+/**
+ * What is compared on validation texts: the best on train texts, and every named preset and plan. The best
+ * of many noisy figures pushes out what was right all along; on new texts a preset may win again.
+ */
 export function finalists(records: readonly TrialRecord[], questionsInAll: number): TrialRecord[] {
-  const full = eligible(records, questionsInAll);
-  return ranking(full, questionsInAll)
-    .slice(0, FINALISTS)
-    .map((i) => full[i]!)
-    .filter((record) => (accuracyOf(record.documents) ?? 0) > 0);
+  const right = eligible(records, questionsInAll).filter(
+    ({ documents }) => (accuracyOf(documents) ?? 0) > 0,
+  );
+  const best = ranking(right, questionsInAll).slice(0, FINALISTS);
+  const named = right.flatMap(({ trial }, i) => (trial.name === undefined ? [] : [i]));
+  return [...new Set([...best, ...named])].map((i) => right[i]!);
 }
 
 /** Accuracy and ratio on the texts of one part. */
