@@ -251,7 +251,10 @@ function commandOf(flags: Flags): string {
   if (flags.quick) parts.push('--quick');
   if (flags.model) parts.push(`--model ${path.relative('', flags.model) || '.'}`);
   if (flags.config) parts.push(`--config ${flags.config}`);
-  if (flags.keeps) parts.push(`--keeps ${flags.keeps.map((keep) => Number((keep * 100).toPrecision(9))).join(',')}`);
+  if (flags.keeps)
+    parts.push(
+      `--keeps ${flags.keeps.map((keep) => Number((keep * 100).toPrecision(9))).join(',')}`,
+    );
   if (flags.pages) parts.push(`--pages ${flags.pages}`);
   if (flags.questions) parts.push(`--questions ${flags.questions}`);
   for (const words of flags.only) parts.push(`--only "${words}"`);
