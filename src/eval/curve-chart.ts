@@ -12,10 +12,12 @@ const AXIS_TITLES: Record<ChartAxis, string> = {
   contextTokens: 'context tokens a text (log)',
 };
 
-const WIDTH = 880;
 const PLOT = { left: 64, top: 44, width: 560, height: 340 };
 const LEGEND_LEFT = PLOT.left + PLOT.width + 20;
 const LEGEND_ROW = 20;
+const LEGEND_TEXT = 32;
+/** Wider than a letter of the legend is in the mean, whatever the typeface. */
+const LETTER = 7;
 
 /** Okabe and Ito's colours, which the colour-blind can tell apart, then darker ones. */
 const COLOURS =
@@ -39,6 +41,8 @@ export function curveChart(report: CurveReport, axis: ChartAxis): string {
   const x = logScale(points.map((point) => point[axis]));
   const y = (share: number) => PLOT.top + (1 - share) * PLOT.height;
   const height = Math.max(PLOT.top + PLOT.height + 64, PLOT.top + (series.length + 1) * LEGEND_ROW);
+  const longest = Math.max(0, ...series.map(({ name }) => name.length));
+  const width = LEGEND_LEFT + LEGEND_TEXT + longest * LETTER;
   const parts = [
     text(
       PLOT.left,
@@ -52,8 +56,8 @@ export function curveChart(report: CurveReport, axis: ChartAxis): string {
     ...series.map(legend),
   ];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
     ...parts,
     '</svg>',
     '',
@@ -171,7 +175,7 @@ function legend({ name, colour, dashed, joined }: Series, i: number): string {
   const stroke = joined
     ? `<path d="M${LEGEND_LEFT} ${y}h24" stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
     : '';
-  return `${stroke}<circle cx="${LEGEND_LEFT + 12}" cy="${y}" r="4" fill="${colour}"/>${text(LEGEND_LEFT + 32, y + 4, name, '')}`;
+  return `${stroke}<circle cx="${LEGEND_LEFT + 12}" cy="${y}" r="4" fill="${colour}"/>${text(LEGEND_LEFT + LEGEND_TEXT, y + 4, name, '')}`;
 }
 
 const fix = (value: number) => Number(value.toFixed(1));
