@@ -2,19 +2,7 @@
  * Pieces of transformer graphs that several model families share. Rows are 2-D, [S, D].
  */
 import type { VariationMetric } from './families/family.js';
-import type { GraphBuilder, Value, WeightView } from './graph-builder.js';
-
-/** y = x · Wᵀ (+ b), W as PyTorch's Linear stores it: [out, in]. */
-export function linear(
-  g: GraphBuilder,
-  x: Value,
-  weight: string,
-  { bias, view, biasView }: { bias?: string; view?: WeightView; biasView?: WeightView } = {},
-): Value {
-  const inputs = [x, g.weight(weight, view)];
-  if (bias !== undefined) inputs.push(g.weight(bias, biasView));
-  return g.op('Gemm', inputs, { transB: 1 });
-}
+import type { GraphBuilder, Value } from './graph-builder.js';
 
 export function rmsNorm(g: GraphBuilder, x: Value, weight: string, epsilon: number): Value {
   const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1 };
@@ -27,7 +15,7 @@ export function silu(g: GraphBuilder, x: Value): Value {
 
 /** down(silu(gate) ∘ up) */
 export function gatedMlp(g: GraphBuilder, gate: Value, up: Value, down: string): Value {
-  return linear(g, g.op('Mul', [silu(g, gate), up]), down);
+  return g.linear(g.op('Mul', [silu(g, gate), up]), down);
 }
 
 /** Host-made cosines and sines, one row per token: [S, R/2]. Row s belongs to token s. */

@@ -101,6 +101,31 @@ export class GraphBuilder {
     return id;
   }
 
+  /**
+   * y = x · Wᵀ (+ b): the only place that multiplies by a weight, so that how weights are held
+   * (float32, quantised) is decided here alone.
+   *
+   * @param x [S, in]
+   * @param weight [out, in] as PyTorch's Linear stores it; a convolution's [out, …] is seen as a matrix
+   * @param options.bias name of a weight [out]
+   * @param options.rows first row and number of rows of weight and bias. @defaultValue all
+   * @returns [S, out] or [S, number of rows]
+   */
+  linear(
+    x: Value,
+    weight: string,
+    { bias, rows }: { bias?: string; rows?: readonly [first: number, count: number] } = {},
+  ): Value {
+    const { shape } = this.weights.locate(weight);
+    const [, ...rest] = shape;
+    const count = rows?.[1] ?? shape[0]!;
+    const matrix = [count, rest.reduce((product, size) => product * size, 1)];
+    const view = { ...(rows && { rows }), ...(rest.length > 1 && { shape: matrix }) };
+    const inputs = [x, this.weight(weight, view)];
+    if (bias !== undefined) inputs.push(this.weight(bias, rows && { rows }));
+    return this.op('Gemm', inputs, { transB: 1 });
+  }
+
   reshape(value: Value, dims: readonly number[]): Value {
     return this.op('Reshape', [value, this.int64s(dims)]);
   }

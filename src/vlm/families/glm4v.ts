@@ -9,7 +9,6 @@ import {
   cachedAttention,
   fullAttention,
   gatedMlp,
-  linear,
   rmsNorm,
   rotaryInputs,
   rowVariation,
@@ -204,9 +203,8 @@ function buildVision(g: GraphBuilder, { vision }: ModelConfig): void {
   const rotary = rotaryInputs(g, 'patches', vision.headDim / 2);
 
   // Convolution with stride = kernel over flattened patches: one product, the kernel seen as a matrix.
-  const embedded = linear(g, pixels, `${VISUAL}.patch_embed.proj.weight`, {
+  const embedded = g.linear(pixels, `${VISUAL}.patch_embed.proj.weight`, {
     bias: `${VISUAL}.patch_embed.proj.bias`,
-    view: { shape: [C, patchWidth] },
   });
   const normed = rmsNorm(g, embedded, `${VISUAL}.post_conv_layernorm.weight`, vision.rmsNormEps);
 
@@ -227,9 +225,8 @@ function buildVision(g: GraphBuilder, { vision }: ModelConfig): void {
   // Four neighbouring patches lie in consecutive rows: [P, C] → [P/4, 4, C] → [P/4, C, 4] → [P/4, 4·C]
   const cell = vision.mergeSize ** 2;
   const grouped = g.op('Transpose', [g.reshape(h, [-1, cell, C])], { perm: [0, 2, 1] });
-  const merged = linear(g, g.reshape(grouped, [-1, cell * C]), `${VISUAL}.downsample.weight`, {
+  const merged = g.linear(g.reshape(grouped, [-1, cell * C]), `${VISUAL}.downsample.weight`, {
     bias: `${VISUAL}.downsample.bias`,
-    view: { shape: [vision.outHiddenSize, cell * C] },
   });
   g.output('image_features', 'float32', ['cells', vision.outHiddenSize], merger(g, merged));
 }
@@ -259,23 +256,21 @@ function visionBlock(
   const C = vision.hiddenSize;
   const x = rmsNorm(g, h, `${prefix}.norm1.weight`, vision.rmsNormEps);
   const part = (index: number) =>
-    linear(g, x, `${prefix}.attn.qkv.weight`, {
-      view: { rows: [index * C, C] },
-      ...(vision.qkvBias
-        ? { bias: `${prefix}.attn.qkv.bias`, biasView: { rows: [index * C, C] as const } }
-        : {}),
+    g.linear(x, `${prefix}.attn.qkv.weight`, {
+      rows: [index * C, C],
+      ...(vision.qkvBias && { bias: `${prefix}.attn.qkv.bias` }),
     });
   const attended = fullAttention(g, { q: part(0), k: part(1), v: part(2) }, rotary, vision);
-  const middle = g.op('Add', [h, linear(g, attended, `${prefix}.attn.proj.weight`)]);
+  const middle = g.op('Add', [h, g.linear(attended, `${prefix}.attn.proj.weight`)]);
   const y = rmsNorm(g, middle, `${prefix}.norm2.weight`, vision.rmsNormEps);
-  const gate = linear(g, y, `${prefix}.mlp.gate_proj.weight`);
-  const up = linear(g, y, `${prefix}.mlp.up_proj.weight`);
+  const gate = g.linear(y, `${prefix}.mlp.gate_proj.weight`);
+  const up = g.linear(y, `${prefix}.mlp.up_proj.weight`);
   return g.op('Add', [middle, gatedMlp(g, gate, up, `${prefix}.mlp.down_proj.weight`)]);
 }
 
 function merger(g: GraphBuilder, merged: Value): Value {
   const prefix = `${VISUAL}.merger`;
-  const projected = linear(g, merged, `${prefix}.proj.weight`);
+  const projected = g.linear(merged, `${prefix}.proj.weight`);
   const normed = g.op(
     'LayerNormalization',
     [
@@ -286,8 +281,8 @@ function merger(g: GraphBuilder, merged: Value): Value {
     { axis: -1, epsilon: { float: MERGER_NORM_EPS } },
   );
   const activated = g.op('Gelu', [normed], { approximate: 'none' });
-  const gate = linear(g, activated, `${prefix}.gate_proj.weight`);
-  const up = linear(g, activated, `${prefix}.up_proj.weight`);
+  const gate = g.linear(activated, `${prefix}.gate_proj.weight`);
+  const up = g.linear(activated, `${prefix}.up_proj.weight`);
   return gatedMlp(g, gate, up, `${prefix}.down_proj.weight`);
 }
 
@@ -327,7 +322,7 @@ function decoderLayer(
     rmsNorm(g, x, `${prefix}.${name}.weight`, text.rmsNormEps);
   const x = norm(h, 'input_layernorm');
   const project = (name: string) =>
-    linear(g, x, `${prefix}.self_attn.${name}_proj.weight`, {
+    g.linear(x, `${prefix}.self_attn.${name}_proj.weight`, {
       bias: `${prefix}.self_attn.${name}_proj.bias`,
     });
   const projected = { q: project('q'), k: project('k'), v: project('v') };
@@ -336,12 +331,12 @@ function decoderLayer(
     rotaryDim: text.rope.dim,
     interleaved: text.rope.interleaved,
   });
-  const attention = linear(g, attended, `${prefix}.self_attn.o_proj.weight`);
+  const attention = g.linear(attended, `${prefix}.self_attn.o_proj.weight`);
   const middle = g.op('Add', [h, norm(attention, 'post_self_attn_layernorm')]);
   const y = norm(middle, 'post_attention_layernorm');
   const half = (index: number) =>
-    linear(g, y, `${prefix}.mlp.gate_up_proj.weight`, {
-      view: { rows: [index * text.intermediateSize, text.intermediateSize] },
+    g.linear(y, `${prefix}.mlp.gate_up_proj.weight`, {
+      rows: [index * text.intermediateSize, text.intermediateSize],
     });
   const mlp = gatedMlp(g, half(0), half(1), `${prefix}.mlp.down_proj.weight`);
   return g.op('Add', [middle, norm(mlp, 'post_mlp_layernorm')]);
@@ -351,6 +346,6 @@ function decoderLayer(
 function buildHead(g: GraphBuilder, { text, tiedHead }: ModelConfig): void {
   const hidden = g.input('hidden', 'float32', ['rows', text.hiddenSize]);
   const normed = rmsNorm(g, hidden, `${TEXT}.norm.weight`, text.rmsNormEps);
-  const logits = linear(g, normed, tiedHead ? EMBEDDING : HEAD);
+  const logits = g.linear(normed, tiedHead ? EMBEDDING : HEAD);
   g.output('logits', 'float32', ['rows', text.vocabSize], logits);
 }
