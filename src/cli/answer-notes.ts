@@ -1,7 +1,7 @@
 /** What is said beside an answer: how sure it is, and where it stands. */
 
-import type { AskResult } from '../pipeline/answer.js';
-import type { Citation } from '../pipeline/citations.js';
+import type { AskResult } from '../pipeline/backends/answer.js';
+import type { Citation } from '../pipeline/citing/citations.js';
 
 /** @returns a line, or nothing where there is nothing to say */
 export function answerNotes(result: AskResult): string {

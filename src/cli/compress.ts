@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
+import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { contextKey, ensureCompressed } from '../pipeline/compress.js';
-import { ContextLibrary } from '../pipeline/context-library.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { interruptible } from './interrupt.js';
 import {

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { prepareProofFolder, writeProof } from '../pipeline/proof-pictures.js';
-import { type ProofReport, proofread } from '../pipeline/proofread.js';
+import { prepareProofFolder, writeProof } from '../pipeline/proofing/proof-pictures.js';
+import { type ProofReport, proofread } from '../pipeline/proofing/proofread.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { placeText } from './answer-notes.js';
 import { interruptible } from './interrupt.js';

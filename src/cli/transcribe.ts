@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { transcribePage } from '../pipeline/proofing/transcribe.js';
 import { readDocument } from '../pipeline/read-document.js';
-import { transcribePage } from '../pipeline/transcribe.js';
 import { interruptible } from './interrupt.js';
 import { openModel, READER_FOLDER } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';

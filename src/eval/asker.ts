@@ -2,14 +2,14 @@
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { answerQuestion } from '../pipeline/answer.js';
-import { askServer } from '../pipeline/ask-server.js';
+import { answerQuestion } from '../pipeline/backends/answer.js';
+import { askServer } from '../pipeline/backends/ask-server.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ensureCompressed } from '../pipeline/compress.js';
+import { joinLines, type ReadLine } from '../pipeline/proofing/read-page.js';
+import { transcribeDocument } from '../pipeline/proofing/transcribe.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
-import { joinLines, type ReadLine } from '../pipeline/read-page.js';
 import type { CompressionReport } from '../pipeline/report.js';
-import { transcribeDocument } from '../pipeline/transcribe.js';
 import type { PrunePlan } from '../prune/index.js';
 import type { ChromiumOptions, RenderConfig } from '../render/index.js';
 import { type AnswerLogProb, LegibilityProbe, type VisionLanguageModel } from '../vlm/index.js';

@@ -2,15 +2,15 @@
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { answerQuestion } from '../pipeline/answer.js';
+import { decodePage } from '../pipeline/artifacts/page-images.js';
+import { answerQuestion } from '../pipeline/backends/answer.js';
+import { withQuestionFirst } from '../pipeline/backends/question-first.js';
 import {
   type CompressedContext,
   type CompressHooks,
   ensureCompressed,
   type PageSource,
 } from '../pipeline/compress.js';
-import { decodePage } from '../pipeline/page-images.js';
-import { withQuestionFirst } from '../pipeline/question-first.js';
 import { decodeDocument, sha256Hex } from '../pipeline/read-document.js';
 import { writePages } from '../pipeline/render-to-folder.js';
 import { planId } from '../prune/index.js';

@@ -1,6 +1,6 @@
 /** An answer and a question → a score. */
 
-import { finalAnswer } from '../pipeline/final-answer.js';
+import { finalAnswer } from '../pipeline/citing/final-answer.js';
 import {
   type CharacterErrors,
   characterErrors,

@@ -31,13 +31,13 @@ import {
 } from '../store/artifact-folder.js';
 import { differingParts } from '../store/artifact-key.js';
 import type { EncodedImage, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
-import { CONTEXT_FILE, readContext, writeContext } from './context-file.js';
-import { decodePage } from './page-images.js';
-import { layerDrops, promptImages, Stopwatch } from './prune-hooks.js';
+import { CONTEXT_FILE, readContext, writeContext } from './artifacts/context-file.js';
+import { decodePage } from './artifacts/page-images.js';
+import { layerDrops, promptImages, Stopwatch } from './backends/prune-hooks.js';
+import { makeSidecar, SIDECAR_VERSION, type Sidecar } from './exact-values/sidecar.js';
 import { type SourceDocument, sha256Hex } from './read-document.js';
 import { type RenderToFolderOptions, writePages } from './render-to-folder.js';
 import { type CompressionReport, tokenAccount } from './report.js';
-import { makeSidecar, SIDECAR_VERSION, type Sidecar } from './sidecar.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
 /** The one form of a compressed folder; raised when its files change meaning. */

@@ -9,9 +9,9 @@ import {
   type RenderOptions,
   type RenderSummary,
 } from '../render/index.js';
+import { PageFolderWriter } from './artifacts/page-folder.js';
+import { decodePage } from './artifacts/page-images.js';
 import { gridOf, type PageSize, visualTokensOf } from './cells.js';
-import { PageFolderWriter } from './page-folder.js';
-import { decodePage } from './page-images.js';
 import type { SourceDocument } from './read-document.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 

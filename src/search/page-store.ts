@@ -3,8 +3,13 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import {
+  ensurePages,
+  pagesOf,
+  readPageIndex,
+  storedPages,
+} from '../pipeline/artifacts/drawn-pages.js';
 import type { PageSource } from '../pipeline/compress.js';
-import { ensurePages, pagesOf, readPageIndex, storedPages } from '../pipeline/drawn-pages.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import {
   type ChromiumOptions,

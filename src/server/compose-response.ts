@@ -1,6 +1,6 @@
 /** An answer as a Response object of OpenAI's, and the events by which it grows. */
 
-import { openAiFinishReason } from '../pipeline/answer.js';
+import { openAiFinishReason } from '../pipeline/backends/answer.js';
 import type { DocumentRecord } from '../queue/document-record.js';
 import type { Evidence } from '../service/evidence.js';
 import type { EngineAnswer } from '../service/question-engine.js';

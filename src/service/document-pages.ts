@@ -3,9 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { PAGES_FORM, type PageIndex, workFolderOf } from '../pipeline/artifacts/drawn-pages.js';
+import { PAGES_FILE, pageFileName } from '../pipeline/artifacts/page-folder.js';
 import { CONTEXT_FORM } from '../pipeline/compress.js';
-import { PAGES_FORM, type PageIndex, workFolderOf } from '../pipeline/drawn-pages.js';
-import { PAGES_FILE, pageFileName } from '../pipeline/page-folder.js';
 import { type ArtifactForm, readArtifactFile, readManifest } from '../store/artifact-folder.js';
 import type { Work } from './steps.js';
 

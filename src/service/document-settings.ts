@@ -1,7 +1,7 @@
 /** How a document is to be compressed: what a client may ask for, and what it comes to. */
 
 import { GlyphpressError } from '../errors.js';
-import { SIDECAR_VERSION } from '../pipeline/sidecar.js';
+import { SIDECAR_VERSION } from '../pipeline/exact-values/sidecar.js';
 import {
   NAMED_PLANS,
   namedPlan,

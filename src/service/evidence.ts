@@ -1,8 +1,8 @@
 /** How sure an answer is, and where in the documents it stands. */
 
-import { type Citation, citeAnswer } from '../pipeline/citations.js';
-import { finalAnswer } from '../pipeline/final-answer.js';
-import { saysNotFound } from '../pipeline/says-not-found.js';
+import { type Citation, citeAnswer } from '../pipeline/citing/citations.js';
+import { finalAnswer } from '../pipeline/citing/final-answer.js';
+import { saysNotFound } from '../pipeline/citing/says-not-found.js';
 import { confidenceOf, type ModelInfo } from '../vlm/index.js';
 import { pageIndex } from './document-pages.js';
 import type { EngineAnswer } from './question-engine.js';

@@ -1,9 +1,9 @@
 /** The context of several documents, made of what is stored of each. */
 
 import { GlyphpressError } from '../errors.js';
+import { ensureEncodedPage } from '../pipeline/artifacts/encoded-pages.js';
+import { type JoinedDocument, joinDocuments } from '../pipeline/backends/join-documents.js';
 import { SIDECAR_FILE } from '../pipeline/compress.js';
-import { ensureEncodedPage } from '../pipeline/encoded-pages.js';
-import { type JoinedDocument, joinDocuments } from '../pipeline/join-documents.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { planId } from '../prune/index.js';
 import type { ModelInfo, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';

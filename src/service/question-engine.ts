@@ -1,9 +1,9 @@
 /** Answers questions over stored contexts: each context read once, the least recently asked let go. */
 
 import { GlyphpressError } from '../errors.js';
-import { type Answer, answerQuestion } from '../pipeline/answer.js';
+import { CONTEXT_FILE, readContext } from '../pipeline/artifacts/context-file.js';
+import { type Answer, answerQuestion } from '../pipeline/backends/answer.js';
 import { CONTEXT_FORM, type CompressedBody } from '../pipeline/compress.js';
-import { CONTEXT_FILE, readContext } from '../pipeline/context-file.js';
 import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
 import type { GenerateOptions, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
 import { FairQueue } from './fair-queue.js';

@@ -8,16 +8,16 @@ import { createReadStream } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
-import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { CONTEXT_FORM, ensureCompressed } from '../pipeline/compress.js';
 import {
   type DrawOptions,
   ensurePages,
   pagesOf,
   readPageIndex,
   storedPages,
-} from '../pipeline/drawn-pages.js';
-import { countEncodedPages, ensureEncodedPage } from '../pipeline/encoded-pages.js';
+} from '../pipeline/artifacts/drawn-pages.js';
+import { countEncodedPages, ensureEncodedPage } from '../pipeline/artifacts/encoded-pages.js';
+import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { CONTEXT_FORM, ensureCompressed } from '../pipeline/compress.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PageRange } from '../queue/compression-queue.js';

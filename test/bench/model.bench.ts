@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { answerQuestion } from '../../src/pipeline/answer.js';
+import { answerQuestion } from '../../src/pipeline/backends/answer.js';
 import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
 import { ensureCompressed } from '../../src/pipeline/compress.js';
 import { decodeDocument } from '../../src/pipeline/read-document.js';

@@ -11,7 +11,7 @@ import { sequenceMatch, similarity } from '../../src/eval/metrics/sequence-match
 import { stringMatchAll, stringMatchPart } from '../../src/eval/metrics/string-match.js';
 import { valueMatch, valuesMatch } from '../../src/eval/metrics/value-match.js';
 import { METRIC_NAMES, scoreAnswer } from '../../src/eval/score.js';
-import { finalAnswer } from '../../src/pipeline/final-answer.js';
+import { finalAnswer } from '../../src/pipeline/citing/final-answer.js';
 
 describe('normalised answers', () => {
   it.each([

@@ -1,7 +1,10 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { answerQuestion } from '../../src/pipeline/answer.js';
+import { readCompressedSource } from '../../src/pipeline/artifacts/compressed-folder.js';
+import { CONTEXT_FILE } from '../../src/pipeline/artifacts/context-file.js';
+import { PAGES_FILE } from '../../src/pipeline/artifacts/page-folder.js';
+import { answerQuestion } from '../../src/pipeline/backends/answer.js';
 import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
 import {
   type CompressedContext,
@@ -11,9 +14,6 @@ import {
   REPORT_FILE,
   SOURCE_FILE,
 } from '../../src/pipeline/compress.js';
-import { readCompressedSource } from '../../src/pipeline/compressed-folder.js';
-import { CONTEXT_FILE } from '../../src/pipeline/context-file.js';
-import { PAGES_FILE } from '../../src/pipeline/page-folder.js';
 import { decodeDocument, type SourceDocument } from '../../src/pipeline/read-document.js';
 import { countTextTokens } from '../../src/pipeline/text-tokens.js';
 import {

@@ -1,7 +1,7 @@
 /** Drops inside the decoder, on prompts of any number of image spans with text between them. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { layerDrops, Stopwatch } from '../../src/pipeline/prune-hooks.js';
+import { layerDrops, Stopwatch } from '../../src/pipeline/backends/prune-hooks.js';
 import {
   type DecoderDrop,
   dropBeforeLayer,

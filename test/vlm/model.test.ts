@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { answerQuestion } from '../../src/pipeline/answer.js';
+import { answerQuestion } from '../../src/pipeline/backends/answer.js';
 import {
   type GenerateEvent,
   type GenerateOptions,

@@ -4,8 +4,12 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CONTEXT_FILE, readContext, writeContext } from '../../src/pipeline/context-file.js';
-import { layerDrops, Stopwatch } from '../../src/pipeline/prune-hooks.js';
+import {
+  CONTEXT_FILE,
+  readContext,
+  writeContext,
+} from '../../src/pipeline/artifacts/context-file.js';
+import { layerDrops, Stopwatch } from '../../src/pipeline/backends/prune-hooks.js';
 import { dropBeforeLayer, type PrunePlan, tokenVariation } from '../../src/prune/index.js';
 import { compile } from '../../src/vlm/compile.js';
 import { Engine } from '../../src/vlm/engine.js';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodePage } from '../../src/pipeline/page-images.js';
+import { decodePage } from '../../src/pipeline/artifacts/page-images.js';
 import { type PromptImage, SafetensorsFile, VisionLanguageModel } from '../../src/vlm/index.js';
 import { maxAbsDifference, READER } from './golden.js';
 

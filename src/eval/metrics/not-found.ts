@@ -1,2 +1,2 @@
 /** Absence as a metric; the pipeline tells it of every answer. */
-export { saysNotFound } from '../../pipeline/says-not-found.js';
+export { saysNotFound } from '../../pipeline/citing/says-not-found.js';

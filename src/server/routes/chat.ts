@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { openAiFinishReason } from '../../pipeline/answer.js';
+import { openAiFinishReason } from '../../pipeline/backends/answer.js';
 import type { DocumentRecord } from '../../queue/document-record.js';
 import { isTerminal } from '../../queue/document-record.js';
 import type { EngineAnswer } from '../../service/question-engine.js';

@@ -1,0 +1,44 @@
+/** Finds the context of a document again, whichever command made it. */
+
+import path from 'node:path';
+import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
+import { differingParts, keyName } from '../../store/artifact-key.js';
+import { KnownFolders } from '../../store/known-folders.js';
+import { CONTEXT_FORM, type CompressedBody } from '../compress.js';
+import { CONTEXT_FILE } from './context-file.js';
+
+export class ContextLibrary {
+  readonly #contexts: string;
+  readonly #known: KnownFolders;
+
+  /** @param root folder for contexts that were made for a question, and for notes of where others lie */
+  constructor(root: string) {
+    this.#contexts = path.join(root, 'contexts');
+    this.#known = new KnownFolders(path.join(root, 'known'));
+  }
+
+  /** Notes that the context with this key lies in a folder of the user's. */
+  remember(key: Record<string, string>, folder: string): Promise<void> {
+    return this.#known.remember(key, folder);
+  }
+
+  /** A folder of the user's that holds the context with this key, else the library's own for it. */
+  async locate(key: Record<string, string>): Promise<string> {
+    const own = path.join(this.#contexts, keyName(key));
+    const known = await this.#known.recall(key);
+    if (known === null) return own;
+    return (await holds(known, key)) ? known : own;
+  }
+}
+
+/** A note may be old: the folder may be gone, damaged, or hold something else by now. */
+async function holds(folder: string, key: Record<string, string>): Promise<boolean> {
+  try {
+    const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
+    if (!manifest || differingParts(manifest.key, key).length > 0) return false;
+    await readArtifactFile(folder, manifest, CONTEXT_FILE);
+    return true;
+  } catch {
+    return false;
+  }
+}

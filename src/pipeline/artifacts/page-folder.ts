@@ -1,0 +1,171 @@
+/** Pages on disk: `page-0001.png …` and `pages.json` with the span map, written as pages come. */
+
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GlyphpressError } from '../../errors.js';
+import type { LineBox, RenderedPage, RenderSummary } from '../../render/index.js';
+import { MANIFEST_FILE } from '../../store/artifact-folder.js';
+import { unusableFolder } from '../../store/output-folder.js';
+import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../../store/process-tag.js';
+import type { SourceDocument } from '../read-document.js';
+
+export const PAGES_FILE = 'pages.json';
+
+/** What `pages.json` says of one page. */
+export interface PageRecord {
+  file: string;
+  widthPx: number;
+  heightPx: number;
+  /** Source range of the page, UTF-16 offsets. */
+  start: number;
+  end: number;
+  lines: LineBox[];
+}
+
+/** @param index what `pages.json` holds */
+export function pagesOfIndex(index: Buffer): PageRecord[] {
+  return (JSON.parse(index.toString('utf8')) as { pages: PageRecord[] }).pages;
+}
+
+export function pageFileName(index: number): string {
+  return `page-${String(index + 1).padStart(4, '0')}.png`;
+}
+
+export function pageRecord({ index, widthPx, heightPx, lines }: RenderedPage): PageRecord {
+  const [start, end] = [lines[0]!.start, lines.at(-1)!.end];
+  return { file: pageFileName(index), widthPx, heightPx, start, end, lines };
+}
+
+/** Also says that, and by whom, the folder is being written. */
+const PARTIAL_INDEX = new RegExp(`^\\.pages\\.json\\.(${PROCESS_TAG_PATTERN})\\.partial$`);
+const partialIndexName = (tag: string) => `.pages.json.${tag}.partial`;
+const INDEX_START = '{"version":1,"documentId":';
+const isPageFile = (name: string) => /^page-\d{4,}\.png$/.test(name);
+
+/**
+ * Writes a page as soon as it is there, so that memory does not grow with the document. `pages.json`
+ * is complete only after {@link finish}; until then it has another name.
+ */
+export class PageFolderWriter {
+  readonly #folder: string;
+  readonly #index: WriteStream;
+  readonly #partialIndex: string;
+  readonly #written: string[] = [];
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.#partialIndex = path.join(folder, partialIndexName(PROCESS_TAG));
+    this.#index = createWriteStream(this.#partialIndex);
+    // Errors are met where they are awaited.
+    this.#index.on('error', () => {});
+  }
+
+  /**
+   * Creates the folder. Pages of an earlier run go when the first new one is there.
+   *
+   * @throws {GlyphpressError} GP_OUTPUT_EXISTS if there are pages in it that glyphpress did not draw,
+   *   if it is a compressed document, or if another process writes pages into it
+   */
+  static async open(folder: string, document: SourceDocument): Promise<PageFolderWriter> {
+    let writer: PageFolderWriter;
+    try {
+      await mkdir(folder, { recursive: true });
+      await assertOurs(folder);
+      writer = new PageFolderWriter(folder);
+      await once(writer.#index, 'open');
+    } catch (cause) {
+      if (cause instanceof GlyphpressError) throw cause;
+      throw unusableFolder(folder, cause);
+    }
+    await writer.#write(
+      `${INDEX_START}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
+    );
+    return writer;
+  }
+
+  async add(page: RenderedPage): Promise<PageRecord> {
+    const record = pageRecord(page);
+    if (this.#written.length === 0) await removeEarlierPages(this.#folder);
+    const separator = this.#written.length === 0 ? '' : ',';
+    this.#written.push(record.file);
+    await writeFile(path.join(this.#folder, record.file), page.png);
+    await this.#write(`${separator}\n${JSON.stringify(record)}`);
+    return record;
+  }
+
+  async finish(summary: RenderSummary): Promise<void> {
+    await this.#write(`\n],"render":${JSON.stringify(summary)}}\n`);
+    this.#index.end();
+    await once(this.#index, 'close');
+
+    await rename(this.#partialIndex, path.join(this.#folder, PAGES_FILE));
+  }
+
+  /** Leaves nothing behind: pages without an index are of no use. */
+  async abort(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      if (this.#index.closed) resolve();
+      else this.#index.once('close', () => resolve());
+    });
+    this.#index.destroy();
+    await closed;
+    for (const file of this.#written) await rm(path.join(this.#folder, file), { force: true });
+    await rm(this.#partialIndex, { force: true });
+  }
+
+  async #write(text: string): Promise<void> {
+    if (this.#index.errored) throw this.#index.errored;
+    if (!this.#index.write(text)) await once(this.#index, 'drain');
+  }
+}
+
+async function assertOurs(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  const refuse = (message: string, details: Record<string, unknown> = {}) =>
+    new GlyphpressError('GP_OUTPUT_EXISTS', {
+      message,
+      hint: 'Give another output folder, or move those files away.',
+      details: { folder, ...details },
+    });
+  if (names.includes(MANIFEST_FILE))
+    throw refuse(`${folder} holds another result (${MANIFEST_FILE})`);
+  let interrupted = false;
+  for (const name of names) {
+    const tag = PARTIAL_INDEX.exec(name)?.[1];
+    if (tag === undefined) continue;
+    const info = await stat(path.join(folder, name)).catch(() => null);
+    if (info && !isLeftover(tag, info.mtimeMs))
+      throw refuse(`Another process writes pages into ${folder}`);
+    await rm(path.join(folder, name), { force: true });
+    interrupted = true;
+  }
+  const earlier = names.filter((name) => isPageFile(name) || name === PAGES_FILE);
+  if (earlier.length > 0 && !interrupted && !(await holdsIndex(folder))) {
+    throw refuse(
+      `${folder} holds pages that glyphpress did not draw: ${earlier.slice(0, 3).join(', ')}`,
+      {
+        foreign: earlier.slice(0, 20),
+      },
+    );
+  }
+}
+
+async function removeEarlierPages(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isPageFile(name) || name === PAGES_FILE) await rm(path.join(folder, name), { force: true });
+  }
+}
+
+async function holdsIndex(folder: string): Promise<boolean> {
+  const file = await open(path.join(folder, PAGES_FILE)).catch(() => null);
+  if (!file) return false;
+  try {
+    const start = Buffer.alloc(INDEX_START.length);
+    await file.read(start);
+    return start.toString() === INDEX_START;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,86 @@
+/** The places of the source that an answer was read from, as ranges and as rectangles on the pages. */
+
+import type { PageRecord } from '../artifacts/page-folder.js';
+import { finalAnswer } from './final-answer.js';
+import { type Located, locateAnswer } from './locate-answer.js';
+import { saysNotFound } from './says-not-found.js';
+
+export interface Rectangle {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export interface Citation {
+  /** Source range, UTF-16 offsets. A place that goes over a page break is two citations. */
+  start: number;
+  end: number;
+  text: string;
+  /** From 1. */
+  page: number;
+  /** In page pixels; around all its lines. */
+  rect: Rectangle;
+  /** 0 to 1: how alike answer and place are, and how much of the question stands near. */
+  score: number;
+}
+
+type Lines = Pick<PageRecord, 'start' | 'end' | 'lines'>;
+
+/** @param readPages the span map; only read when there is a place to look up */
+export async function citeAnswer(
+  answer: string,
+  question: string,
+  source: string,
+  readPages: () => Promise<readonly Lines[]>,
+): Promise<Citation[]> {
+  const said = finalAnswer(answer);
+  if (said === '' || saysNotFound(said)) return [];
+  const places = locateAnswer(said, question, source);
+  return places.length === 0 ? [] : citationsOf(places, await readPages(), source);
+}
+
+/** A place that no page shows (behind the pages that were drawn) has no citation. */
+export function citationsOf(
+  places: readonly Located[],
+  pages: readonly Lines[],
+  source: string,
+): Citation[] {
+  return places.flatMap((place) =>
+    pages.flatMap((page, index) => {
+      const start = Math.max(place.start, page.start);
+      const end = Math.min(place.end, page.end);
+      const rect = start < end ? rectangleOf(page.lines, source, start, end) : null;
+      if (!rect) return [];
+      return [
+        { start, end, text: source.slice(start, end), page: index + 1, rect, score: place.score },
+      ];
+    }),
+  );
+}
+
+/** Around the lines' parts that the range covers. Within a line, characters count as equally wide. */
+export function rectangleOf(
+  lines: PageRecord['lines'],
+  source: string,
+  start: number,
+  end: number,
+): Rectangle | null {
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const line of lines) {
+    const from = Math.max(start, line.start);
+    const to = Math.min(end, line.end);
+    if (from >= to) continue;
+    // The space at which a line was broken belongs to it, and has no width.
+    const drawn = source.slice(line.start, line.end).trimEnd().length;
+    const characterWidth = line.width / Math.max(1, drawn);
+    const edge = (at: number) =>
+      Math.min(line.x + (at - line.start) * characterWidth, line.x + line.width);
+    left = Math.min(left, edge(from));
+    right = Math.max(right, edge(to));
+    top = Math.min(top, line.y);
+    bottom = Math.max(bottom, line.y + line.height);
+  }
+  if (left >= right) return null;
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
