@@ -138,12 +138,39 @@ describe('the check', () => {
     const files: [string, string][] = [
       ['src/pipeline/a.ts', "import '../eval/b.js';"],
       ['src/eval/b.ts', "import '../search/c.js';"],
-      ['src/search/c.ts', "import '../pipeline/a.js';"],
+      ['src/search/c.ts', "import '../pipeline/d.js';"],
     ];
     expect(broken(...files)).toEqual([
       'folders import each other: pipeline → eval → search → pipeline',
     ]);
     expect(broken(...files.slice(0, 2))).toEqual([]);
+  });
+
+  it('sees files that import each other, also for types alone', () => {
+    expect(
+      broken(
+        ['src/server/a.ts', "import type { B } from './rooms/b.js';"],
+        ['src/server/rooms/b.ts', "import { c } from '../c.js';"],
+        ['src/server/c.ts', "await import('./a.js');"],
+        ['src/server/d.ts', "import './a.js';"],
+      ),
+    ).toEqual(['files import each other: src/server/a.ts, src/server/c.ts, src/server/rooms/b.ts']);
+    expect(broken(['src/server/a.ts', "import './a.js';"])).toHaveLength(1);
+  });
+
+  it('sees a seventh floor of folders', () => {
+    const tower: [string, string][] = [
+      ['src/cli/a.ts', "import '../server/b.js';"],
+      ['src/server/b.ts', "import '../service/c.js';"],
+      ['src/service/c.ts', "import '../search/d.js';"],
+      ['src/search/d.ts', "import '../pipeline/e.js';"],
+      ['src/pipeline/e.ts', "import '../vlm/f.js';"],
+      ['src/vlm/f.ts', "import '../errors.js';"],
+    ];
+    expect(broken(...tower)).toEqual([
+      'more than 6 floors of folders: cli → server → service → search → pipeline → vlm → errors',
+    ]);
+    expect(broken(...tower.slice(1))).toEqual([]);
   });
 
   it('lets pass what the design allows', () => {

@@ -42,7 +42,7 @@ Examples:
 async function work(run: string): Promise<void> {
   const { connectRedis } = await import('../queue/connection.js');
   const { startTrialWorker } = await import('../queue/trial-queue.js');
-  const { doTrial } = await import('../queue/trial-evaluator.js');
+  const { doTrial } = await import('../search/trial-evaluator.js');
   const { run: name, tasks, flags, cache } = readOrders(run);
   const access = await runningRedis({});
   if (!access) {

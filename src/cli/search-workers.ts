@@ -27,7 +27,7 @@ export async function withWorkers<T>(
 ): Promise<T> {
   const { connectRedis } = await import('../queue/connection.js');
   const { TrialQueue } = await import('../queue/trial-queue.js');
-  const { TrialEvaluator } = await import('../queue/trial-evaluator.js');
+  const { TrialEvaluator } = await import('../search/trial-evaluator.js');
   const { sha256Hex } = await import('../pipeline/read-document.js');
   const key = searchKey(setting);
   openSearchFolder(folder, key);

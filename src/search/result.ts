@@ -1,9 +1,22 @@
 /** What a search comes to: which trials are worth keeping, judged by texts they were not made for. */
 
 import { nonDominatedFronts, type Objectives } from './pareto.js';
-import type { FinalScores } from './search.js';
 import { isUsable, ranking } from './selection.js';
-import { accuracyOf, ratioOf, stackedRatioOf, type TrialRecord } from './trial.js';
+import type { Split } from './tasks.js';
+import {
+  accuracyOf,
+  type DocumentScore,
+  ratioOf,
+  stackedRatioOf,
+  type TrialRecord,
+} from './trial.js';
+
+/** Scores on texts that no trial was searched with. */
+export interface FinalScores {
+  trial: number;
+  split: Split;
+  documents: DocumentScore[];
+}
 
 /** Trials of the search that are compared on validation texts. */
 const FINALISTS = 8;

@@ -17,7 +17,7 @@ import { hypervolume, nonDominatedFronts } from './pareto.js';
 import { Known, type Proposer, type Round, type RoundNotes } from './proposer.js';
 import { GLYPH_CONFIG_EN } from './references.js';
 import { drawPoint } from './repair.js';
-import { chosenOf, eligible, finalists, trainPoint } from './result.js';
+import { chosenOf, eligible, type FinalScores, finalists, trainPoint } from './result.js';
 import { isUsable, promoted } from './selection.js';
 import { settingsOf } from './settings.js';
 import type { Space } from './space.js';
@@ -77,13 +77,6 @@ export interface GenerationSummary {
   hypervolume: number;
   front: number[];
   notes?: RoundNotes;
-}
-
-/** Scores on texts that no trial was searched with. */
-export interface FinalScores {
-  trial: number;
-  split: Split;
-  documents: DocumentScore[];
 }
 
 export interface SearchOutcome {

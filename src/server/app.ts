@@ -7,7 +7,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
-import type { App, AppParts } from './context.js';
+import type { AppParts } from './context.js';
 import { sendFailure } from './errors.js';
 import { Pressure } from './pressure.js';
 import { adminRoutes } from './routes/admin.js';
@@ -20,6 +20,7 @@ import { operationRoutes } from './routes/operations.js';
 import { responseRoutes } from './routes/responses.js';
 import { settingRoutes } from './routes/settings.js';
 import { webhookRoutes } from './routes/webhooks.js';
+import type { App } from './typed-app.js';
 
 export interface AppOptions {
   requireKey: boolean;

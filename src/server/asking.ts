@@ -4,9 +4,12 @@ import { Readable } from 'node:stream';
 import { GlyphpressError } from '../errors.js';
 import { type CompressionReport, tokenAccount } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
+import type { ContentStore } from '../service/content-store.js';
+import type { DocumentService } from '../service/documents.js';
 import { type Evidence, evidenceOf } from '../service/evidence.js';
 import { assertJoinable, jointContext } from '../service/joint-context.js';
-import type { EngineAnswer } from '../service/question-engine.js';
+import type { ModelRegistry } from '../service/models.js';
+import type { EngineAnswer, QuestionEngine } from '../service/question-engine.js';
 import { openWork } from '../service/steps.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import {
@@ -18,8 +21,19 @@ import {
   type Sampling,
   type StopFilter,
 } from './chat-request.js';
-import type { ServerParts } from './context.js';
+import type { ServiceLimits } from './limits.js';
+import type { Metrics } from './metrics.js';
 import { submissionOf } from './submission.js';
+
+/** What it takes to answer a question. */
+export interface AskingParts {
+  store: ContentStore;
+  models: ModelRegistry;
+  documents: DocumentService;
+  engine: QuestionEngine;
+  metrics: Metrics;
+  limits: ServiceLimits;
+}
 
 export interface QuestionRequest extends Sampling, Pick<ChatRequest, 'messages' | 'glyphpress'> {
   model: string;
@@ -39,7 +53,7 @@ export interface Question {
 
 /** @throws {GlyphpressError} for whatever is wrong with the request or its documents */
 export async function readQuestion(
-  parts: ServerParts,
+  parts: AskingParts,
   tenant: string,
   request: QuestionRequest,
 ): Promise<Question> {
@@ -65,7 +79,7 @@ export async function readQuestion(
 
 /** What comes inside a question is kept for a while: the next question finds it compressed. */
 async function documentFor(
-  parts: ServerParts,
+  parts: AskingParts,
   tenant: string,
   model: string,
   asked: AskedDocument,
@@ -98,7 +112,7 @@ function assertModel(document: DocumentRecord, wanted: string): void {
 
 /** The documents of a question once all of them are compressed. */
 export async function untilReady(
-  { documents }: ServerParts,
+  { documents }: AskingParts,
   question: Question,
   signal: AbortSignal,
 ): Promise<DocumentRecord[]> {
@@ -132,7 +146,7 @@ function notReady({ id, failure, state, stage }: DocumentRecord): GlyphpressErro
 
 /** @param documents compressed, as {@link untilReady} gives them */
 export async function answerOver(
-  parts: ServerParts,
+  parts: AskingParts,
   question: Question,
   documents: readonly DocumentRecord[],
   signal: AbortSignal,
@@ -162,7 +176,7 @@ export async function answerOver(
 }
 
 export function evidenceFor(
-  parts: ServerParts,
+  parts: AskingParts,
   question: Question,
   documents: readonly DocumentRecord[],
   answer: EngineAnswer,

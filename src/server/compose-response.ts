@@ -5,9 +5,15 @@ import type { DocumentRecord } from '../queue/document-record.js';
 import type { Evidence } from '../service/evidence.js';
 import type { EngineAnswer } from '../service/question-engine.js';
 import type { ResponseEvent, StoredResponse } from '../service/response-records.js';
-import { answerOver, costOf, evidenceFor, type Question, untilReady } from './asking.js';
+import {
+  type AskingParts,
+  answerOver,
+  costOf,
+  evidenceFor,
+  type Question,
+  untilReady,
+} from './asking.js';
 import { StopFilter } from './chat-request.js';
-import type { ServerParts } from './context.js';
 import { fileIdOf } from './document-view.js';
 import { type HttpFailure, httpFailure } from './errors.js';
 import type { KeptRequest } from './response-request.js';
@@ -61,7 +67,7 @@ export type ResponseObject = ReturnType<typeof emptyResponse> & StoredResponse;
  * @returns the last event, with the whole answer in it
  */
 export async function composeResponse(
-  parts: ServerParts,
+  parts: AskingParts,
   head: ResponseHead,
   question: Question,
   signal: AbortSignal,

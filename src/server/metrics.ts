@@ -2,10 +2,19 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CompressionReport } from '../pipeline/report.js';
+import type { CompressionQueue } from '../queue/compression-queue.js';
 import { isConnectionLoss } from '../queue/connection.js';
-import type { EngineAnswer } from '../service/question-engine.js';
-import type { App, ServerParts } from './context.js';
+import type { DocumentRecords } from '../queue/document-records.js';
+import type { EngineAnswer, QuestionEngine } from '../service/question-engine.js';
 import type { Pressure } from './pressure.js';
+import type { App } from './typed-app.js';
+
+/** Whose state is shown. */
+interface Observed {
+  queue: Pick<CompressionQueue, 'counts'>;
+  records: Pick<DocumentRecords, 'unfinishedCount'>;
+  engine: Pick<QuestionEngine, 'running' | 'waiting' | 'contexts'>;
+}
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -28,7 +37,7 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor({ queue, records, engine }: Pick<ServerParts, 'queue' | 'records' | 'engine'>) {
+  constructor({ queue, records, engine }: Observed) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'glyphpress_' });
     new Gauge({

@@ -5,8 +5,13 @@
 
 import { GlyphpressError } from '../errors.js';
 import { aborted, later } from '../service/changes.js';
-import type { ResponseEvent, ResponseRecord, ResponseRef } from '../service/response-records.js';
-import { readQuestion } from './asking.js';
+import type {
+  ResponseEvent,
+  ResponseRecord,
+  ResponseRecords,
+  ResponseRef,
+} from '../service/response-records.js';
+import { type AskingParts, readQuestion } from './asking.js';
 import {
   composeResponse,
   emptyResponse,
@@ -14,8 +19,11 @@ import {
   type ResponseHead,
   type ResponseObject,
 } from './compose-response.js';
-import type { ServerParts } from './context.js';
 import { type KeptRequest, questionOfKept } from './response-request.js';
+
+export interface RunnerParts extends AskingParts {
+  responses: ResponseRecords;
+}
 
 export interface RunnerOptions {
   /** A process that is not heard of for so long has lost its answers. @defaultValue 15,000 */
@@ -32,7 +40,7 @@ const BUSY_PAUSE_MS = 1_000;
 type Record = ResponseRecord<KeptRequest> & { response: ResponseObject };
 
 export class ResponseRunner {
-  readonly #parts: ServerParts;
+  readonly #parts: RunnerParts;
   readonly #leaseMs: number;
   readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
@@ -41,7 +49,7 @@ export class ResponseRunner {
   #closing = false;
   #ticking = false;
 
-  constructor(parts: ServerParts, { leaseMs = 15_000, onError = () => {} }: RunnerOptions = {}) {
+  constructor(parts: RunnerParts, { leaseMs = 15_000, onError = () => {} }: RunnerOptions = {}) {
     this.#parts = parts;
     this.#leaseMs = leaseMs;
     this.#onError = onError;
@@ -49,7 +57,7 @@ export class ResponseRunner {
     this.#timer.unref();
   }
 
-  /** For {@link ServerParts.responses}: until when work is ours that begins now. */
+  /** For {@link RunnerParts.responses}: until when work is ours that begins now. */
   get leaseUntil(): number {
     return Date.now() + this.#leaseMs;
   }

@@ -22,10 +22,12 @@ import { Sweeper, type SweeperOptions } from '../service/sweeper.js';
 import { type WebhookOptions, Webhooks } from '../service/webhooks.js';
 import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
-import { type App, DEFAULT_LIMITS, type ServerParts, type ServiceLimits } from './context.js';
+import type { ServerParts } from './context.js';
+import { DEFAULT_LIMITS, type ServiceLimits } from './limits.js';
 import { Metrics } from './metrics.js';
 import { RateLimiter } from './rate-limit.js';
 import { ResponseRunner, type RunnerOptions } from './response-runner.js';
+import type { App } from './typed-app.js';
 
 export interface ServiceOptions {
   redisUrl: string;

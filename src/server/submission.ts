@@ -7,7 +7,8 @@ import type { Upload } from '../service/content-store.js';
 import type { DocumentSettings } from '../service/document-settings.js';
 import type { Submission } from '../service/documents.js';
 import { mediaTypeOf } from '../service/media-types.js';
-import type { ServerParts } from './context.js';
+import type { ModelRegistry } from '../service/models.js';
+import type { ServiceLimits } from './limits.js';
 
 /** As JSON bodies, form fields and addresses give it, checked already. */
 export interface SubmissionFields {
@@ -37,7 +38,7 @@ export function textFields(fields: Iterable<[name: string, value: string]>): Sub
 }
 
 export function submissionOf(
-  { models, limits }: Pick<ServerParts, 'models' | 'limits'>,
+  { models, limits }: { models: ModelRegistry; limits: Pick<ServiceLimits, 'keepMs'> },
   tenant: string,
   upload: Upload,
   fields: SubmissionFields,

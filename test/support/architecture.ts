@@ -29,6 +29,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 MAY_IMPORT.pipeline = [...MAY_IMPORT.pipeline!, 'environment'];
 
+/** Folders above each other, single files at the bottom included. */
+const MAX_FLOORS = 6;
+
 /** Packages that speak to Redis, HTTP or a terminal: not for the parts. */
 const OUTSIDE =
   /^(bullmq|ioredis|redis|commander|fastify|@fastify\/.*|undici|(node:)?(http|https|http2|net|tls))$/;
@@ -86,13 +89,77 @@ export function violations(files: readonly SourceFile[]): string[] {
       }
     }
   }
+  for (const group of cyclesOf(fileEdges(files)))
+    broken.push(`files import each other: ${group.join(', ')}`);
   const runtimes = importers('onnxruntime-node').map((file) => file.path);
   if (runtimes.length > 1)
     broken.push(`onnxruntime-node has more importers: ${runtimes.join(', ')}`);
   const cycle = findCycle(edges);
   if (cycle) broken.push(`folders import each other: ${cycle.join(' → ')}`);
+  else {
+    const tower = tallestTower(edges);
+    if (tower.length > MAX_FLOORS)
+      broken.push(`more than ${MAX_FLOORS} floors of folders: ${tower.join(' → ')}`);
+  }
   return broken;
 }
+
+/** File → the files that it imports, also for their types alone. */
+function fileEdges(files: readonly SourceFile[]): Map<string, Set<string>> {
+  const names = new Set(files.map((file) => file.path));
+  return new Map(
+    files.map(({ path: from, text }) => {
+      const targets = importsOf(text).flatMap(({ specifier }) => {
+        if (!specifier?.startsWith('.')) return [];
+        const target = path.posix.join(path.posix.dirname(from), specifier);
+        return names.has(target) ? [target] : [target.replace(/\.(m?)js$/, '.$1ts')];
+      });
+      return [from, new Set(targets.filter((target) => names.has(target)))];
+    }),
+  );
+}
+
+/** Groups of two and more that reach each other (Tarjan's strongly connected components). */
+function cyclesOf(edges: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
+  const seen = new Map<string, { index: number; low: number; open: boolean }>();
+  const stack: string[] = [];
+  const groups: string[][] = [];
+  const visit = (name: string) => {
+    const own = { index: seen.size, low: seen.size, open: true };
+    seen.set(name, own);
+    stack.push(name);
+    for (const next of edges.get(name) ?? []) {
+      const other = seen.get(next);
+      if (!other) own.low = Math.min(own.low, visit(next).low);
+      else if (other.open) own.low = Math.min(own.low, other.index);
+    }
+    if (own.low === own.index) {
+      const group = stack.splice(stack.indexOf(name));
+      for (const member of group) seen.get(member)!.open = false;
+      if (group.length > 1 || edges.get(name)?.has(name)) groups.push(group.sort());
+    }
+    return own;
+  };
+  for (const name of edges.keys()) if (!seen.has(name)) visit(name);
+  return groups;
+}
+
+/** The longest way from a folder down to one that imports nothing; there must be no cycle. */
+function tallestTower(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const towers = new Map<string, string[]>();
+  const towerOf = (folder: string): string[] => {
+    const known = towers.get(folder);
+    if (known) return known;
+    const below = longest([...(edges.get(folder) ?? [])].map(towerOf));
+    const tower = [folder, ...below];
+    towers.set(folder, tower);
+    return tower;
+  };
+  return longest([...edges.keys()].map(towerOf));
+}
+
+const longest = (towers: readonly string[][]): string[] =>
+  towers.reduce((best, tower) => (tower.length > best.length ? tower : best), []);
 
 /** `src/render/png.ts` → render, `workers/x.ts` → workers, `src/errors.ts` → errors. */
 function folderOf(file: string): string {

@@ -15,8 +15,9 @@ import type {
   UIConfig,
 } from '@bull-board/api/typings/app';
 import { GlyphpressError } from '../../errors.js';
-import type { App, AppParts } from '../context.js';
+import type { AppParts } from '../context.js';
 import { StaticFolder } from '../static-folder.js';
+import type { App } from '../typed-app.js';
 
 const BASE = '/admin/queues';
 

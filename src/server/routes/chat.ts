@@ -16,7 +16,7 @@ import {
   untilReady,
 } from '../asking.js';
 import { type ChatRequest, StopFilter } from '../chat-request.js';
-import type { App, ServerParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { httpFailure, openAiError } from '../errors.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import {
@@ -28,6 +28,7 @@ import {
   optional,
   withoutEffect,
 } from '../schemas.js';
+import type { App } from '../typed-app.js';
 
 const contentPart = Type.Union([
   Type.Object({ type: Type.Literal('text'), text: Type.String() }),

@@ -1,8 +1,8 @@
 /** The page for people: static files and nothing else; what it shows it asks the API for. */
 
 import { fileURLToPath } from 'node:url';
-import type { App } from '../context.js';
 import { StaticFolder } from '../static-folder.js';
+import type { App } from '../typed-app.js';
 
 /** The same place from `src` and from `dist`. */
 const FOLDER = fileURLToPath(new URL('../../../web', import.meta.url));

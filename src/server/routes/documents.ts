@@ -10,7 +10,7 @@ import type { Upload } from '../../service/content-store.js';
 import { notThere, pageImage, pageIndex } from '../../service/document-pages.js';
 import type { Submission } from '../../service/documents.js';
 import { openWork, storedText } from '../../service/steps.js';
-import type { App, ServerParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { documentView } from '../document-view.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import { once } from '../idempotency.js';
@@ -24,6 +24,7 @@ import {
   submissionFields,
 } from '../schemas.js';
 import { fingerprintOf, type SubmissionFields, submissionOf, textFields } from '../submission.js';
+import type { App } from '../typed-app.js';
 import { readUploadForm } from '../upload-form.js';
 
 const MAX_LIST = 100;

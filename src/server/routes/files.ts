@@ -2,12 +2,13 @@
 
 import Type from 'typebox';
 import { GlyphpressError } from '../../errors.js';
-import type { App, ServerParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { documentIdOf, fileIdOf, fileView } from '../document-view.js';
 import { once } from '../idempotency.js';
 import { removeDocument } from '../remove-document.js';
 import { nullable, openAiErrors, queryNumber } from '../schemas.js';
 import { fingerprintOf, submissionOf } from '../submission.js';
+import type { App } from '../typed-app.js';
 import { readUploadForm } from '../upload-form.js';
 
 const fileObject = Type.Object(

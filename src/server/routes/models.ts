@@ -1,8 +1,9 @@
 /** /v1/models. */
 
 import Type from 'typebox';
-import type { App, ServerParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { nullable, openAiErrors } from '../schemas.js';
+import type { App } from '../typed-app.js';
 
 const modelObject = Type.Object(
   {

@@ -3,9 +3,10 @@
 import { statfs } from 'node:fs/promises';
 import Type from 'typebox';
 import { findChromium } from '../../environment/chromium.js';
-import type { App, ServerParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import type { Pressure } from '../pressure.js';
 import { nullable, ownErrors } from '../schemas.js';
+import type { App } from '../typed-app.js';
 
 const LEAST_FREE_BYTES = 256 * 1024 ** 2;
 

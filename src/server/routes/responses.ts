@@ -15,7 +15,7 @@ import {
   type ResponseHead,
   type ResponseObject,
 } from '../compose-response.js';
-import type { App, AppParts } from '../context.js';
+import type { AppParts } from '../context.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import { once } from '../idempotency.js';
 import {
@@ -33,6 +33,7 @@ import {
   optional,
   withoutEffect,
 } from '../schemas.js';
+import type { App } from '../typed-app.js';
 
 const inputPart = Type.Object({
   type: Type.String({ maxLength: 40 }),

@@ -10,8 +10,9 @@ import {
   predictTokens,
 } from '../../prune/index.js';
 import { CONFIG_KEYS, DEFAULT_PRESET, PRESETS } from '../../render/index.js';
-import type { App, ServerParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { nullable, ownErrors } from '../schemas.js';
+import type { App } from '../typed-app.js';
 
 /** Shares are told for this many visual tokens, so that rounding does not show. */
 const TOLD_FOR_TOKENS = 100_000;

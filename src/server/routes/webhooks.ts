@@ -2,9 +2,10 @@
 
 import Type from 'typebox';
 import { WEBHOOK_EVENTS, type Webhook, type WebhookEvent } from '../../service/webhooks.js';
-import type { App, AppParts } from '../context.js';
+import type { AppParts } from '../context.js';
 import { seconds } from '../document-view.js';
 import { nullable, oneOf, ownErrors } from '../schemas.js';
+import type { App } from '../typed-app.js';
 
 const eventName = oneOf(...WEBHOOK_EVENTS);
 

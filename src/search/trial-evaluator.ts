@@ -1,11 +1,11 @@
 /** Tries configurations in worker processes; what they return is what would have been measured here. */
 
 import type { EvalDocument } from '../eval/task.js';
-import type { Evaluator, Spent } from '../search/evaluator.js';
-import type { Settings } from '../search/settings.js';
-import { type SearchTasks, SPLITS } from '../search/tasks.js';
-import type { DocumentScore, Glance } from '../search/trial.js';
-import type { TrialJob, TrialQueue } from './trial-queue.js';
+import type { TrialJob, TrialQueue } from '../queue/trial-queue.js';
+import type { Evaluator, Spent } from './evaluator.js';
+import type { Settings } from './settings.js';
+import { type SearchTasks, SPLITS } from './tasks.js';
+import type { DocumentScore, Glance } from './trial.js';
 
 /** What a worker returns: the result, and what it cost. */
 interface Done<Result> {

@@ -5,16 +5,16 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
 import { connectRedis } from '../../src/queue/connection.js';
-import { doTrial, TrialEvaluator } from '../../src/queue/trial-evaluator.js';
 import { startTrialWorker, TrialQueue } from '../../src/queue/trial-queue.js';
 import type { Evaluator } from '../../src/search/evaluator.js';
 import { EvolutionProposer } from '../../src/search/evolution-proposer.js';
 import { Journal } from '../../src/search/journal.js';
 import { runSearch, type SearchOutcome } from '../../src/search/search.js';
 import { Space } from '../../src/search/space.js';
-import { SyntheticEvaluator, syntheticTasks } from '../search/synthetic.js';
+import { doTrial, TrialEvaluator } from '../../src/search/trial-evaluator.js';
 import { temporaryFolder } from '../support/folders.js';
 import { cleanUpAtEnd, type TestRedis, testRedis } from '../support/service.js';
+import { SyntheticEvaluator, syntheticTasks } from './synthetic.js';
 
 const cleanUp = cleanUpAtEnd();
 const tasks = syntheticTasks();
