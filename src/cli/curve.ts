@@ -47,7 +47,7 @@ interface Flags {
   quick?: boolean;
   model?: string;
   threads?: number;
-  browsers?: number;
+  browsers?: number | undefined;
   config?: string;
   keeps?: number[];
   pages?: number;

@@ -19,7 +19,7 @@ export interface RenderFlags {
   set: string[];
   reflow?: boolean;
   encoding?: (typeof TEXT_ENCODINGS)[number];
-  browsers?: number;
+  browsers?: number | undefined;
 }
 
 export function withRenderOptions(command: Command): Command {

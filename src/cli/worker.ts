@@ -17,7 +17,7 @@ import {
 interface Flags extends DataFlags, ServiceModelFlags {
   queues: Stage[];
   concurrency: number;
-  browsers?: number;
+  browsers?: number | undefined;
   pagesPerJob: number;
   background?: boolean;
   lockSeconds: number;

@@ -20,9 +20,9 @@ const FORM: RunForm = { form: 'glyphpress-eval-1', name: 'evaluation', article: 
 const HOPELESS = 5;
 
 export interface RunHooks {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** `done` and `total` are questions; `before` of them were answered by an earlier run. */
-  onProgress?: (progress: { done: number; total: number; before: number }) => void;
+  onProgress?: ((progress: { done: number; total: number; before: number }) => void) | undefined;
 }
 
 /** What a run's results depend on. */

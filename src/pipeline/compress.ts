@@ -72,11 +72,11 @@ export type CompressStage = 'render' | 'encode' | 'prefill';
 
 export interface CompressHooks {
   chromium: () => ChromiumOptions;
-  browsers?: number;
+  browsers?: number | undefined;
   /** Time already spent on reading the document. */
   extractMs?: number;
-  onProgress?: (stage: CompressStage, done: number, share: number) => void;
-  signal?: AbortSignal;
+  onProgress?: ((stage: CompressStage, done: number, share: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
   /** Where pages come from instead of a browser: they were drawn before. */
   pages?: PageSource;
   /** Gives the visual tokens of a page instead of the model: they were made before. */

@@ -22,7 +22,7 @@ export interface RenderProgress {
 }
 
 export interface RenderToFolderOptions extends Omit<RenderOptions, 'onPlanned'> {
-  onPage?: (progress: RenderProgress) => void;
+  onPage?: ((progress: RenderProgress) => void) | undefined;
 }
 
 export interface RenderDocumentOptions extends RenderToFolderOptions {

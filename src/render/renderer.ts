@@ -74,12 +74,12 @@ export interface RendererFingerprint {
 export interface RenderOptions {
   chromium: ChromiumOptions;
   /** Browsers that draw side by side. @defaultValue cores, at most 4 */
-  browsers?: number;
+  browsers?: number | undefined;
   /** Only these pages (0-based, end exclusive) are drawn; the others are only laid out. */
   pageRange?: { start: number; end: number };
   /** The lines of the page are known before its pixels are: for progress. */
   onPlanned?: (progress: { pages: number; sourceOffset: number }) => void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Pages drawn ahead of the one that is taken next, for each that can be under way. */

@@ -20,7 +20,7 @@ export interface ChatRequest {
   /** JSON schema of the reply; servers that know no schemas are asked without it. */
   schema: Record<string, unknown>;
   maxTokens: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What the proposer needs of a server. */

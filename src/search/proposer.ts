@@ -18,7 +18,7 @@ export interface ProposalRequest {
   records: readonly TrialRecord[];
   /** What every result must reach, in text ÷ context tokens. */
   minRatio: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface Proposal {

@@ -65,8 +65,8 @@ export interface SearchProgress {
 }
 
 export interface SearchHooks {
-  signal?: AbortSignal;
-  onProgress?: (progress: SearchProgress) => void;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: SearchProgress) => void) | undefined;
 }
 
 /** One generation in short. */

@@ -31,7 +31,7 @@ export interface EngineQuestion {
   signal: AbortSignal;
   /** Part of `signal`: ends the answer where it is, which is then no failure. */
   stop?: AbortSignal;
-  onText?: (text: string) => void;
+  onText?: ((text: string) => void) | undefined;
 }
 
 export interface EngineAnswer extends Answer {

@@ -46,7 +46,7 @@ export interface StepTools {
   store: ContentStore;
   models: ModelRegistry;
   chromium?: DrawOptions['chromium'];
-  browsers?: number;
+  browsers?: number | undefined;
   /** Pages that one job encodes, so that several workers share a long document. @defaultValue 16 */
   pagesPerJob?: number;
 }

@@ -16,7 +16,7 @@ export interface WorkerProcessOptions {
   models: ModelRegistry;
   stages: readonly Stage[];
   concurrency?: number;
-  browsers?: number;
+  browsers?: number | undefined;
   lockMs?: number;
   pagesPerJob?: number;
   chromium?: StepTools['chromium'];

@@ -227,9 +227,8 @@ async function replaceFolder(from: string, to: string): Promise<void> {
 /** A mount point cannot be renamed, and the working directory should not be pulled from under the user. */
 async function isHeldInPlace(folder: string): Promise<boolean> {
   if (folder === process.cwd()) return true;
-  const [own, parent] = await Promise.all(
-    [folder, path.dirname(folder)].map((name) => stat(name).catch(() => null)),
-  );
+  const deviceOf = (name: string) => stat(name).catch(() => null);
+  const [own, parent] = await Promise.all([deviceOf(folder), deviceOf(path.dirname(folder))]);
   return own !== null && parent !== null && own.dev !== parent.dev;
 }
 

@@ -56,7 +56,7 @@ export interface PrefillOptions {
   questionFirst?: string;
   /** Stands in the prompt behind the images, before the question; read as text, never as markup. */
   textAfterImages?: string;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   onProgress?(done: number, total: number): void;
 }
 
@@ -64,7 +64,7 @@ export interface GenerateOptions extends SamplingOptions {
   maxNewTokens: number;
   /** End when the answer only repeats itself. @defaultValue true */
   stopLoops?: boolean;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface GenerateEvent {

@@ -62,7 +62,7 @@ export interface PrefillRows {
 export interface PrefillHooks {
   select(drop: DropPoint, input: DropInput): Promise<Selection>;
   onProgress?(done: number, total: number): void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface KeptCells {

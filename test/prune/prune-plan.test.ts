@@ -210,7 +210,7 @@ describe('planId', () => {
 
   it('ignores the name, the key order and written-out defaults', () => {
     const plan: PrunePlan = {
-      encoder: { method: 'apet', keepRatio: 0.5, scope: undefined },
+      encoder: { method: 'apet', keepRatio: 0.5, scope: undefined } as unknown as EncoderDrop,
       decoder: [{ layer: 2, keepRatio: 0.5, method: 'v2drop' }],
     };
     const same = parsePrunePlan(
@@ -244,7 +244,7 @@ describe('planId', () => {
     const variants = [
       full,
       { ...full, seed: 5 },
-      { ...full, encoder: undefined },
+      { decoder: full.decoder, id: full.id, seed: full.seed } as PrunePlan,
       { ...full, encoder: { ...full.encoder!, keepRatio: 0.31 } as EncoderDrop },
       { ...full, decoder: full.decoder.slice(1) },
       { ...full, decoder: [] },

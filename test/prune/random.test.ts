@@ -6,10 +6,10 @@ import { testPrunerContract } from './pruner-contract.js';
 testPrunerContract('selectAtRandom', (n, options) => selectAtRandom(n, { ...options, seed: 3 }));
 
 it('repeats for a seed and differs between seeds', () => {
-  const rows = (seed?: number) => [...selectAtRandom(200, { keepRatio: 0.5, seed })];
+  const rows = (seed: number) => [...selectAtRandom(200, { keepRatio: 0.5, seed })];
   expect(rows(7)).toEqual(rows(7));
   expect(rows(7)).not.toEqual(rows(8));
-  expect(rows()).toEqual(rows(0));
+  expect([...selectAtRandom(200, { keepRatio: 0.5 })]).toEqual(rows(0));
 });
 
 it('draws the same words on every machine', () => {

@@ -46,9 +46,9 @@ export interface PageIndex {
 
 export interface DrawOptions {
   chromium: () => ChromiumOptions;
-  browsers?: number;
-  signal?: AbortSignal;
-  onPage?: (progress: RenderProgress) => void;
+  browsers?: number | undefined;
+  signal?: AbortSignal | undefined;
+  onPage?: ((progress: RenderProgress) => void) | undefined;
 }
 
 /** The folder in which pages lie until all are there. */

@@ -47,7 +47,7 @@ export interface AskModelOptions extends CompressHooks {
   generate: Omit<GenerateOptions, 'signal'>;
   /** Called once the context is there. */
   onReady?: (rebuiltBecause: string | null) => void;
-  onText?: (text: string) => void;
+  onText?: ((text: string) => void) | undefined;
 }
 
 export async function askModel(

@@ -32,19 +32,19 @@ export interface AskServerOptions {
   /** The name that the report gives the model. */
   model: string;
   chromium: () => ChromiumOptions;
-  browsers?: number;
+  browsers?: number | undefined;
   extractMs: number;
   maxNewTokens: number;
   /** Text tokens (o200k_base) for exact values beside the pages. @defaultValue 0 */
   sidecar?: number;
   temperature?: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** The compressed folder that is asked, if it is one. */
   compressed?: AskTarget['compressed'];
   /** Where pages are kept between questions, by a name made from document and config. */
   pagesFolder: (name: string) => string;
-  onProgress?: (stage: CompressStage, done: number, share: number) => void;
-  onText?: (text: string) => void;
+  onProgress?: ((stage: CompressStage, done: number, share: number) => void) | undefined;
+  onText?: ((text: string) => void) | undefined;
 }
 
 export async function askServer(

@@ -21,7 +21,7 @@ export interface HttpCall {
   body?: Uint8Array<ArrayBuffer>;
   accept: string;
   timeoutMs?: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A failed attempt: what to tell the caller, and whether another attempt may help. */
@@ -29,7 +29,7 @@ export class AttemptFailed extends Error {
   readonly error: GlyphpressError;
   readonly retry: boolean;
   /** What the server asked to wait. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs: number | undefined;
   constructor(error: GlyphpressError, retry: boolean, retryAfterMs?: number) {
     super(error.message);
     this.error = error;
@@ -147,7 +147,7 @@ export class OpenAiTransport {
           ...(call.body && { 'content-type': 'application/json' }),
           ...(this.#apiKey !== undefined && { authorization: `Bearer ${this.#apiKey}` }),
         },
-        body: call.body,
+        ...(call.body && { body: call.body }),
         redirect: 'manual',
         signal,
         ...patientDispatcher(),

@@ -31,7 +31,7 @@ export interface OpenAiAskOptions {
   stream?: boolean;
   /** Gets the answer piece by piece. */
   onText?(delta: string): void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Sent as a system message. */
   instructions?: string;
   /** A text part of its own between pages and question. */

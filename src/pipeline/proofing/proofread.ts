@@ -75,7 +75,7 @@ export interface ProofreadOptions extends RenderOptions {
   /** Keep the pages of the worst places. @defaultValue false */
   keepPages?: boolean;
   /** `share` is that of the document, 0 to 1. */
-  onPage?: (progress: { pagesDone: number; share: number }) => void;
+  onPage?: ((progress: { pagesDone: number; share: number }) => void) | undefined;
 }
 
 export interface Proof {

@@ -73,7 +73,7 @@ export function adminRoutes(app: App, { queue, webhooks, redis }: AppParts): voi
     ),
     serverAdapter: board,
     options: {
-      uiConfig: { boardTitle: 'glyphpress', hideRedisDetails: false, environment: undefined },
+      uiConfig: { boardTitle: 'glyphpress', hideRedisDetails: false },
     },
   });
   const config = { access: ['admin'] as const, free: true, browser: true };

@@ -20,7 +20,7 @@ export interface CallHooks {
   onToken?(tokenId: number, logProb: number): void;
   onProgress?(done: number, total: number): void;
   select?(drop: DropPoint, input: DropInput): Selection;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 interface Pending {

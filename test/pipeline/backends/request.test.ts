@@ -50,7 +50,7 @@ describe('the request', () => {
 
   it('says no more than was asked for', async () => {
     const { backend, seen } = await serve(sse(delta('a', 'stop'), DONE));
-    await backend({ apiKey: undefined }).ask([], 'Hello?', { temperature: 0.5 });
+    await backend().ask([], 'Hello?', { temperature: 0.5 });
     const [{ headers, body }] = seen as [Seen];
     expect(headers.authorization).toBeUndefined();
     expect(body).toEqual({
