@@ -21,6 +21,7 @@ export {
 export {
   DocumentRendering,
   type LineBox,
+  type PageLayout,
   type RenderedPage,
   type RendererFingerprint,
   type RenderOptions,

@@ -15,6 +15,7 @@ import { newlineMark } from './newline-markup.js';
 import { pageGeometry } from './page-geometry.js';
 import { cssFont, type PageStyle, preparePage } from './page-html.js';
 import { type PagePlan, paginate } from './paginate.js';
+import { plannedSize } from './planned-size.js';
 import { renderConfigId } from './render-config.js';
 import { SlotQueue } from './slot-queue.js';
 
@@ -39,6 +40,18 @@ export interface RenderedPage {
   widthPx: number;
   heightPx: number;
   lines: LineBox[];
+}
+
+/** A page as the layout knows it. */
+export interface PageLayout {
+  /** 0-based. */
+  index: number;
+  /** Source range, UTF-16 offsets. */
+  start: number;
+  end: number;
+  /** See {@link plannedSize} for how exact these are where pages are cropped. */
+  widthPx: number;
+  heightPx: number;
 }
 
 /** What the whole run tells, complete once all pages were taken. */
@@ -125,13 +138,7 @@ export class DocumentRendering {
       lineOverlapPx: this.#geometry.lineOverlapPx,
       lineBreaking: config.lineBreaking,
     };
-    this.#display = new DisplayText(source, {
-      fonts: this.#fonts,
-      newlineMark: mark,
-      reflow: config.reflow,
-      tabSize: config.tabSize,
-      paragraphLines: config.paragraphLines,
-    });
+    this.#display = this.#displayText();
     const browsers = Math.min(
       options.browsers ?? Math.min(4, availableParallelism()),
       1 + Math.floor(source.length / CHARACTERS_WORTH_A_BROWSER),
@@ -146,6 +153,21 @@ export class DocumentRendering {
     );
   }
 
+  /** All pages, laid out and not drawn: what {@link pages} would give, but for the pixels. */
+  async *layout(): AsyncGenerator<PageLayout> {
+    const plans = this.#plans(this.#displayText(), new SlotQueue(this.#slots.slice(0, 1)));
+    for await (const plan of plans) {
+      this.#options.signal?.throwIfAborted();
+      const { index, lines } = plan;
+      yield {
+        index,
+        start: lines[0]!.start,
+        end: lines.at(-1)!.end,
+        ...plannedSize(plan, this.#geometry, this.#config),
+      };
+    }
+  }
+
   /** Pages in order, each as soon as it and those before it are drawn. */
   async *pages(): AsyncGenerator<RenderedPage> {
     const { pageRange, signal, onPlanned } = this.#options;
@@ -153,7 +175,7 @@ export class DocumentRendering {
     const inFlight: Promise<RenderedPage>[] = [];
     for (const slot of this.#slots) slot.warmUp();
     try {
-      for await (const plan of this.#plans(queue)) {
+      for await (const plan of this.#plans(this.#display, queue)) {
         signal?.throwIfAborted();
         onPlanned?.({ pages: plan.index + 1, sourceOffset: plan.lines.at(-1)!.end });
         if (pageRange && plan.index >= pageRange.end) break;
@@ -202,8 +224,19 @@ export class DocumentRendering {
     await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
-  #plans(queue: SlotQueue): AsyncGenerator<PagePlan> {
-    const lines = breakLines(this.#display.items(), (flows) =>
+  #displayText(): DisplayText {
+    const { newlineMarkup, reflow, tabSize, paragraphLines } = this.#config;
+    return new DisplayText(this.#source, {
+      fonts: this.#fonts,
+      newlineMark: newlineMark(newlineMarkup),
+      reflow,
+      tabSize,
+      paragraphLines,
+    });
+  }
+
+  #plans(display: DisplayText, queue: SlotQueue): AsyncGenerator<PagePlan> {
+    const lines = breakLines(display.items(), (flows) =>
       queue.runFirst((slot) => layoutFlows(slot, flows)),
     );
     return paginate(lines, this.#geometry, this.#config);
