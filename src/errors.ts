@@ -18,6 +18,10 @@ export const ERROR_CATALOGUE = {
     meaning: 'The output folder holds something else.',
     retryable: false,
   },
+  GP_OUTPUT_UNWRITABLE: {
+    meaning: 'The output cannot be written where it was to go.',
+    retryable: false,
+  },
   GP_STORAGE: {
     meaning: 'The disk refused a file: full, read-only or forbidden.',
     retryable: true,

@@ -3,10 +3,11 @@
  * rendering found for one reader is no default for models that are drawn otherwise.
  */
 
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { dataFolder } from '../data-folder.js';
 import { GlyphpressError } from '../errors.js';
+import { makeFolderSync } from '../output-folder.js';
 import {
   DEFAULT_PRESET,
   loadRenderConfig,
@@ -63,6 +64,6 @@ function read(): Applied {
 
 function write(applied: Applied): void {
   const file = appliedFile();
-  mkdirSync(path.dirname(file), { recursive: true });
+  makeFolderSync(path.dirname(file));
   writeWholeSync(file, `${JSON.stringify(applied, null, 2)}\n`);
 }

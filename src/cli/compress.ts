@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
+import { assertNoOtherDocument } from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { contextKey, ensureCompressed } from '../pipeline/compress.js';
@@ -22,6 +23,7 @@ import { reportText } from './report-text.js';
 
 interface Flags extends RenderFlags, ModelFlags, SidecarFlags {
   out: string;
+  force?: boolean;
   json?: boolean;
 }
 
@@ -34,6 +36,7 @@ export function registerCompress(program: Command): void {
           .description('turn a text into a compressed context that can be asked many times')
           .argument('<file>', 'text file')
           .requiredOption('-o, --out <dir>', 'folder for pages, report and context')
+          .option('--force', 'replace a folder that holds another compressed document')
           .option('--json', 'print the report as JSON'),
       ),
     ),
@@ -41,7 +44,8 @@ export function registerCompress(program: Command): void {
     .addHelpText(
       'after',
       `
-A folder that already holds the same document with the same settings is kept as it is.
+A folder that already holds the same document with the same settings is kept as it is; with other settings
+it is made again. One that holds another document is replaced with --force only.
 
 Examples:
   $ glyphpress compress contract.txt -o contract.gp
@@ -53,6 +57,7 @@ Examples:
       const start = performance.now();
       const document = readDocument(file, flags.encoding);
       const extractMs = performance.now() - start;
+      if (!flags.force) await assertNoOtherDocument(flags.out, document);
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
       const progress = new Progress();
       try {

@@ -1,6 +1,6 @@
 /** `glyphpress eval curve`: pruning against denser renderings, at equal context tokens. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
@@ -26,6 +26,7 @@ import {
   planRecord,
   shortParagraphs,
 } from '../eval/index.js';
+import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument } from '../pipeline/read-document.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
@@ -136,6 +137,7 @@ Examples:
 }
 
 async function runCurve(flags: Flags): Promise<void> {
+  if (flags.markdown !== undefined) makeFolderSync(path.dirname(flags.markdown));
   const model = await openModel(flags.model ?? READER_FOLDER, flags);
   const progress = new Progress();
   try {
@@ -233,7 +235,6 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
 function writePage(file: string, report: CurveReport, json: string, flags: Flags): void {
   const folder = path.dirname(file);
   const name = path.basename(file, path.extname(file));
-  mkdirSync(folder, { recursive: true });
   const charts = CHART_AXES.map((axis) => ({
     title: axis === 'stackedRatio' ? 'accuracy by stacked ratio' : 'accuracy by context tokens',
     file: `${name}-${axis}.svg`,

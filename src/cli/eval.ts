@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
@@ -24,6 +24,7 @@ import {
   TASK_SUITES,
   type TaskSuite,
 } from '../eval/index.js';
+import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
@@ -223,7 +224,7 @@ async function evaluate(
       });
       const table = reportTable(report);
       const json = `${JSON.stringify(report, null, 2)}\n`;
-      mkdirSync(folder, { recursive: true });
+      makeFolderSync(folder);
       writeFileSync(path.join(folder, 'report.json'), json);
       writeFileSync(path.join(folder, 'report.txt'), `${table}\n`);
       writeFileSync(path.join(folder, 'report.svg'), heatMap(report));

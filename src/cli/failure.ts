@@ -2,6 +2,7 @@
 
 import { CommanderError } from 'commander';
 import { GlyphpressError } from '../errors.js';
+import { unusableOutput } from '../output-folder.js';
 
 /** Exit codes: 1 the work failed, 2 the command line is off, 130 interrupted. */
 export function reportFailure(error: unknown, json: boolean): number {
@@ -16,7 +17,7 @@ export function reportFailure(error: unknown, json: boolean): number {
     return 130;
   }
   if (isStorageFailure(error)) {
-    return reportFailure(storageError(error), json);
+    return reportFailure(unusableOutput(error.path ?? 'A file', error), json);
   }
   if (error instanceof GlyphpressError) {
     if (json) process.stdout.write(`${JSON.stringify({ error })}\n`);
@@ -44,13 +45,4 @@ function isStorageFailure(error: unknown): error is NodeJS.ErrnoException {
     !(error instanceof GlyphpressError) &&
     STORAGE_CODES.has((error as NodeJS.ErrnoException)?.code ?? '')
   );
-}
-
-function storageError(error: NodeJS.ErrnoException): GlyphpressError {
-  return new GlyphpressError('GP_STORAGE', {
-    message: error.message,
-    hint: 'Free space or choose another folder (-o, GLYPHPRESS_CACHE) that this user may write.',
-    details: { path: error.path, systemCode: error.code },
-    cause: error,
-  });
 }

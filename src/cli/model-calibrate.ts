@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -11,6 +11,7 @@ import {
   reliabilityPlot,
   type TaskSuite,
 } from '../eval/index.js';
+import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { planId } from '../prune/index.js';
 import { storeCalibration } from '../vlm/index.js';
@@ -116,7 +117,7 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
     });
     progress.stop();
     const modelName = path.basename(model.info.dir);
-    mkdirSync(folder, { recursive: true });
+    makeFolderSync(folder);
     writeFileSync(path.join(folder, 'calibration.json'), `${JSON.stringify(result, null, 2)}\n`);
     writeFileSync(path.join(folder, 'reliability.svg'), reliabilityPlot(modelName, result));
     if (!flags.dryRun) storeCalibration(model.info.dir, result.calibration);

@@ -18,6 +18,7 @@ interface Flags extends RenderFlags {
   from?: number;
   to?: number;
   countBlank?: boolean;
+  force?: boolean;
   json?: boolean;
 }
 
@@ -31,6 +32,7 @@ export function registerRender(program: Command): void {
       .option('--from <page>', 'first page to draw', wholeNumber(1, 1e9))
       .option('--to <page>', 'last page to draw', wholeNumber(1, 1e9))
       .option('--count-blank', 'also count the visual tokens of cells without ink')
+      .option('--force', 'draw into a folder that holds other files; they stay')
       .option('--json', 'print the result as JSON'),
   )
     .addHelpText(
@@ -51,6 +53,7 @@ ${configKeysHelp()}`,
           browsers: flags.browsers,
           ...pageRange,
           countBlank: flags.countBlank ?? false,
+          foreignFiles: flags.force ? 'keep' : 'refuse',
           signal,
           onPage: ({ pagesDone, share }) =>
             progress.update({ stage: 'render', done: pagesDone, unit: 'pages', share }),

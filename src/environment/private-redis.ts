@@ -2,11 +2,12 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { redisChoices } from '../../scripts/setup/discovery.mjs';
 import { GlyphpressError } from '../errors.js';
+import { makeFolderSync } from '../output-folder.js';
 import { findRedisServer, pingRedis } from './redis.js';
 
 export interface PrivateRedis {
@@ -67,7 +68,7 @@ export async function startPrivateRedis(
   const folder = path.resolve(dataFolder, 'redis');
   const socket = privateRedisSocket(dataFolder);
   for (const dir of [folder, path.dirname(socket)]) {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolderSync(dir, 0o700);
     chmodSync(dir, 0o700);
   }
   if ((await pingRedis(socket, 1_000)).ok) {

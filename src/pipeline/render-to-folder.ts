@@ -9,7 +9,7 @@ import {
   type RenderOptions,
   type RenderSummary,
 } from '../render/index.js';
-import { PageFolderWriter } from './artifacts/page-folder.js';
+import { type ForeignFiles, PageFolderWriter } from './artifacts/page-folder.js';
 import { decodePage } from './artifacts/page-images.js';
 import { gridOf, type PageSize, visualTokensOf } from './cells.js';
 import type { SourceDocument } from './read-document.js';
@@ -23,6 +23,8 @@ export interface RenderProgress {
 
 export interface RenderToFolderOptions extends Omit<RenderOptions, 'onPlanned'> {
   onPage?: ((progress: RenderProgress) => void) | undefined;
+  /** In a folder of the caller's own, what else is there has its reason. @defaultValue 'keep' */
+  foreignFiles?: ForeignFiles | undefined;
 }
 
 export interface RenderDocumentOptions extends RenderToFolderOptions {
@@ -65,7 +67,7 @@ export async function writePages(
 ): Promise<RenderSummary> {
   const rendering = new DocumentRendering(document.text, config, options);
   try {
-    const writer = await PageFolderWriter.open(folder, document);
+    const writer = await PageFolderWriter.open(folder, document, options.foreignFiles ?? 'keep');
     try {
       let pagesDone = 0;
       for await (const page of rendering.pages()) {

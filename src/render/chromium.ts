@@ -3,12 +3,13 @@
  * keeps one prepared page alive across crashes.
  */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import type { Browser, CDPSession, Page } from 'puppeteer';
 import { GlyphpressError } from '../errors.js';
+import { makeFolderSync } from '../output-folder.js';
 
 const require = createRequire(import.meta.url);
 
@@ -209,7 +210,7 @@ function ignoreBrokenPipes(browser: Browser): void {
  * that no font of the machine can slip onto a page.
  */
 function scratchFolder(parent: string) {
-  mkdirSync(parent, { recursive: true });
+  makeFolderSync(parent);
   const folder = mkdtempSync(path.join(parent, 'glyphpress-browser-'));
   const fonts = path.join(path.dirname(require.resolve('dejavu-fonts-ttf/package.json')), 'ttf');
   const fontconfig = path.join(folder, 'fonts.conf');

@@ -1,7 +1,8 @@
 /** The chosen configurations as files that other commands take. */
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolderSync } from '../output-folder.js';
 import { writeWholeSync } from '../store/write-whole.js';
 import { BEST_FOLDER } from './search-folder.js';
 import type { FrontPoint } from './summary.js';
@@ -22,7 +23,7 @@ function bestFiles({ point }: Pick<FrontPoint, 'point'>): BestFiles {
 export function writeBest(folder: string, front: readonly FrontPoint[]): void {
   const best = path.join(folder, BEST_FOLDER);
   rmSync(best, { recursive: true, force: true });
-  mkdirSync(best, { recursive: true });
+  makeFolderSync(best);
   for (const one of front) {
     const { config, plan } = bestFiles(one);
     const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

@@ -1,9 +1,10 @@
 /** Tries configurations with a model that runs here. Pages are drawn once, read once, asked often. */
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { scoreAnswer } from '../eval/score.js';
 import type { EvalDocument, EvalQuestion } from '../eval/task.js';
+import { makeFolder } from '../output-folder.js';
 import { decodePage } from '../pipeline/artifacts/page-images.js';
 import { answerQuestion } from '../pipeline/backends/answer.js';
 import { ensureCompressed, textAccount } from '../pipeline/compress.js';
@@ -155,7 +156,7 @@ export class ModelEvaluator implements Evaluator {
     const { model, options } = this;
     const config = parsedConfig(settings);
     const pages = await this.#pages.source(document, config, signal);
-    await mkdir(options.cache, { recursive: true });
+    await makeFolder(options.cache);
     const work = await mkdtemp(path.join(options.cache, 'work-'));
     try {
       const { context, report } = await ensureCompressed(

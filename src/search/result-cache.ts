@@ -1,7 +1,8 @@
 /** Results by the hash of all that they depend on: one small file each, safe between processes. */
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '../output-folder.js';
 import { sha256Hex } from '../pipeline/read-document.js';
 import { writeWhole } from '../store/write-whole.js';
 
@@ -16,7 +17,7 @@ export class ResultCache {
     const known = await readResult<Result>(file);
     if (known !== null) return known;
     const result = await work();
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     await writeWhole(file, JSON.stringify({ key, result }));
     return result;
   }

@@ -39,6 +39,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   GP_DOCUMENT_PENDING: 503,
   GP_REDIS_UNAVAILABLE: 503,
   GP_STORAGE: 507,
+  GP_OUTPUT_UNWRITABLE: 507,
 };
 
 const RETRY_AFTER_S: Partial<Record<ErrorCode, number>> = {

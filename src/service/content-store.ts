@@ -5,11 +5,12 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GlyphpressError } from '../errors.js';
+import { makeFolder } from '../output-folder.js';
 import { isTenant } from '../queue/document-record.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../store/process-tag.js';
 
@@ -85,7 +86,7 @@ export class ContentStore {
    */
   async receive(source: Readable, maxBytes: number): Promise<Upload> {
     const folder = path.join(this.#root, 'uploads');
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     const { bavail, bsize } = await statfs(folder);
     if (bavail * bsize < RESERVED_BYTES) throw nearlyFull(bavail * bsize);
     const file = path.join(folder, `${PROCESS_TAG}.${randomBytes(12).toString('hex')}.partial`);
@@ -120,7 +121,7 @@ export class ContentStore {
   /** Puts an upload where its content belongs; it may lie there already. */
   async adopt(tenant: string, { file, hash }: Upload): Promise<void> {
     const { folder, upload } = this.place(tenant, hash);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await rename(file, upload);
   }
 
@@ -202,7 +203,7 @@ export class ContentStore {
 
   async #throwAway(folder: string): Promise<void> {
     const trash = path.join(this.#root, 'trash');
-    await mkdir(trash, { recursive: true, mode: 0o700 });
+    await makeFolder(trash, 0o700);
     const doomed = path.join(trash, randomBytes(12).toString('hex'));
     try {
       await rename(folder, doomed);

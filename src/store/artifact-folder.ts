@@ -18,7 +18,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { unusableFolder } from './output-folder.js';
+import { makeFolder, unusableOutput } from '../output-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from './process-tag.js';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -53,11 +53,11 @@ export async function writeArtifact<Body>(
   const target = await realpath(folder).catch(() => path.resolve(folder));
   await sweepPartials(target);
   const temporary = `${target}.${PROCESS_TAG}.${randomBytes(4).toString('hex')}.partial`;
-  try {
-    await mkdir(temporary, { recursive: true });
-  } catch (error) {
-    throw unusableFolder(folder, error);
-  }
+  await makeFolder(path.dirname(target));
+  await mkdir(temporary).catch((error) => {
+    // It lies beside the folder: what cannot be written is what holds both.
+    throw unusableOutput(path.dirname(target), error);
+  });
   try {
     const body = await fill(temporary);
     const manifest: Manifest<Body> = { ...form, key, body, files: await checksums(temporary) };
@@ -173,7 +173,7 @@ async function assertReplaceable(folder: string): Promise<void> {
     entries = await readdir(folder);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return;
-    throw unusableFolder(folder, error);
+    throw unusableOutput(folder, error);
   }
   const foreign = await foreignEntries(folder, entries);
   if (foreign.length === 0) return;

@@ -1,7 +1,8 @@
 /** Remembers in which folder an artifact was written, so that its key leads back to it. */
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '../output-folder.js';
 import { keyName } from './artifact-key.js';
 import { writeWhole } from './write-whole.js';
 
@@ -14,7 +15,7 @@ export class KnownFolders {
   }
 
   async remember(key: Record<string, string>, folder: string): Promise<void> {
-    await mkdir(this.#index, { recursive: true });
+    await makeFolder(this.#index);
     await writeWhole(this.#note(key), JSON.stringify({ folder: path.resolve(folder) }));
   }
 

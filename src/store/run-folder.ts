@@ -1,8 +1,9 @@
 /** The folder of a run that may be broken off: what it depends on, so that only the same run goes on in it. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { makeFolderSync } from '../output-folder.js';
 import { differingParts } from './artifact-key.js';
 import { writeWholeSync } from './write-whole.js';
 
@@ -43,7 +44,7 @@ export function openRunFolder(folder: string, kind: RunForm, key: Record<string,
       details: { folder },
     });
   }
-  mkdirSync(folder, { recursive: true });
+  makeFolderSync(folder);
   writeWholeSync(file, `${JSON.stringify({ form: kind.form, key }, null, 2)}\n`);
 }
 

@@ -2,9 +2,10 @@
  * Checkpoint → ONNX graphs. Graphs are small and made in memory; what is cached on disk is the
  * widened weights, and, for people to look at, the graphs of `glyphpress model compile`.
  */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { makeFolder } from '../output-folder.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import type { StageRange, VariationMetric } from './families/family.js';
 import { GraphBuilder } from './graph-builder.js';
@@ -94,7 +95,7 @@ export async function compileToFolder(
     const ranges = stageRanges(checkCuts(options.cuts ?? [], layers), layers);
     const compiled = await compile(checkpoint, options.cacheDir);
     const folder = modelCacheDir(checkpoint, options.cacheDir);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const graphs: CompileManifest['graphs'] = [];
     const write = async (name: string, bytes: Uint8Array) => {
       const file = join(folder, `${name}.onnx`);

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GlyphpressError } from '../errors.js';
+import { unusableOutput } from '../output-folder.js';
 import { type Calibration, calibrationJson } from './calibration.js';
 
 /** @param dir a folder that was opened before, so its config.json is known to be sound */
@@ -19,11 +19,6 @@ export function storeCalibration(dir: string, calibration: Calibration): void {
     renameSync(temporary, file);
   } catch (cause) {
     rmSync(temporary, { force: true });
-    throw new GlyphpressError('GP_STORAGE', {
-      message: `The calibration cannot be written to ${file}: ${(cause as Error).message}`,
-      hint: 'Calibrate a copy of the model in a folder that this user may write.',
-      details: { file },
-      cause,
-    });
+    throw unusableOutput(file, cause, 'Calibrate a copy of the model in a folder of your own.');
   }
 }

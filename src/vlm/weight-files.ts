@@ -6,10 +6,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
+import { makeFolder, unusableOutput } from '../output-folder.js';
 import type { Checkpoint, StoredTensor } from './checkpoint.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './float16.js';
 import type { WeightPlacement } from './graph-builder.js';
@@ -95,7 +96,7 @@ async function widen(
 ): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolder(dirname(file));
     const handle = await open(temporary, 'wx');
     try {
       await handle.truncate(size);
@@ -113,12 +114,12 @@ async function widen(
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {});
     if (cause instanceof GlyphpressError) throw cause;
-    throw new GlyphpressError('GP_CHECKPOINT', {
-      message: `The widened weights cannot be written to ${file}: ${(cause as Error).message}.`,
-      hint: `Free ${Math.ceil(size / 1e6)} MB there, or set GLYPHPRESS_CACHE to a folder with space.`,
-      details: { file, bytes: size },
+    const megabytes = Math.ceil(size / 1e6);
+    throw unusableOutput(
+      file,
       cause,
-    });
+      `The model's weights in float32 take ${megabytes} MB: set GLYPHPRESS_CACHE to a folder that this user may write to, with that much space.`,
+    );
   }
 }
 

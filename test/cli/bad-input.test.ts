@@ -2,6 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CATALOGUE } from '../../src/errors.js';
+import { CONTEXT_FORM } from '../../src/pipeline/compress.js';
+import { writeArtifact } from '../../src/store/artifact-folder.js';
 import { glyphpress } from '../support/cli.js';
 import { namesIn, sharedFolder } from '../support/folders.js';
 import { TINY_MODEL } from '../support/models.js';
@@ -28,6 +30,9 @@ const odd = put('odd.json', '{"font-sise": 9}');
 mkdirSync(at('mine'));
 put('mine/thesis.txt', 'mine');
 mkdirSync(at('no-model'));
+await writeArtifact(at('used.gp'), CONTEXT_FORM, { document: 'other' }, async () => ({
+  documentId: 'doc_other',
+}));
 
 const TINY = ['--model', TINY_MODEL];
 const out = at('out');
@@ -132,6 +137,24 @@ const cases: [what: string, args: string[], code: string, message: RegExp][] = [
     ['compress', good, '-o', plan, ...TINY],
     'GP_OUTPUT_EXISTS',
     /plan\.json/,
+  ],
+  [
+    'a place for no folder',
+    ['compress', good, '-o', '/proc/x/y', ...TINY],
+    'GP_OUTPUT_UNWRITABLE',
+    /\/proc\/x/,
+  ],
+  [
+    'a place for no folder',
+    ['eval', 'curve', '--markdown', '/proc/x/curve.md', ...TINY],
+    'GP_OUTPUT_UNWRITABLE',
+    /\/proc\/x/,
+  ],
+  [
+    'another compressed document',
+    ['compress', good, '-o', at('used.gp'), ...TINY],
+    'GP_OUTPUT_EXISTS',
+    /another compressed document \(doc_other\)/,
   ],
   ['no browser', ['compress', blank, '-o', out, ...TINY], 'GP_BROWSER_NOT_FOUND', /nonexistent/],
   ['a share above 1', ['ask', good, 'Who?', '--keep', '1.5'], 'GP_USAGE', /--keep/],

@@ -75,9 +75,8 @@ describe('glyphpress render', () => {
     expect(result.renderRatio).toBeCloseTo(result.textTokens / result.visualTokens, 12);
   });
 
-  it('removes the pages of an earlier run, and nothing else', async () => {
+  it('removes the pages of an earlier run', async () => {
     const out = temporaryFolder();
-    writeFileSync(path.join(out, 'readme.md'), 'mine');
     expect((await glyphpress(['render', file, '-o', out, ...SMALL])).code).toBe(0);
     const before = pagesIn(out).length;
     const short = path.join(folder, 'short.txt');
@@ -87,22 +86,51 @@ describe('glyphpress render', () => {
     expect(stdout).toMatch(/^1 pages? in /);
     expect(before).toBeGreaterThan(1);
     await expectPages(out, 1);
+  });
+
+  it.each([
+    ['readme.md', 'mine'],
+    ['page-0001.png', 'a scan'],
+    ['pages.json', '{"pages":["mine"]}'],
+  ])('does not draw into a folder that holds a file of somebody else: %s', async (name, text) => {
+    const out = temporaryFolder();
+    writeFileSync(path.join(out, name), text);
+    const { code, stderr } = await glyphpress(['render', file, '-o', out, ...SMALL]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error GP_OUTPUT_EXISTS: /);
+    expect(stderr).toContain(name);
+    expect(stderr).toContain('--force');
+    expect(readFileSync(path.join(out, name), 'utf8')).toBe(text);
+    expect(namesIn(out)).toEqual([name]);
+  });
+
+  it('draws among the files of others when it is forced, and leaves them', async () => {
+    const out = temporaryFolder();
+    writeFileSync(path.join(out, 'readme.md'), 'mine');
+    const { code } = await glyphpress(['render', file, '-o', out, '--force', ...SMALL]);
+    expect(code).toBe(0);
+    await expectPages(out, index(out).pages.length);
     expect(readFileSync(path.join(out, 'readme.md'), 'utf8')).toBe('mine');
   });
 
-  it('leaves pages alone that it did not draw', async () => {
-    for (const [name, text] of [
-      ['page-0001.png', 'a scan'],
-      ['pages.json', '{"pages":["mine"]}'],
-    ] as const) {
-      const out = temporaryFolder();
-      writeFileSync(path.join(out, name), text);
-      const { code, stderr } = await glyphpress(['render', file, '-o', out, ...SMALL]);
-      expect(code).toBe(1);
-      expect(stderr).toMatch(/^error GP_OUTPUT_EXISTS: /);
-      expect(readFileSync(path.join(out, name), 'utf8')).toBe(text);
-      expect(namesIn(out)).toEqual([name]);
-    }
+  it.skipIf(!existsSync('/proc/self'))(
+    'ends at once where no folder can be made',
+    async () => {
+      for (const out of ['/proc/x', '/proc/x/y']) {
+        const { code, stderr } = await glyphpress(['render', file, '-o', out, ...SMALL]);
+        expect(code).toBe(1);
+        expect(stderr).toContain(`error GP_OUTPUT_UNWRITABLE: ${out} cannot be written`);
+      }
+    },
+    20_000,
+  );
+
+  it('refuses a folder of a compressed document, forced or not', async () => {
+    const out = temporaryFolder();
+    writeFileSync(path.join(out, 'manifest.json'), '{}');
+    const { stderr } = await glyphpress(['render', file, '-o', out, '--force', ...SMALL]);
+    expect(stderr).toMatch(/^error GP_OUTPUT_EXISTS: .*manifest\.json/);
+    expect(namesIn(out)).toEqual(['manifest.json']);
   });
 
   it('draws a range of pages as it draws them in the whole', async () => {

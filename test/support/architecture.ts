@@ -14,12 +14,12 @@ const EDGES = ['cli', 'server', 'workers'];
 const VERBS = ['pipeline', 'queue', 'service', 'search', 'eval'];
 const PARTS = ['render', 'vlm', 'prune', 'store', 'extract'];
 
-/** Single files at the bottom: everybody may import them, they import nothing. */
-const GROUND = ['errors', 'cache-folder', 'data-folder'];
+/** Single files at the bottom: everybody may import them, they import the errors at most. */
+const GROUND = ['errors', 'cache-folder', 'data-folder', 'output-folder'];
 
 /** Folder → the other folders that it may import. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  ...Object.fromEntries(GROUND.map((file) => [file, []])),
+  ...Object.fromEntries(GROUND.map((file) => [file, file === 'errors' ? [] : ['errors']])),
   environment: [...GROUND, 'scripts/setup/discovery.mjs'],
   ...Object.fromEntries(PARTS.map((folder) => [folder, GROUND])),
   ...Object.fromEntries(VERBS.map((folder) => [folder, [...VERBS, ...PARTS, ...GROUND]])),

@@ -28,3 +28,16 @@ export function sharedFolder(): string {
 export function namesIn(folder: string): string[] {
   return readdirSync(folder).sort();
 }
+
+const NOBODY = 65_534;
+
+/** Runs as a user whom the rights of files hold for; only root has another one to become. */
+export async function asOrdinaryUser<T>(work: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return work();
+  process.seteuid?.(NOBODY);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

@@ -12,6 +12,26 @@ export interface CompressedSource {
   key: Record<string, string>;
 }
 
+/**
+ * To be called before the work: what was compressed from another text is not replaced unasked.
+ *
+ * @throws {GlyphpressError} GP_OUTPUT_EXISTS if the folder holds the context of another document
+ */
+export async function assertNoOtherDocument(
+  folder: string,
+  document: SourceDocument,
+): Promise<void> {
+  // Whatever cannot be read as a context is for the writer to judge.
+  const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM).catch(() => null);
+  if (!manifest || manifest.key.document === document.hash) return;
+  const { documentId } = manifest.body;
+  throw new GlyphpressError('GP_OUTPUT_EXISTS', {
+    message: `${folder} holds another compressed document (${documentId})`,
+    hint: 'Give another output folder, or --force to replace it.',
+    details: { folder, documentId },
+  });
+}
+
 /** @throws {GlyphpressError} GP_INPUT_NOT_FOUND, GP_ARTIFACT_DAMAGED, GP_ARTIFACT_MISMATCH */
 export async function readCompressedSource(folder: string): Promise<CompressedSource> {
   const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);

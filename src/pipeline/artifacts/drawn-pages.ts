@@ -4,9 +4,10 @@
  */
 
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, link, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
+import { makeFolder } from '../../output-folder.js';
 import {
   type ChromiumOptions,
   DocumentRendering,
@@ -71,7 +72,7 @@ export async function ensurePages(
   const stored = await storedPages(folder, key);
   if (stored) return { pages: stored.body.pages, drawn: 0 };
   const work = workFolderOf(folder);
-  await mkdir(work, { recursive: true });
+  await makeFolder(work);
   const records = await finishedPages(work);
   const before = records.length;
   const rendering = new DocumentRendering(document.text, config, {

@@ -2,12 +2,12 @@
 
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
+import { makeFolder, unusableOutput } from '../../output-folder.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../../render/index.js';
 import { MANIFEST_FILE } from '../../store/artifact-folder.js';
-import { unusableFolder } from '../../store/output-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../../store/process-tag.js';
 import type { SourceDocument } from '../read-document.js';
 
@@ -38,6 +38,8 @@ export function pageRecord({ index, widthPx, heightPx, lines }: RenderedPage): P
   return { file: pageFileName(index), widthPx, heightPx, start, end, lines };
 }
 
+export type ForeignFiles = 'refuse' | 'keep';
+
 /** Also says that, and by whom, the folder is being written. */
 const PARTIAL_INDEX = new RegExp(`^\\.pages\\.json\\.(${PROCESS_TAG_PATTERN})\\.partial$`);
 const partialIndexName = (tag: string) => `.pages.json.${tag}.partial`;
@@ -65,19 +67,25 @@ export class PageFolderWriter {
   /**
    * Creates the folder. Pages of an earlier run go when the first new one is there.
    *
-   * @throws {GlyphpressError} GP_OUTPUT_EXISTS if there are pages in it that glyphpress did not draw,
-   *   if it is a compressed document, or if another process writes pages into it
+   * @param foreignFiles what to do where the folder holds files that glyphpress did not write; those
+   *   that are kept stay as they are, except those that are named like pages
+   * @throws {GlyphpressError} GP_OUTPUT_EXISTS if it holds such files, is a compressed document, or
+   *   another process writes pages into it; GP_OUTPUT_UNWRITABLE, GP_STORAGE
    */
-  static async open(folder: string, document: SourceDocument): Promise<PageFolderWriter> {
+  static async open(
+    folder: string,
+    document: SourceDocument,
+    foreignFiles: ForeignFiles = 'refuse',
+  ): Promise<PageFolderWriter> {
     let writer: PageFolderWriter;
     try {
-      await mkdir(folder, { recursive: true });
-      await assertOurs(folder);
+      await makeFolder(folder);
+      await assertUsable(folder, foreignFiles);
       writer = new PageFolderWriter(folder);
       await once(writer.#index, 'open');
     } catch (cause) {
       if (cause instanceof GlyphpressError) throw cause;
-      throw unusableFolder(folder, cause);
+      throw unusableOutput(folder, cause);
     }
     await writer.#write(
       `${INDEX_START}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
@@ -121,35 +129,49 @@ export class PageFolderWriter {
   }
 }
 
-async function assertOurs(folder: string): Promise<void> {
+async function assertUsable(folder: string, foreignFiles: ForeignFiles): Promise<void> {
   const names = await readdir(folder);
-  const refuse = (message: string, details: Record<string, unknown> = {}) =>
-    new GlyphpressError('GP_OUTPUT_EXISTS', {
-      message,
-      hint: 'Give another output folder, or move those files away.',
-      details: { folder, ...details },
-    });
   if (names.includes(MANIFEST_FILE))
-    throw refuse(`${folder} holds another result (${MANIFEST_FILE})`);
+    throw occupied(folder, `${folder} holds another result (${MANIFEST_FILE})`);
+  const interrupted = await clearInterrupted(folder, names);
+  if (foreignFiles === 'keep') return;
+  const arePagesOurs = interrupted || (await holdsIndex(folder));
+  const isOurs = (name: string) =>
+    PARTIAL_INDEX.test(name) || (arePagesOurs && (isPageFile(name) || name === PAGES_FILE));
+  const foreign = names.filter((name) => !isOurs(name));
+  if (foreign.length === 0) return;
+  const more = foreign.length > 3 ? ` and ${foreign.length - 3} more` : '';
+  throw occupied(
+    folder,
+    `${folder} holds files that glyphpress did not write: ${foreign.slice(0, 3).join(', ')}${more}`,
+    foreign.slice(0, 20),
+  );
+}
+
+/** @returns whether a process that is gone wrote pages here and did not finish */
+async function clearInterrupted(folder: string, names: readonly string[]): Promise<boolean> {
   let interrupted = false;
   for (const name of names) {
     const tag = PARTIAL_INDEX.exec(name)?.[1];
     if (tag === undefined) continue;
     const info = await stat(path.join(folder, name)).catch(() => null);
     if (info && !isLeftover(tag, info.mtimeMs))
-      throw refuse(`Another process writes pages into ${folder}`);
+      throw occupied(folder, `Another process writes pages into ${folder}`);
     await rm(path.join(folder, name), { force: true });
     interrupted = true;
   }
-  const earlier = names.filter((name) => isPageFile(name) || name === PAGES_FILE);
-  if (earlier.length > 0 && !interrupted && !(await holdsIndex(folder))) {
-    throw refuse(
-      `${folder} holds pages that glyphpress did not draw: ${earlier.slice(0, 3).join(', ')}`,
-      {
-        foreign: earlier.slice(0, 20),
-      },
-    );
-  }
+  return interrupted;
+}
+
+function occupied(folder: string, message: string, foreign: string[] = []): GlyphpressError {
+  return new GlyphpressError('GP_OUTPUT_EXISTS', {
+    message,
+    hint:
+      foreign.length > 0
+        ? 'Give another output folder, or --force to draw into this one: those files stay, except those that are named like pages.'
+        : 'Give another output folder.',
+    details: { folder, ...(foreign.length > 0 && { foreign }) },
+  });
 }
 
 async function removeEarlierPages(folder: string): Promise<void> {

@@ -1,9 +1,9 @@
 /** The worst places of a proof-reading, marked on their pages, for people to look at. */
 
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
-import { unusableFolder } from '../../store/output-folder.js';
+import { makeFolder, unusableOutput } from '../../output-folder.js';
 import type { Proof, ProofSpan } from './proofread.js';
 
 const PROOF_FILE = 'proofread.json';
@@ -36,13 +36,10 @@ export async function writeProof(folder: string, { report, pages }: Proof): Prom
 
 /** To be called before the work: nobody likes to learn afterwards that there is no place for its result. */
 export async function prepareProofFolder(folder: string): Promise<void> {
-  let names: string[];
-  try {
-    await mkdir(folder, { recursive: true });
-    names = await readdir(folder);
-  } catch (cause) {
-    throw unusableFolder(folder, cause);
-  }
+  await makeFolder(folder);
+  const names = await readdir(folder).catch((cause) => {
+    throw unusableOutput(folder, cause);
+  });
   const foreign = names.filter((name) => name !== PROOF_FILE && !isPicture(name));
   if (foreign.length > 0) {
     throw new GlyphpressError('GP_OUTPUT_EXISTS', {
