@@ -12,8 +12,16 @@ export const ERROR_CATALOGUE = {
   GP_INPUT_NOT_FOUND: { meaning: 'The input file or folder does not exist.', retryable: false },
   GP_INPUT_UNREADABLE: { meaning: 'The input cannot be read.', retryable: false },
   GP_INPUT_EMPTY: { meaning: 'The document holds no text.', retryable: false },
-  GP_INPUT_ENCODING: { meaning: 'The document is not valid UTF-8.', retryable: false },
-  GP_INPUT_FORMAT: { meaning: 'The document is in a form that is not read.', retryable: false },
+  GP_INPUT_ENCODING: {
+    meaning: 'The text is not in the encoding that it is read as.',
+    retryable: false,
+  },
+  GP_INPUT_FORMAT: { meaning: 'The document is in a format that is not read.', retryable: false },
+  GP_INPUT_ENCRYPTED: { meaning: 'The document is locked or protected.', retryable: false },
+  GP_INPUT_SCANNED: {
+    meaning: 'The document holds pictures of pages and no text.',
+    retryable: false,
+  },
   GP_OUTPUT_EXISTS: {
     meaning: 'The output folder holds something else.',
     retryable: false,

@@ -1,7 +1,7 @@
 /** Options that several commands share. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { TEXT_ENCODINGS } from '../pipeline/read-document.js';
+import { TEXT_ENCODINGS } from '../extract/text-encoding.js';
 import {
   allowedValues,
   CONFIG_KEYS,

@@ -7,8 +7,9 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { GlyphpressError } from '../errors.js';
-import type { ChildReply } from './child.js';
+import { type ErrorCode, GlyphpressError } from '../errors.js';
+import type { ChildMessage, ChildReply } from './child.js';
+import type { Extraction } from './extraction.js';
 import type { Format } from './formats.js';
 
 export interface ExtractLimits {
@@ -16,28 +17,36 @@ export interface ExtractLimits {
   timeoutMs?: number;
   /** Of the child's heap. @defaultValue 1,024 */
   memoryMb?: number;
+  /** Pages or chapters that are read, of how many; for formats that have them. */
+  onProgress?: (done: number, total: number) => void;
 }
 
-/** @throws {GlyphpressError} GP_INPUT_FORMAT; GP_INPUT_EMPTY for a document without text */
+/** Codes that the child may answer with; anything else it says is a format that cannot be read. */
+const CHILD_CODES: readonly ErrorCode[] = ['GP_INPUT_ENCRYPTED', 'GP_INPUT_SCANNED'];
+
+/**
+ * @throws {GlyphpressError} GP_INPUT_FORMAT; GP_INPUT_EMPTY for a document without text, GP_INPUT_SCANNED
+ *   for one of pictures, GP_INPUT_ENCRYPTED for one that is locked
+ */
 export async function extractFormat(
   file: string,
   format: Format,
   signal: AbortSignal,
-  { timeoutMs = 120_000, memoryMb = 1_024 }: ExtractLimits = {},
-): Promise<string> {
-  const reply = await ask(file, format, signal, timeoutMs, memoryMb);
+  limits: ExtractLimits = {},
+): Promise<Extraction> {
+  const reply = await ask(file, format, signal, limits);
   if ('text' in reply) {
-    if (reply.text.trim() !== '') return reply.text;
+    if (reply.text.trim() !== '') return reply;
     throw new GlyphpressError('GP_INPUT_EMPTY', {
       message: 'The document holds no text',
       hint: 'Scanned pages are pictures: run them through text recognition first.',
       details: { format },
     });
   }
-  throw new GlyphpressError('GP_INPUT_FORMAT', {
-    message: reply.error?.message ?? `The document cannot be read: ${reply.problem}`,
-    hint:
-      reply.error?.hint ?? 'Save it again with the program that made it, or hand it in as text.',
+  const { error, problem } = reply;
+  throw new GlyphpressError(CHILD_CODES.find((code) => code === error?.code) ?? 'GP_INPUT_FORMAT', {
+    message: error?.message ?? `The document cannot be read: ${problem}`,
+    hint: error?.hint ?? 'Save it again with the program that made it, or hand it in as text.',
     details: { format },
   });
 }
@@ -46,8 +55,7 @@ function ask(
   file: string,
   format: Format,
   signal: AbortSignal,
-  timeoutMs: number,
-  memoryMb: number,
+  { timeoutMs = 120_000, memoryMb = 1_024, onProgress }: ExtractLimits,
 ): Promise<ChildReply> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
@@ -74,7 +82,10 @@ function ask(
       timeoutMs,
     );
     signal.addEventListener('abort', abort, { once: true });
-    child.once('message', (reply) => end(() => resolve(reply as ChildReply)));
+    child.on('message', (message: ChildMessage) => {
+      if (!('progress' in message)) end(() => resolve(message));
+      else if (!ended) onProgress?.(message.progress.done, message.progress.total);
+    });
     child.once('error', (error) => end(() => reject(error)));
     child.once('exit', (code, by) =>
       end(() => resolve(gaveUp(`its reader ended (${by ?? code}), perhaps out of memory`))),

@@ -2,13 +2,28 @@
 
 import { readFile } from 'node:fs/promises';
 import { GlyphpressError } from '../errors.js';
+import type { Extraction, ExtractionNote } from './extraction.js';
 
 const MAX_PAGES = 20_000;
+/** Beyond so many pages without text, no further one is looked at for pictures. */
+const MAX_LOOKED_AT = 20;
+/** Share of characters without a meaning from which a reader should know. */
+const UNMAPPED_SHARE = 0.01;
 
-export async function pdfToText(file: string): Promise<string> {
+/** @param onProgress pages that are read, of how many */
+export async function pdfToText(
+  file: string,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<Extraction> {
   // pdf.js makes such a matrix when it is loaded, and uses it for drawing only.
   (globalThis as { DOMMatrix?: unknown }).DOMMatrix ??= class {};
-  const { getDocument, VerbosityLevel } = await import('pdfjs-dist/legacy/build/pdf.mjs');
+  const { getDocument, VerbosityLevel, OPS } = await import('pdfjs-dist/legacy/build/pdf.mjs');
+  const pictures = new Set<number>([
+    OPS.paintImageXObject,
+    OPS.paintInlineImageXObject,
+    OPS.paintImageMaskXObject,
+    OPS.paintImageXObjectRepeat,
+  ]);
   const task = getDocument({
     data: new Uint8Array(await readFile(file)),
     isEvalSupported: false,
@@ -21,31 +36,101 @@ export async function pdfToText(file: string): Promise<string> {
   });
   try {
     const document = await task.promise;
-    if (document.numPages > MAX_PAGES) throw unreadable(`it has ${document.numPages} pages`);
+    const { numPages } = document;
+    if (numPages > MAX_PAGES) throw unreadable(`it has ${numPages} pages`);
     const pages: string[] = [];
-    for (let number = 1; number <= document.numPages; number++) {
+    const empty: number[] = [];
+    let scanned = 0;
+    for (let number = 1; number <= numPages; number++) {
       const page = await document.getPage(number);
       const { items } = await page.getTextContent();
       const text = items
         .map((item) => ('str' in item ? `${item.str}${item.hasEOL ? '\n' : ''}` : ''))
-        .join('');
-      pages.push(text.replace(/[ \t]+\n/g, '\n').trim());
+        .join('')
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .join('\n')
+        .trim();
+      pages.push(text);
+      if (text === '') {
+        empty.push(number);
+        if (empty.length <= MAX_LOOKED_AT) {
+          const { fnArray } = await page.getOperatorList();
+          if (fnArray.some((operation) => pictures.has(operation))) scanned++;
+        }
+      }
       page.cleanup();
+      onProgress(number, numPages);
     }
-    return pages.filter((page) => page !== '').join('\n\n');
+    if (empty.length === numPages && scanned > 0) throw onlyPictures(numPages);
+    const joined = joinPages(pages);
+    return { ...joined, notes: notesOf(joined.text, empty, scanned, numPages) };
   } catch (cause) {
     if (cause instanceof GlyphpressError) throw cause;
-    const locked = (cause as Error).name === 'PasswordException';
-    throw unreadable(locked ? 'it is locked with a password' : (cause as Error).message, cause);
+    if ((cause as Error).name === 'PasswordException') throw locked(cause);
+    throw unreadable((cause as Error).message, cause);
   } finally {
     await task.destroy();
   }
 }
 
+function joinPages(pages: readonly string[]): { text: string; pageStarts: number[] } {
+  const pageStarts: number[] = [];
+  let text = '';
+  for (const page of pages) {
+    if (page !== '' && text !== '') text += '\n\n';
+    pageStarts.push(text.length);
+    text += page;
+  }
+  return { text, pageStarts };
+}
+
+function notesOf(
+  text: string,
+  empty: readonly number[],
+  scanned: number,
+  numPages: number,
+): ExtractionNote[] {
+  const notes: ExtractionNote[] = [];
+  if (scanned > 0) {
+    const named = `${empty.slice(0, 8).join(', ')}${empty.length > 8 ? ', …' : ''}`;
+    notes.push({
+      kind: 'pages-without-text',
+      message: `${empty.length} of ${numPages} pages hold no text, some of them pictures: ${named}`,
+    });
+  }
+  // Glyphs without a character: U+FFFD, private use, control codes.
+  const unmapped = text.match(/[\ufffd\ue000-\uf8ff\u0001-\u0008\u000e-\u001f]/g)?.length ?? 0;
+  if (unmapped > UNMAPPED_SHARE * text.length) {
+    const share = Math.round((100 * unmapped) / text.length);
+    notes.push({
+      kind: 'unmapped-characters',
+      message: `${unmapped} characters (${share} %) have no meaning that the PDF states; text recognition may read it better`,
+    });
+  }
+  return notes;
+}
+
+function onlyPictures(numPages: number): GlyphpressError {
+  return new GlyphpressError('GP_INPUT_SCANNED', {
+    message: `The PDF holds pictures of its ${numPages === 1 ? 'page' : `${numPages} pages`} and no text`,
+    hint: 'Run it through text recognition first, for example: ocrmypdf scan.pdf text.pdf.',
+    details: { pages: numPages },
+  });
+}
+
+function locked(cause: unknown): GlyphpressError {
+  return new GlyphpressError('GP_INPUT_ENCRYPTED', {
+    message: 'The PDF is locked with a password',
+    hint: 'Save it without a password, for example: qpdf --decrypt --password=… locked.pdf open.pdf.',
+    cause,
+  });
+}
+
 function unreadable(problem: string, cause?: unknown): GlyphpressError {
   return new GlyphpressError('GP_INPUT_FORMAT', {
     message: `The PDF cannot be read: ${problem}`,
-    hint: 'Save it again without a password, or hand it in as text.',
+    hint: 'Save it again with the program that made it, or hand it in as text.',
     cause,
   });
 }

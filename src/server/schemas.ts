@@ -96,7 +96,9 @@ const settingsFields = {
         'Text tokens for exact values (codes, hashes, amounts, dates, addresses) beside the pages.',
     }),
   ),
-  encoding: Type.Optional(Type.String({ maxLength: 40, description: 'Of a text; default UTF-8.' })),
+  encoding: Type.Optional(
+    Type.String({ maxLength: 40, description: 'Of a text; detected without it.' }),
+  ),
 };
 
 export const submissionFields = {

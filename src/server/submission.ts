@@ -2,11 +2,11 @@
 
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { mediaTypeOf } from '../extract/media-types.js';
 import type { Priority } from '../queue/document-record.js';
 import type { Upload } from '../service/content-store.js';
 import type { DocumentSettings } from '../service/document-settings.js';
 import type { Submission } from '../service/documents.js';
-import { mediaTypeOf } from '../service/media-types.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { ServiceLimits } from './limits.js';
 

@@ -49,7 +49,12 @@ const cases: [what: string, args: string[], code: string, message: RegExp][] = [
   ['an uncompressed folder', ['ask', at('mine'), 'Who?'], 'GP_INPUT_NOT_FOUND', /no compressed/],
   ['an empty file', ['ask', empty, 'Who?', ...TINY], 'GP_INPUT_EMPTY', /is empty/],
   ['an empty file', ['render', empty, '-o', out], 'GP_INPUT_EMPTY', /is empty/],
-  ['bytes that are not UTF-8', ['ask', latin, 'Who?'], 'GP_INPUT_ENCODING', /byte 3 is 0xe9/],
+  [
+    'bytes that are not in the stated encoding',
+    ['ask', latin, 'Who?', '--encoding', 'utf-8'],
+    'GP_INPUT_ENCODING',
+    /byte 3 is 0xe9/,
+  ],
   [
     'bytes that are not UTF-16',
     ['render', good, '-o', out, '--encoding', 'utf-16be'],

@@ -80,7 +80,7 @@ describe('a document', () => {
   });
 });
 
-describe('bytes that are not UTF-8', () => {
+describe('bytes that are not UTF-8, where UTF-8 is asked for,', () => {
   /** Each starts with the byte that is wrong, whatever stands before and after it in valid text. */
   const invalid: [string, number[]][] = [
     ['a stray continuation byte', [0x80]],
@@ -96,7 +96,7 @@ describe('bytes that are not UTF-8', () => {
     ['Latin-1', [0xe9]],
   ];
   const offsetOf = (bytes: Buffer) => {
-    const error = refusal(() => decodeDocument(bytes, 'doc'));
+    const error = refusal(() => decodeDocument(bytes, 'doc', 'utf-8'));
     expect(error).toMatchObject({ code: 'GP_INPUT_ENCODING', retryable: false });
     const { message, details } = error as { message: string; details: { offset: number } };
     const { offset } = details;

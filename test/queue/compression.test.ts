@@ -171,7 +171,7 @@ describe('a document', () => {
     const done = await withWorkers(() => finished(record));
     expect(done).toMatchObject({
       state: 'failed',
-      failure: { code: 'GP_INPUT_EMPTY', stage: 'render' },
+      failure: { code: 'GP_INPUT_EMPTY', stage: 'extract' },
     });
     expect((await eventTypes(record)).filter((type) => type === 'retry')).toEqual([]);
   });
