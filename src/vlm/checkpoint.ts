@@ -38,6 +38,8 @@ export interface Checkpoint {
   parameters: number;
   /** Generation ends at any of these. */
   eosTokenIds: readonly number[];
+  /** `max_new_tokens` of generation_config.json; null where it states none. */
+  maxNewTokens: number | null;
   tokenizerJson: Record<string, unknown>;
   tokenizerConfig: Record<string, unknown>;
   chatTemplate: string;
@@ -102,6 +104,7 @@ export function openCheckpoint(path: string): Checkpoint {
       dtype: dtypes.size === 1 ? [...dtypes][0]! : 'mixed',
       parameters: [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0),
       eosTokenIds: eosTokens(generation, raw),
+      maxNewTokens: maxNewTokens(generation),
       tokenizerJson,
       tokenizerConfig,
       chatTemplate,
@@ -239,6 +242,10 @@ function eosTokens(generation: Record<string, unknown>, raw: Record<string, unkn
   const text = raw.text_config as Record<string, unknown> | undefined;
   const value = generation.eos_token_id ?? raw.eos_token_id ?? text?.eos_token_id ?? [];
   return [value].flat().filter((id): id is number => Number.isSafeInteger(id));
+}
+
+function maxNewTokens({ max_new_tokens: value }: Record<string, unknown>): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null;
 }
 
 /** A template of its own file wins over the one in tokenizer_config.json, as in transformers. */

@@ -39,6 +39,8 @@ export interface ModelInfo {
   /** float32 keys and values of one token over all layers. */
   kvBytesPerToken: number;
   eosTokenIds: readonly number[];
+  /** Longest answer, in tokens, unless a question asks for another; see {@link defaultAnswerTokens}. */
+  answerTokens: number;
   /** False for a reader that has random weights. */
   trained: boolean;
   /** What its makers want said before its answers are believed; null for nothing. */
@@ -79,11 +81,25 @@ export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer)
     maxPagePixels: Math.floor(maxPixels / temporalPatchSize),
     kvBytesPerToken: text.layers * 2 * text.kvHeads * text.headDim * 4,
     eosTokenIds: checkpoint.eosTokenIds,
+    answerTokens: defaultAnswerTokens(checkpoint.maxNewTokens, tokenizer.vocabularySize),
     trained: checkpoint.trained,
     notice: checkpoint.notice,
     calibration: checkpoint.calibration,
     rendering: checkpoint.rendering,
   };
+}
+
+/** Vocabularies below this are of bytes or letters. */
+const SMALLEST_TEXT_VOCABULARY = 1_000;
+
+/**
+ * What the checkpoint states (`max_new_tokens` of generation_config.json), else 2,048 tokens (about
+ * 1,500 words), or 1,024 where a token is a byte: such models are small and answer in sentences. Answers
+ * end by themselves, and a loop ends after 128 to 1,024 tokens of repetition: the bound is for what
+ * does neither.
+ */
+export function defaultAnswerTokens(stated: number | null, vocabularySize: number): number {
+  return stated ?? (vocabularySize < SMALLEST_TEXT_VOCABULARY ? 1_024 : 2_048);
 }
 
 export interface Inspection extends ModelInfo {

@@ -61,7 +61,11 @@ export interface PrefillOptions {
 }
 
 export interface GenerateOptions extends SamplingOptions {
-  maxNewTokens: number;
+  /**
+   * Longest answer, in tokens.
+   * @defaultValue the model's `answerTokens`, or what its context has room for, whichever is less
+   */
+  maxNewTokens?: number | undefined;
   /** End when the answer only repeats itself. @defaultValue true */
   stopLoops?: boolean;
   signal?: AbortSignal | undefined;
@@ -190,12 +194,15 @@ export class VisionLanguageModel {
     question: string,
     options: GenerateOptions,
   ): AsyncGenerator<GenerateEvent, GenerateResult> {
-    const { maxNewTokens, signal, stopLoops = true, ...sampling } = options;
-    checkMaxNewTokens(maxNewTokens);
+    const { signal, stopLoops = true, maxNewTokens: wanted, ...sampling } = options;
+    if (wanted !== undefined) checkMaxNewTokens(wanted);
     checkSampling(sampling);
     checkQuestion(context, question);
     const tokenIds = this.template.questionSuffix(question);
     const promptTokens = context.promptTokens + tokenIds.length;
+    const { answerTokens, maxPositions } = this.info;
+    // One token at least: where not even that fits, the length is what is wrong.
+    const maxNewTokens = wanted ?? Math.max(1, Math.min(answerTokens, maxPositions - promptTokens));
     this.#checkLength(promptTokens + maxNewTokens, 'The document with question and answer');
     const abort = new AbortController();
     const signals = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;

@@ -17,7 +17,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/vlm/checkpoint.js';
 import { compileToFolder } from '../../src/vlm/compile.js';
 import { Engine } from '../../src/vlm/engine.js';
-import { inspectModel } from '../../src/vlm/inspect.js';
+import { defaultAnswerTokens, inspectModel } from '../../src/vlm/inspect.js';
 import { checkVersion } from '../../src/vlm/runtime.js';
 import { writeSafetensors } from '../../src/vlm/safetensors-writer.js';
 import { placeWeights } from '../../src/vlm/weight-files.js';
@@ -402,7 +402,20 @@ describe('inspect and compile', () => {
       kvBytesPerToken: 4 * 2 * 2 * 16 * 4,
       trained: true,
       eosTokenIds: [256, 260],
+      answerTokens: 1_024,
     });
+  });
+
+  it('allows answers as long as the checkpoint states, else by its vocabulary', () => {
+    expect(defaultAnswerTokens(300, 50_000)).toBe(300);
+    expect(defaultAnswerTokens(null, 50_000)).toBe(2_048);
+    expect(defaultAnswerTokens(null, 261)).toBe(1_024);
+    const { dir } = variant((folder) =>
+      editJson(folder, 'generation_config.json', (config) => {
+        config.max_new_tokens = 77;
+      }),
+    );
+    expect(inspectModel(dir).answerTokens).toBe(77);
   });
 
   it('writes every graph and a manifest', async () => {
