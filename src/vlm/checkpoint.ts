@@ -11,7 +11,8 @@ import { ConfigReader } from './config-reader.js';
 import type { ModelConfig, ModelFamily } from './families/family.js';
 import { familyOf } from './families/registry.js';
 import { type ImageProcessorConfig, parseImageProcessorConfig } from './image-processor.js';
-import { SafetensorsFile, type TensorEntry } from './safetensors.js';
+import { SafetensorsFile } from './safetensors.js';
+import { elementCount, findWeight, formOf, type StoredWeight } from './weights/stored-weight.js';
 
 const INDEX_FILE = 'model.safetensors.index.json';
 const SINGLE_FILE = 'model.safetensors';
@@ -19,22 +20,18 @@ const FULL_HASH_BYTES = 256 * 1024 * 1024;
 const SAMPLE_BYTES = 64 * 1024;
 const SAMPLES_PER_SHARD = 64;
 
-export interface StoredTensor extends TensorEntry {
-  /** Name in the file, which may differ from the canonical name. */
-  name: string;
-  shard: SafetensorsFile;
-}
-
 export interface Checkpoint {
   dir: string;
   family: ModelFamily;
   config: ModelConfig;
   imageProcessor: ImageProcessorConfig;
   /** Canonical name → where it lies, in file order of the family. */
-  weights: Map<string, StoredTensor>;
+  weights: Map<string, StoredWeight>;
   shards: readonly SafetensorsFile[];
-  /** The type of the weights, or "mixed". */
-  dtype: string;
+  /** The type of the weights as they are stored, `F32` or `int4` for example, or "mixed". */
+  storedDtype: string;
+  /** What the decoder's weights were quantised to before; null for a checkpoint of floats. */
+  quantisedDtype: 'int8' | 'int4' | null;
   parameters: number;
   /** Generation ends at any of these. */
   eosTokenIds: readonly number[];
@@ -91,7 +88,7 @@ export function openCheckpoint(path: string): Checkpoint {
   const shards = openShards(dir);
   try {
     const weights = findWeights(family, config, shards, dir);
-    const dtypes = new Set([...weights.values()].map((weight) => weight.dtype));
+    const forms = new Set([...weights.values()].map(formOf));
     let hash: string | undefined;
     const glyphpress = new ConfigReader(raw, configFile).child('glyphpress');
     return {
@@ -101,8 +98,9 @@ export function openCheckpoint(path: string): Checkpoint {
       imageProcessor,
       weights,
       shards,
-      dtype: dtypes.size === 1 ? [...dtypes][0]! : 'mixed',
-      parameters: [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0),
+      storedDtype: forms.size === 1 ? [...forms][0]! : 'mixed',
+      quantisedDtype: forms.has('int4') ? 'int4' : forms.has('int8') ? 'int8' : null,
+      parameters: [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
       eosTokenIds: eosTokens(generation, raw),
       maxNewTokens: maxNewTokens(generation),
       tokenizerJson,
@@ -186,10 +184,10 @@ function findWeights(
   config: ModelConfig,
   shards: readonly SafetensorsFile[],
   dir: string,
-): Map<string, StoredTensor> {
-  const weights = new Map<string, StoredTensor>();
+): Map<string, StoredWeight> {
+  const weights = new Map<string, StoredWeight>();
   for (const [name, shape] of family.weightShapes(config)) {
-    const found = findTensor(family.storedNames(name), shards);
+    const found = findWeight(family.storedNames(name), shape, shards);
     if (!found) {
       const file = shards.length === 1 ? shards[0]!.path : join(dir, INDEX_FILE);
       throw new GlyphpressError('GP_CHECKPOINT', {
@@ -198,44 +196,9 @@ function findWeights(
         details: { file, tensor: name, alsoLookedFor: family.storedNames(name).slice(1) },
       });
     }
-    if (
-      found.shape.length !== shape.length ||
-      found.shape.some((size, axis) => size !== shape[axis])
-    ) {
-      throw new GlyphpressError('GP_CHECKPOINT', {
-        message: `${found.shard.path}: tensor ${found.name} has shape [${found.shape.join(', ')}], config.json asks for [${shape.join(', ')}].`,
-        hint: 'config.json and weights belong to different models; get both from one place.',
-        details: {
-          file: found.shard.path,
-          tensor: found.name,
-          expected: shape,
-          actual: found.shape,
-        },
-      });
-    }
-    if (!['F32', 'F16', 'BF16'].includes(found.dtype)) {
-      throw new GlyphpressError('GP_MODEL_DTYPE', {
-        message: `${found.shard.path}: tensor ${found.name} is ${found.dtype}; F32, F16 and BF16 are supported.`,
-        hint: 'Use the original upload rather than a quantised one.',
-        details: { file: found.shard.path, tensor: found.name, dtype: found.dtype },
-      });
-    }
     weights.set(name, found);
   }
   return weights;
-}
-
-function findTensor(
-  names: readonly string[],
-  shards: readonly SafetensorsFile[],
-): StoredTensor | undefined {
-  for (const name of names) {
-    for (const shard of shards) {
-      const entry = shard.tensors.get(name);
-      if (entry) return { ...entry, shard };
-    }
-  }
-  return undefined;
 }
 
 function eosTokens(generation: Record<string, unknown>, raw: Record<string, unknown>): number[] {
@@ -348,8 +311,4 @@ function hashedContent(file: string, name: string): string | Buffer {
 
 function dataBytes(shard: SafetensorsFile): number {
   return [...shard.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-function elements(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

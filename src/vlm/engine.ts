@@ -24,12 +24,18 @@ import type { PromptRows } from './prompt.js';
 import { Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { type StageLease, StagePool } from './stage-pool.js';
-import { EmbeddingTable } from './weight-files.js';
+import { chooseDtype } from './weights/dtype.js';
+import { EmbeddingTable } from './weights/embedding-table.js';
+import type { AccuracyLevel } from './weights/recipe.js';
 
 export interface EngineOptions {
   /** Threads of each session. @defaultValue all cores */
   threads?: number;
   cacheDir?: string;
+  /** fp32, fp16, int8 or int4. @defaultValue as stored if quantised, else by the model's size */
+  dtype?: string;
+  /** How quantised weights are multiplied: 1 in float32, 4 with rows of eight bits. @defaultValue 4 */
+  accuracyLevel?: AccuracyLevel;
   /** Rows that go through a stage at once. @defaultValue 512 */
   prefillChunk?: number;
   /** Layers before which a drop is expected; others can still be asked for. */
@@ -105,7 +111,11 @@ export class Engine {
   static async open(dir: string, options: EngineOptions = {}): Promise<Engine> {
     const checkpoint = openCheckpoint(dir);
     try {
-      const model = await compile(checkpoint, options.cacheDir);
+      const { dtype } = chooseDtype(checkpoint, options.dtype);
+      const model = await compile(checkpoint, dtype, {
+        cacheDir: options.cacheDir,
+        accuracyLevel: options.accuracyLevel,
+      });
       return new Engine(checkpoint, model, options.threads ?? availableParallelism(), options);
     } catch (error) {
       checkpoint.close();

@@ -7,7 +7,7 @@ export {
   confidenceOf,
   type PlattCurve,
 } from './calibration.js';
-export { type CompileManifest, compileToFolder } from './compile.js';
+export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
 export { GLM_4V_IMAGE_PROCESSOR, type PageImage, visualTokenGrid } from './image-processor.js';
@@ -35,3 +35,9 @@ export {
   writeSafetensors,
 } from './safetensors-writer.js';
 export { storeCalibration } from './store-calibration.js';
+export {
+  type QuantisedFolder,
+  type QuantiseFolderOptions,
+  quantiseToFolder,
+} from './weights/quantised-folder.js';
+export { DTYPES, type Dtype } from './weights/recipe.js';

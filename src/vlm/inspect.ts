@@ -5,14 +5,20 @@ import type { Calibration } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { visualTokenGrid } from './image-processor.js';
 import { Tokenizer } from './tokenizer.js';
+import { type ChosenDtype, chooseDtype } from './weights/dtype.js';
+import { type AccuracyLevel, type Dtype, modelHash } from './weights/recipe.js';
 
 export interface ModelInfo {
   dir: string;
   family: string;
-  /** Names the content: equal checkpoints, equal hash. */
+  /** Names what is computed: equal checkpoints in an equal dtype, equal hash. */
   checkpointHash: string;
-  /** Type of the stored weights; graphs compute in float32. */
-  dtype: string;
+  /** What the weights are held in; sums are float32 whatever it is. */
+  dtype: Dtype;
+  /** Why this dtype, when it was chosen for the user; null when there is nothing to say. */
+  dtypeReason: string | null;
+  /** Type of the weights in the checkpoint. */
+  storedDtype: string;
   parameters: number;
   layers: number;
   hiddenSize: number;
@@ -51,14 +57,21 @@ export interface ModelInfo {
   rendering: Readonly<Record<string, unknown>> | null;
 }
 
-export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer): ModelInfo {
+export function describeCheckpoint(
+  checkpoint: Checkpoint,
+  tokenizer: Tokenizer,
+  { dtype, reason }: ChosenDtype,
+  accuracyLevel?: AccuracyLevel,
+): ModelInfo {
   const { text, vision } = checkpoint.config;
   const { minPixels, maxPixels, temporalPatchSize } = checkpoint.imageProcessor;
   return {
     dir: checkpoint.dir,
     family: checkpoint.family.name,
-    checkpointHash: checkpoint.hash,
-    dtype: checkpoint.dtype,
+    checkpointHash: modelHash(checkpoint.hash, dtype, accuracyLevel),
+    dtype,
+    dtypeReason: reason,
+    storedDtype: checkpoint.storedDtype,
     parameters: checkpoint.parameters,
     layers: text.layers,
     hiddenSize: text.hiddenSize,
@@ -107,10 +120,14 @@ export interface Inspection extends ModelInfo {
   page: { widthPx: number; heightPx: number; rows: number; cols: number; visualTokens: number };
 }
 
-/** @param page size in pixels @defaultValue 588 × 840 */
+/**
+ * @param page size in pixels @defaultValue 588 × 840
+ * @param dtype as for opening the model
+ */
 export function inspectModel(
   dir: string,
   page: { widthPx: number; heightPx: number } = { widthPx: 588, heightPx: 840 },
+  dtype?: string,
 ): Inspection {
   const checkpoint = openCheckpoint(dir);
   try {
@@ -121,7 +138,7 @@ export function inspectModel(
     );
     const grid = visualTokenGrid(page, checkpoint.imageProcessor);
     return {
-      ...describeCheckpoint(checkpoint, tokenizer),
+      ...describeCheckpoint(checkpoint, tokenizer, chooseDtype(checkpoint, dtype)),
       page: { ...page, ...grid, visualTokens: grid.rows * grid.cols },
     };
   } finally {

@@ -22,6 +22,7 @@ import type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
 import { type PromptImage, type PromptRows, promptRows } from './prompt.js';
 import { checkSampling, type SamplingOptions } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
+import { chooseDtype } from './weights/dtype.js';
 import { WorkerClient } from './worker/client.js';
 
 export interface OpenOptions extends EngineOptions {}
@@ -114,8 +115,9 @@ export class VisionLanguageModel {
         checkpoint.dir,
       );
       checkCuts(options.cuts ?? [], config.text.layers);
-      const info = describeCheckpoint(checkpoint, tokenizer);
-      const worker = new WorkerClient(checkpoint.dir, options);
+      const chosen = chooseDtype(checkpoint, options.dtype);
+      const info = describeCheckpoint(checkpoint, tokenizer, chosen, options.accuracyLevel);
+      const worker = new WorkerClient(checkpoint.dir, { ...options, dtype: chosen.dtype });
       try {
         await worker.call('open', undefined);
       } catch (error) {

@@ -126,7 +126,7 @@ describe('drops inside the decoder', () => {
 
   it.each(METRICS)('the graph’s %s is the host’s', async (metric) => {
     const rows = prompt({ spans: [{ text: 2, rows: 5, cols: 6 }], tail: 3, seed: 5 });
-    const pool = new StagePool(await compile(engine.checkpoint), 1, []);
+    const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, []);
     const cuts = [1, 2, 3];
     const lease = await pool.acquire(cuts, new Map(cuts.map((cut) => [cut, metric])));
     try {
@@ -185,7 +185,7 @@ describe('drops inside the decoder', () => {
         async (spans, plan, chunk) => {
           if (!honoursFloor(spans, plan)) return;
           const run = async (chunk: number) => {
-            const pool = new StagePool(await compile(engine.checkpoint), 1, []);
+            const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, []);
             const metrics = new Map(
               plan.decoder.map(({ layer, metric }) => [layer, metric ?? ('l2' as const)]),
             );

@@ -131,7 +131,7 @@ describe('a prompt with the question first', () => {
         fc.integer({ min: 1, max: 60 }),
         async (question, grids, chunk) => {
           const run = async (chunk: number) => {
-            const pool = new StagePool(await compile(engine.checkpoint), 1, [1, 3]);
+            const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, [1, 3]);
             const lease = await pool.acquire([]);
             try {
               const rows = rowsOf(question, imagesOf(grids));

@@ -8,6 +8,7 @@ import { runPrefill } from '../../src/vlm/prefill.js';
 import { type PromptRows, promptRows } from '../../src/vlm/prompt.js';
 import { argmax } from '../../src/vlm/sampler.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
+import { readRows } from '../../src/vlm/weights/stored-weight.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
 import { goldenPrompt, type Prompt } from './prompts.js';
 
@@ -32,7 +33,7 @@ describe('stages', () => {
     cuts: number[],
     use: (stages: Awaited<ReturnType<StagePool['acquire']>>['stages']) => Promise<T>,
   ) {
-    const pool = new StagePool(await compile(engine.checkpoint), 1, cuts);
+    const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, cuts);
     const lease = await pool.acquire([]);
     try {
       return await use(lease.stages);
@@ -73,7 +74,7 @@ describe('stages', () => {
   function embed(rows: PromptRows): Float32Array {
     const width = engine.checkpoint.config.text.hiddenSize;
     const weight = engine.checkpoint.weights.get(engine.checkpoint.family.embeddingName)!;
-    const table = weight.shard.readFloat32(weight.name);
+    const table = readRows(weight, 0, weight.shape[0]!);
     const visual = rows.features.flatMap((feature) =>
       Array.from({ length: feature.length / width }, (_, n) =>
         feature.subarray(n * width, (n + 1) * width),
@@ -212,7 +213,7 @@ describe('stages', () => {
 
   async function logitsOf(hidden: Float32Array): Promise<Float32Array> {
     const { Session } = await import('../../src/vlm/runtime.js');
-    const model = await compile(engine.checkpoint);
+    const model = await compile(engine.checkpoint, 'fp32');
     const session = await Session.create('head', model.headGraph(), {
       weightsFolder: model.weightsFolder,
       threads: 1,
@@ -252,7 +253,7 @@ describe('stages', () => {
   });
 
   it('keeps a stage alive while somebody uses it and another cut splits it', async () => {
-    const pool = new StagePool(await compile(engine.checkpoint), 1, []);
+    const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, []);
     const first = await pool.acquire([]);
     const second = await pool.acquire([2]);
     expect(first.stages.map(({ from, to }) => [from, to])).toEqual([[0, 4]]);
