@@ -36,6 +36,8 @@ export interface Asker {
   readonly concurrency: number;
   /** Questions by the legibility probe can be asked. */
   readonly hasProbe?: boolean;
+  /** Documents may be opened as text, see {@link EvalDocument.as}. */
+  readonly readsText?: boolean;
   /** What the answers depend on, apart from the questions. */
   readonly key: Record<string, string>;
   /**
