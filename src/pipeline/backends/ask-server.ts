@@ -34,8 +34,7 @@ export interface AskServerOptions {
   chromium: () => ChromiumOptions;
   browsers?: number | undefined;
   extractMs: number;
-  /** The server's own limit if left out. */
-  maxNewTokens?: number | undefined;
+  maxNewTokens: number;
   /** Text tokens (o200k_base) for exact values beside the pages. @defaultValue 0 */
   sidecar?: number;
   temperature?: number;
@@ -62,7 +61,7 @@ export async function askServer(
   const sidecar = makeSidecar(document.text, options.sidecar ?? 0, countTextTokens);
   const reply = await backend.ask(pages, question, {
     ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
-    ...(options.maxNewTokens !== undefined && { maxNewTokens: options.maxNewTokens }),
+    maxNewTokens: options.maxNewTokens,
     stream: options.onText !== undefined,
     ...(options.onText && { onText: options.onText }),
     ...(options.signal && { signal: options.signal }),

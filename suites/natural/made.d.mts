@@ -1,1 +1,0 @@
-export const MADE: Readonly<Record<'door-controller.log' | 'weather-station.csv', () => string>>;
