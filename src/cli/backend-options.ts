@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
+import type { ImageDetail } from '../pipeline/backends/chat-client.js';
 import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import type { ModelFlags } from './model-options.js';
 import { wholeNumber } from './options.js';
@@ -10,6 +11,9 @@ export interface BackendFlags {
   backend: 'onnx' | 'openai';
   baseUrl?: string;
   timeout: number;
+  detail?: ImageDetail;
+  keepThinking?: boolean;
+  bare?: boolean;
 }
 
 export function withBackendOptions(command: Command): Command {
@@ -20,7 +24,16 @@ export function withBackendOptions(command: Command): Command {
         .default('onnx'),
     )
     .option('--base-url <url>', 'server of the openai backend; --model names its model')
-    .option('--timeout <s>', 'patience with that server, in seconds', wholeNumber(1, 86_400), 600);
+    .option('--timeout <s>', 'patience with that server, in seconds', wholeNumber(1, 86_400), 600)
+    .addOption(
+      new Option('--detail <level>', 'resolution that the server reads pages with').choices([
+        'low',
+        'high',
+        'auto',
+      ]),
+    )
+    .option('--keep-thinking', 'print the <think> block of a reasoning model, too')
+    .option('--bare', 'send the server pages and question alone: no instructions, no page numbers');
 }
 
 export const API_KEY_HELP =
@@ -49,6 +62,9 @@ export function openAiBackendOf(
     baseUrl: flags.baseUrl,
     model: flags.model,
     timeoutMs: flags.timeout * 1000,
-    ...(apiKey && { apiKey }),
+    apiKey,
+    detail: flags.detail,
+    keepThinking: flags.keepThinking,
+    ...(flags.bare && { instructions: null, pageNumbers: false }),
   });
 }

@@ -1,12 +1,13 @@
 /** A language model behind any OpenAI-compatible server, asked for one JSON object. */
 
 import { GlyphpressError } from '../errors.js';
-import { OpenAiTransport, type TransportHooks } from '../pipeline/backends/openai-transport.js';
-
-export interface ChatMessage {
-  role: 'system' | 'user' | 'assistant';
-  content: string;
-}
+import {
+  type ChatAnswer,
+  ChatClient,
+  type ChatClientHooks,
+  type ChatClientOptions,
+  type TextMessage,
+} from '../pipeline/backends/chat-client.js';
 
 export interface ChatReply {
   text: string;
@@ -15,8 +16,8 @@ export interface ChatReply {
   replyTokens: number | null;
 }
 
-export interface ChatRequest {
-  messages: readonly ChatMessage[];
+export interface ProposalRequest {
+  messages: readonly TextMessage[];
   /** JSON schema of the reply; servers that know no schemas are asked without it. */
   schema: Record<string, unknown>;
   maxTokens: number;
@@ -28,111 +29,46 @@ export interface Chat {
   /** Name of the model, and where it is asked. */
   readonly name: string;
   /** @throws {GlyphpressError} GP_BACKEND_UNAVAILABLE, GP_BACKEND_REQUEST, GP_BACKEND_RESPONSE */
-  reply(request: ChatRequest): Promise<ChatReply>;
+  reply(request: ProposalRequest): Promise<ChatReply>;
 }
 
-export interface LlmChatOptions {
-  baseUrl: string;
-  model: string;
-  apiKey?: string;
-  /** For one attempt. @defaultValue 300000 */
-  timeoutMs?: number;
-  /** Attempts after the first. @defaultValue 2 */
-  maxRetries?: number;
-}
-
+/** For one attempt, where no other limit is given. */
+const TIMEOUT_MS = 300_000;
 /** A proposal is a few kilobytes; what is longer is no proposal. */
 const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 
 export class LlmChat implements Chat {
-  readonly #transport: OpenAiTransport;
-  readonly #model: string;
+  readonly #client: ChatClient;
   #takesSchema = true;
 
   /** @param hooks chance and waiting, for tests */
-  constructor(options: LlmChatOptions, hooks: TransportHooks = {}) {
-    const { timeoutMs = 300_000, maxRetries = 2 } = options;
-    this.#transport = new OpenAiTransport({ ...options, timeoutMs, maxRetries }, hooks);
-    this.#model = options.model;
+  constructor(options: ChatClientOptions, hooks: ChatClientHooks = {}) {
+    const limits = { timeoutMs: options.timeoutMs ?? TIMEOUT_MS, maxAnswerBytes: MAX_REPLY_BYTES };
+    this.#client = new ChatClient({ ...options, ...limits }, hooks);
   }
 
   get name(): string {
-    return `${this.#model} at ${this.#transport.baseUrl}`;
+    return `${this.#client.model} at ${this.#client.baseUrl}`;
   }
 
-  async reply(request: ChatRequest): Promise<ChatReply> {
+  async reply(request: ProposalRequest): Promise<ChatReply> {
+    const { text, usage } = await this.#ask(request);
+    return { text, promptTokens: usage.promptTokens, replyTokens: usage.completionTokens };
+  }
+
+  async #ask({ schema, ...request }: ProposalRequest): Promise<ChatAnswer> {
+    const json_schema = { name: 'proposals', schema };
+    const withSchema = { ...request, responseFormat: { type: 'json_schema', json_schema } };
+    if (!this.#takesSchema) return this.#client.complete(request);
     try {
-      return await this.#ask(request, this.#takesSchema);
+      return await this.#client.complete(withSchema);
     } catch (error) {
       const isRefused = error instanceof GlyphpressError && error.code === 'GP_BACKEND_REQUEST';
-      if (!isRefused || !this.#takesSchema) throw error;
+      if (!isRefused) throw error;
       // Many servers refuse what they do not know; the prompt says the form in words as well.
-      const reply = await this.#ask(request, false);
+      const answer = await this.#client.complete(request);
       this.#takesSchema = false;
-      return reply;
+      return answer;
     }
   }
-
-  async #ask(
-    { messages, schema, maxTokens, signal }: ChatRequest,
-    withSchema: boolean,
-  ): Promise<ChatReply> {
-    const body = {
-      model: this.#model,
-      messages,
-      max_tokens: maxTokens,
-      stream: false,
-      ...(withSchema && {
-        response_format: { type: 'json_schema', json_schema: { name: 'proposals', schema } },
-      }),
-    };
-    const { value } = await this.#transport.call(
-      {
-        path: '/chat/completions',
-        body: Uint8Array.from(Buffer.from(JSON.stringify(body))),
-        accept: 'application/json',
-        ...(signal && { signal }),
-      },
-      async (response) => this.#read(await this.#bytes(response)),
-    );
-    return value;
-  }
-
-  async #bytes(response: Response): Promise<Buffer> {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of this.#transport.chunks(response)) {
-      bytes += chunk.byteLength;
-      if (bytes > MAX_REPLY_BYTES) throw this.#notTheProtocol('more than 4 MiB');
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
-  }
-
-  #read(bytes: Buffer): ChatReply {
-    let body: ChatBody | null = null;
-    try {
-      body = JSON.parse(bytes.toString('utf8')) as ChatBody;
-    } catch {}
-    const text = body?.choices?.[0]?.message?.content;
-    if (typeof text !== 'string') throw this.#notTheProtocol(bytes.toString('utf8', 0, 200));
-    const count = (value: unknown) => (typeof value === 'number' && value >= 0 ? value : null);
-    return {
-      text,
-      promptTokens: count(body?.usage?.prompt_tokens),
-      replyTokens: count(body?.usage?.completion_tokens),
-    };
-  }
-
-  #notTheProtocol(got: string): GlyphpressError {
-    return this.#transport.serverError('GP_BACKEND_RESPONSE', {
-      message: `Expected a chat completion with a message, got ${got}`,
-      hint: 'Check that GLYPHPRESS_LLM_BASE_URL is that of an OpenAI-compatible server.',
-    });
-  }
-}
-
-interface ChatBody {
-  choices?: { message?: { content?: unknown } }[];
-  usage?: { prompt_tokens?: unknown; completion_tokens?: unknown };
 }

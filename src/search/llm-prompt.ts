@@ -1,8 +1,8 @@
 /** What a language model is told before it proposes: the aim, the axes, and what was measured. */
 
+import type { TextMessage } from '../pipeline/backends/chat-client.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import { type Domain, valuesOf } from './domain.js';
-import type { ChatMessage } from './llm-chat.js';
 import type { ProposalRequest } from './proposer.js';
 import { ranking } from './selection.js';
 import type { Space } from './space.js';
@@ -59,7 +59,7 @@ export function proposalPrompt(
   request: ProposalRequest,
   questionsInAll: number,
   earlier: string | null,
-): ChatMessage[] {
+): TextMessage[] {
   const { space, records, ids, minRatio, generation } = request;
   const order = ranking(records, questionsInAll).map((i) => records[i]!);
   const head = [

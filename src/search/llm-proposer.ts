@@ -7,9 +7,10 @@
  */
 
 import { GlyphpressError } from '../errors.js';
+import type { TextMessage } from '../pipeline/backends/chat-client.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import type { EvolutionProposer } from './evolution-proposer.js';
-import type { Chat, ChatMessage, ChatReply } from './llm-chat.js';
+import type { Chat, ChatReply } from './llm-chat.js';
 import { PROMPT_TOKENS, proposalPrompt, REPLY_SCHEMA, REPLY_TOKENS } from './llm-prompt.js';
 import { type LlmReply, parseReply, ReplyError } from './llm-reply.js';
 import {
@@ -70,7 +71,7 @@ export class LlmProposer implements Proposer {
   }
 
   async #ask(
-    first: readonly ChatMessage[],
+    first: readonly TextMessage[],
     request: ProposalRequest,
     notes: RoundNotes,
   ): Promise<LlmReply | null> {
@@ -109,7 +110,7 @@ export class LlmProposer implements Proposer {
   }
 
   async #say(
-    messages: readonly ChatMessage[],
+    messages: readonly TextMessage[],
     { generation, signal }: ProposalRequest,
     attempt: number,
   ): Promise<ChatReply> {
@@ -155,5 +156,5 @@ export class LlmProposer implements Proposer {
   }
 }
 
-const tokensOf = (messages: readonly ChatMessage[]) =>
+const tokensOf = (messages: readonly TextMessage[]) =>
   messages.reduce((sum, { content }) => sum + countTextTokens(content), 0);

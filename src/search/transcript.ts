@@ -4,12 +4,13 @@
  */
 
 import { appendFileSync } from 'node:fs';
+import type { TextMessage } from '../pipeline/backends/chat-client.js';
 import { sha256Hex } from '../pipeline/read-document.js';
 import { recoverEntries } from './journal.js';
-import type { ChatMessage, ChatReply } from './llm-chat.js';
+import type { ChatReply } from './llm-chat.js';
 
 interface Said {
-  messages: readonly ChatMessage[];
+  messages: readonly TextMessage[];
   reply?: ChatReply;
   error?: string;
 }
@@ -25,7 +26,7 @@ export class Transcript {
     }
   }
 
-  replyTo(messages: readonly ChatMessage[]): ChatReply | undefined {
+  replyTo(messages: readonly TextMessage[]): ChatReply | undefined {
     return this.#replies.get(nameOf(messages));
   }
 
@@ -35,4 +36,4 @@ export class Transcript {
   }
 }
 
-const nameOf = (messages: readonly ChatMessage[]) => sha256Hex(JSON.stringify(messages));
+const nameOf = (messages: readonly TextMessage[]) => sha256Hex(JSON.stringify(messages));

@@ -29,10 +29,14 @@ const MOST_PLACES = 3;
 const EQUALLY_GOOD = 0.05;
 /** How far from the value words of the question count. */
 const CONTEXT_CHARACTERS = 200;
+/** For a tiny value: in the same sentence, not on the same page. */
+const BESIDE_CHARACTERS = 60;
+/** Of a tiny value; more are not looked at. */
+const MOST_OCCURRENCES = 20_000;
 
 /** Of the characters of the value, at least this share must be there in order. */
 const LEAST_SIMILARITY = 0.75;
-/** Shorter values are found by chance: they must be exact, or stand by words of the question. */
+/** Shorter values occur by chance: they must be exact, or stand by words of the question. */
 const SHORT_VALUE = 8;
 const TINY_VALUE = 4;
 const NEAR_THE_QUESTION = 0.5;
@@ -96,6 +100,7 @@ function locateUnit(
   const fresh = markNews(text, (word) => !asked.has(word));
   const unit = fresh ?? markNews(text, () => true);
   if (!unit) return [];
+  if (unit.news < TINY_VALUE) return locateTinyValue(tellingSpan(text, unit), context, source);
   const found: Located[] = [];
   for (const end of likelyPlaces(unit, context, source)) {
     const reach = windowOf(unit.glyphs) + CONTEXT_CHARACTERS;
@@ -105,7 +110,7 @@ function locateUnit(
     const start = wordStart(source, place.start);
     const stop = wordEnd(source, place.end);
     const whole = place.matched / unit.glyphs.codes.filter((code) => code !== SEPARATOR).length;
-    const near = contextShare(source, start, stop, context);
+    const near = contextShare(source, start, stop, context, CONTEXT_CHARACTERS);
     const similarity = (place.newsMatched - place.newsInterrupted) / unit.news;
     if (!fresh && similarity < 1) continue;
     if (!isAccepted(unit.news, similarity, near, wholeWords(source, place))) continue;
@@ -115,9 +120,43 @@ function locateUnit(
       score: Math.round(1000 * (0.7 * similarity + 0.1 * whole + 0.2 * near)) / 1000,
     });
   }
-  found.sort((a, b) => b.score - a.score || a.start - b.start);
-  const best = found[0]?.score ?? 0;
-  return withoutOverlaps(found.filter(({ score }) => score >= best - EQUALLY_GOOD)).slice(
+  return bestOf(found);
+}
+
+/**
+ * A value such as "17" stands in many places. It is cited where it is a word of its own and at least half
+ * of the question's telling words are beside it; a question without any cannot say which place is meant.
+ */
+function locateTinyValue(value: string, context: readonly string[], source: string): Located[] {
+  if (context.length === 0) return [];
+  const found: Located[] = [];
+  let occurrences = 0;
+  for (const { index: start } of source.matchAll(wholeWordPattern(value))) {
+    if (++occurrences > MOST_OCCURRENCES) break;
+    const end = start + value.length;
+    const beside = contextShare(source, start, end, context, BESIDE_CHARACTERS);
+    if (beside < NEAR_THE_QUESTION) continue;
+    found.push({ start, end, score: Math.round(1000 * (0.8 + 0.2 * beside)) / 1000 });
+  }
+  return bestOf(found);
+}
+
+/** From the first telling character of the answer to the last. */
+function tellingSpan(text: string, { glyphs, isNews }: Part): string {
+  const [first, last] = [isNews.indexOf(1), isNews.lastIndexOf(1)];
+  return text.slice(glyphs.offsets[first], glyphs.offsets[last]! + 1);
+}
+
+function wholeWordPattern(value: string): RegExp {
+  const literal = value.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  return new RegExp(`(?<![\\p{L}\\p{N}])${literal}(?![\\p{L}\\p{N}])`, 'giu');
+}
+
+/** The best places, without those that are clearly worse. */
+function bestOf(found: readonly Located[]): Located[] {
+  const sorted = found.toSorted((a, b) => b.score - a.score || a.start - b.start);
+  const best = sorted[0]?.score ?? 0;
+  return withoutOverlaps(sorted.filter(({ score }) => score >= best - EQUALLY_GOOD)).slice(
     0,
     MOST_PLACES,
   );
@@ -139,7 +178,6 @@ function markNews(text: string, isNew: (word: string) => boolean): Part | null {
 }
 
 function isAccepted(news: number, similarity: number, near: number, whole: boolean): boolean {
-  if (news < TINY_VALUE) return similarity === 1 && whole && near >= NEAR_THE_QUESTION;
   if (similarity === 1) return news >= SHORT_VALUE || whole;
   return (
     similarity >= LEAST_SIMILARITY &&
@@ -269,9 +307,15 @@ function hashOf(a: number, b: number, c: number): number {
 }
 
 /** Share of the question's telling words that stand by the place; 1 if it has none. */
-function contextShare(source: string, start: number, end: number, context: readonly string[]) {
+function contextShare(
+  source: string,
+  start: number,
+  end: number,
+  context: readonly string[],
+  reach: number,
+) {
   if (context.length === 0) return 1;
-  const around = source.slice(Math.max(0, start - CONTEXT_CHARACTERS), end + CONTEXT_CHARACTERS);
+  const around = source.slice(Math.max(0, start - reach), end + reach);
   const words = new Set(wordsOf(around).map(({ folded }) => folded));
   return context.filter((word) => words.has(word)).length / context.length;
 }

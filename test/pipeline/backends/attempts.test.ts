@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { OpenAiBackend } from '../../../src/pipeline/backends/openai.js';
-import { patientDispatcher } from '../../../src/pipeline/backends/openai-transport.js';
 import { DONE, delta, failure, hang, json, PAGES, serve, sse } from './model-server.js';
 
 describe('retries', () => {
@@ -136,9 +135,5 @@ describe('a server that cannot be had', () => {
     expect((await failure(backend({ timeoutMs: 150 }).ask([], '?'))).details.reason).toBe(
       'timeout',
     );
-  });
-
-  it('is waited for beyond the silence limit of fetch itself', () => {
-    expect(patientDispatcher()).toHaveProperty('dispatcher');
   });
 });

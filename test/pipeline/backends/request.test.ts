@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { normaliseBaseUrl } from '../../../src/pipeline/backends/endpoint.js';
 import { OpenAiBackend } from '../../../src/pipeline/backends/openai.js';
-import { normaliseBaseUrl } from '../../../src/pipeline/backends/openai-transport.js';
+import { saysNotFound } from '../../../src/pipeline/citing/says-not-found.js';
 import {
   DONE,
   delta,
@@ -29,20 +30,24 @@ describe('the request', () => {
     expect([method, url]).toEqual(['POST', '/v1/chat/completions']);
     expect(headers.authorization).toBe(`Bearer ${KEY}`);
     expect(headers['content-type']).toBe('application/json');
-    expect(body).toMatchObject({ model: 'glyph', temperature: 0, max_tokens: 20, stream: false });
-    expect(body.stream_options).toBeUndefined();
+    expect(body).toMatchObject({ model: 'glyph', max_tokens: 20, stream: false });
+    expect(body).not.toHaveProperty('temperature');
+    expect(body).not.toHaveProperty('stream_options');
     expect(body.messages).toHaveLength(2);
     expect(body.messages[0]).toEqual({ role: 'system', content: 'Be brief.' });
     expect(body.messages[1].role).toBe('user');
     const parts = body.messages[1].content;
-    expect(parts.map((part: { type: string }) => part.type)).toEqual([
+    expect(parts.map((part: { type: string; text?: string }) => part.text ?? part.type)).toEqual([
+      'Page 1:',
       'image_url',
+      'Page 2:',
       'image_url',
-      'text',
+      'What is “it”?',
     ]);
-    expect(parts[2].text).toBe('What is “it”?');
     PAGES.forEach((page, i) => {
-      const [head, data] = parts[i].image_url.url.split(',');
+      const { url, ...other } = parts[2 * i + 1].image_url;
+      expect(other).toEqual({});
+      const [head, data] = url.split(',');
       expect(head).toBe('data:image/png;base64');
       expect(Buffer.from(data, 'base64').equals(page)).toBe(true);
     });
@@ -50,7 +55,7 @@ describe('the request', () => {
 
   it('says no more than was asked for', async () => {
     const { backend, seen } = await serve(sse(delta('a', 'stop'), DONE));
-    await backend().ask([], 'Hello?', { temperature: 0.5 });
+    await backend({ apiKey: undefined }).ask([], 'Hello?', { temperature: 0.5 });
     const [{ headers, body }] = seen as [Seen];
     expect(headers.authorization).toBeUndefined();
     expect(body).toEqual({
@@ -60,6 +65,35 @@ describe('the request', () => {
       stream: true,
       stream_options: { include_usage: true },
     });
+  });
+
+  it('tells a model how to say that the pages do not hold the answer', async () => {
+    const { backend, seen } = await serve(whole('Not found.'));
+    const { answer } = await backend().ask(PAGES, 'Who?', { stream: false });
+    const [{ role, content }] = seen[0]!.body.messages;
+    expect(role).toBe('system');
+    const [, wanted] = /reply only: (.+)$/.exec(content)!;
+    expect(saysNotFound(wanted!)).toBe(true);
+    expect(saysNotFound(answer)).toBe(true);
+  });
+
+  it('leaves out instructions and page numbers, and names the detail, as the user wants it', async () => {
+    const { backend, seen } = await serve(whole('yes'));
+    const bare = backend({ instructions: null, pageNumbers: false, detail: 'high' });
+    await bare.ask(PAGES, 'What?', { stream: false, textAfterPages: 'n = 1' });
+    expect(seen[0]!.body.messages).toEqual([
+      {
+        role: 'user',
+        content: [
+          ...PAGES.map((page) => ({
+            type: 'image_url',
+            image_url: { url: `data:image/png;base64,${page.toString('base64')}`, detail: 'high' },
+          })),
+          { type: 'text', text: 'n = 1' },
+          { type: 'text', text: 'What?' },
+        ],
+      },
+    ]);
   });
 
   it.each(['', '/', '/v1', '/v1/', '/v1//', '/v1/chat/completions'])(

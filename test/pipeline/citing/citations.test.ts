@@ -55,6 +55,16 @@ describe('where an answer stands', () => {
     expect(locateAnswer('17', 'Which colour has the lantern?', text)).toEqual([]);
   });
 
+  it('of a value of two characters is beside words of the question, or nowhere', () => {
+    const text = `The zebra left. ${words(30)}. Room 17. ${words(30, 3)}. The cabin is 17.`;
+    const [place, ...others] = locateAnswer('17', 'Which cabin?', text);
+    expect(place!.start).toBe(text.lastIndexOf('17'));
+    expect(others).toEqual([]);
+    // The zebra stands in the same paragraph, and in another sentence.
+    expect(locateAnswer('17', 'Which zebra?', text)).toEqual([]);
+    expect(locateAnswer('17', 'What is it?', text)).toEqual([]);
+  });
+
   it('of equal values is the one with more of the answer around it', () => {
     const text = `The north wind. ${words(80)}. North gate. ${words(80, 2)}.`.replaceAll(
       'north ',

@@ -162,7 +162,7 @@ it('a server gets the sidecar as a text part of its own, and the report counts i
     });
   const plain = await ask();
   const { report } = await ask(80);
-  const [first, second] = bodies.map(({ messages }) => messages[0].content);
+  const [first, second] = bodies.map(({ messages }) => messages.at(-1).content);
   const expected = makeSidecar(text, 80, countTextTokens);
   expect(first.at(-1)).toEqual({ type: 'text', text: 'Which code?' });
   expect(second).toHaveLength(first.length + 1);
