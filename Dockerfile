@@ -27,6 +27,7 @@ COPY bin bin
 COPY scripts scripts
 COPY web web
 COPY models models
+COPY suites suites
 ENV NODE_ENV=production \
   GLYPHPRESS_DATA=/data \
   GLYPHPRESS_CACHE=/data/cache \

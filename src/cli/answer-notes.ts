@@ -5,8 +5,14 @@ import type { Citation } from '../pipeline/citing/citations.js';
 
 /** @returns a line, or nothing where there is nothing to say */
 export function answerNotes(result: AskResult): string {
-  const { confidence, calibrated, citations, found, answer } = result;
+  const { confidence, calibrated, citations, found, answer, finishReason, usage } = result;
   const notes: string[] = [];
+  if (finishReason === 'length') {
+    const after =
+      usage.completionTokens === null ? '' : ` after ${whole(usage.completionTokens)} tokens`;
+    notes.push(`cut off${after}: --max-tokens gives it more room`);
+  }
+  if (finishReason === 'loop') notes.push('cut off where it began to repeat itself');
   if (confidence !== null)
     notes.push(`confidence ${confidence.toFixed(2)}${calibrated ? '' : ' (uncalibrated)'}`);
   if (citations.length > 0) notes.push(citations.map(placeText).join('; '));

@@ -40,7 +40,7 @@ import {
 import { compressProgress, Progress } from './progress.js';
 
 interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
-  maxTokens: number;
+  maxTokens?: number;
   temperature?: number;
   seed?: number;
   questionFirst?: boolean;
@@ -58,7 +58,11 @@ export function registerAsk(program: Command): void {
             .description('ask a question about a text or a compressed folder')
             .argument('<file|dir>', 'text file, or folder made by compress')
             .argument('<question>')
-            .option('--max-tokens <n>', 'longest answer, in tokens', wholeNumber(1, 100_000), 128)
+            .option(
+              '--max-tokens <n>',
+              'longest answer, in tokens (default: what the model, or the server, has for it)',
+              wholeNumber(1, 100_000),
+            )
             .option(
               '--temperature <t>',
               'sample instead of taking the likeliest token',
@@ -138,7 +142,7 @@ async function askHere(target: string, question: string, flags: Flags) {
         },
         onText: streamer(flags),
         generate: {
-          maxNewTokens: flags.maxTokens,
+          ...(flags.maxTokens !== undefined && { maxNewTokens: flags.maxTokens }),
           ...(flags.temperature !== undefined && { temperature: flags.temperature }),
           ...(flags.seed !== undefined && { seed: flags.seed }),
         },

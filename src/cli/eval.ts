@@ -23,14 +23,17 @@ import {
   type SuiteSetting,
   TASK_SUITES,
   type TaskSuite,
+  USUAL_QUESTIONS,
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
+import type { PlattCurve } from '../vlm/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { registerCurve } from './curve.js';
+import { naturalPlan, naturalReport } from './eval-natural.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -54,7 +57,7 @@ import { Progress } from './progress.js';
 import { runQuestions } from './question-run.js';
 
 const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcribe'];
-const SUITES = ['reader', 'quick', 'all', ...TASK_SUITES] as const;
+const SUITES = ['reader', 'natural', 'quick', 'all', ...TASK_SUITES] as const;
 type SuiteName = (typeof SUITES)[number];
 
 interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
@@ -63,6 +66,7 @@ interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   pages?: number[];
   depths: number[];
   samples?: number;
+  documents?: number;
   seed: number;
   haystack: string[];
   prompt?: PromptStyle;
@@ -91,7 +95,7 @@ export function registerEval(program: Command): void {
             )
             .option(
               '--pages <list>',
-              'lengths of documents (default: 1,2,4; reader 1,8; quick 1)',
+              'lengths of documents (default: 1,2,4; reader 1,8; quick 1; natural all)',
               pageCounts,
             )
             .addOption(
@@ -101,9 +105,10 @@ export function registerEval(program: Command): void {
             )
             .option(
               '--samples <n>',
-              'documents for each length (default: 4; reader and quick 1)',
+              'documents for each length (default: 4; reader and quick 1); natural: questions of each document (default: 5)',
               wholeNumber(1, 10_000),
             )
+            .option('--documents <n>', 'natural: so many of its documents', wholeNumber(1, 10_000))
             .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
             .addOption(
               new Option('--haystack <file>', 'hide needles in this text (repeatable)')
@@ -143,6 +148,8 @@ export function registerEval(program: Command): void {
 Suites:
   reader       the published figures of the reader: character errors at three densities,
                look-ups on 1 and 8 pages, 12-hex strings, absent answers
+  natural      what people ask about letters, manuals, logs, contracts, code, … (46 documents):
+               who, when, how many, why, is it allowed, what the text does not say
   quick        a little of lookup, hex, absent and transcribe on one page
   lookup       one value, asked for by name
   needles      several values in one question
@@ -154,10 +161,12 @@ Suites:
   all          all of these but reader and quick
 
 A run that was broken off goes on where it was when the same command is given again, and gives the same
-report. Its folder holds results.jsonl (each question), report.json, report.txt and report.svg.
+report. Its folder holds results.jsonl (each question), report.json, report.txt and report.svg, for
+natural report.md as well.
 
 Examples:
   $ glyphpress eval --suite reader --json
+  $ glyphpress eval --suite natural --documents 12 --samples 20
   $ glyphpress eval --suite lookup --pages 1,2,4,8,16 --depths 0,10,20,30,40,50,60,70,80,90,100
   $ glyphpress eval --suite hex --keep 0.5 -o runs/hex-keep-50
   $ glyphpress eval --tasks niah_single_1.jsonl --limit 50 --config glyph-96 \\
@@ -184,7 +193,10 @@ async function evaluateModel(flags: Flags) {
       maxNewTokens: flags.maxTokens,
       sidecar: flags.sidecar,
     });
-    await evaluate(flags, asker, config, rendering ? 'bare' : 'full');
+    await evaluate(flags, asker, config, rendering ? 'bare' : 'full', {
+      name: `${path.basename(model.info.dir)}, checkpoint ${model.info.checkpointHash.slice(0, 12)}`,
+      calibration: model.info.calibration,
+    });
   } finally {
     await model.close();
   }
@@ -199,7 +211,10 @@ async function evaluateServer(flags: Flags) {
     concurrency: flags.concurrency,
     sidecar: flags.sidecar,
   });
-  await evaluate(flags, asker, renderConfigOf(flags), 'full');
+  await evaluate(flags, asker, renderConfigOf(flags), 'full', {
+    name: backend.model,
+    calibration: null,
+  });
 }
 
 async function evaluate(
@@ -207,27 +222,39 @@ async function evaluate(
   asker: Asker,
   config: RenderConfig,
   usualStyle: PromptStyle,
+  model: { name: string; calibration: PlattCurve | null },
 ): Promise<void> {
   const style = flags.prompt ?? usualStyle;
   const progress = new Progress();
   try {
     await interruptible(async (signal) => {
-      const plan = await makePlan(flags, config, style, asker.hasProbe ?? false, signal);
+      const plan = await makePlan(flags, config, style, asker, signal);
       const run = { out: flags.out, progress, signal };
       const { key, folder, results } = await runQuestions(plan, asker, run);
-      const report = makeReport(plan, results, key, {
+      const base = makeReport(plan, results, key, {
         seed: flags.seed,
         prompt: style,
         ...(flags.tasks !== undefined
           ? { tasks: path.basename(flags.tasks) }
-          : { depths: flags.depths, haystack: flags.haystack.map((file) => path.basename(file)) }),
+          : plan.suite === 'natural'
+            ? { questionsOfEach: flags.samples ?? USUAL_QUESTIONS }
+            : {
+                depths: flags.depths,
+                haystack: flags.haystack.map((file) => path.basename(file)),
+              }),
       });
-      const table = reportTable(report);
+      const natural =
+        plan.suite === 'natural'
+          ? naturalReport(plan, results, base, { ...model, command: commandLine() })
+          : null;
+      const report = natural?.report ?? base;
+      const table = [reportTable(base), ...(natural ? [natural.table] : [])].join('\n\n');
       const json = `${JSON.stringify(report, null, 2)}\n`;
       makeFolderSync(folder);
       writeFileSync(path.join(folder, 'report.json'), json);
       writeFileSync(path.join(folder, 'report.txt'), `${table}\n`);
-      writeFileSync(path.join(folder, 'report.svg'), heatMap(report));
+      writeFileSync(path.join(folder, 'report.svg'), heatMap(base));
+      if (natural) writeFileSync(path.join(folder, 'report.md'), natural.markdown);
       if (flags.json) process.stdout.write(json);
       else process.stdout.write(`${table}\n\nwritten to ${folder}\n`);
     });
@@ -240,7 +267,7 @@ async function makePlan(
   flags: Flags,
   config: RenderConfig,
   style: PromptStyle,
-  hasProbe: boolean,
+  asker: Asker,
   signal: AbortSignal,
 ): Promise<EvalPlan> {
   if (flags.tasks !== undefined) {
@@ -252,12 +279,13 @@ async function makePlan(
     return { suite: 'tasks', renderings: { page: config }, documents };
   }
   const suite = flags.suite ?? 'reader';
+  if (suite === 'natural') return naturalPlan(flags, config, style, asker, signal);
   const text = flags.haystack.map((file) => readDocument(file, flags.encoding).text).join('\n\n');
   const setting: SuiteSetting = {
     config,
     seed: flags.seed,
     style,
-    hasProbe,
+    hasProbe: asker.hasProbe ?? false,
     depths: flags.depths,
     pages: flags.pages ?? (suite === 'reader' ? [1, 8] : suite === 'quick' ? [1] : [1, 2, 4]),
     samples: flags.samples ?? (suite === 'reader' || suite === 'quick' ? 1 : 4),
@@ -276,12 +304,19 @@ function checkFlags(flags: Flags): void {
   };
   if (flags.suite && flags.tasks !== undefined)
     conflict('--suite and --tasks both say what to ask', 'Give one of them.');
+  if (flags.documents !== undefined && flags.suite !== 'natural')
+    conflict('--documents goes with --suite natural', 'Elsewhere --samples says how many.');
+  if (flags.suite === 'natural' && flags.haystack.length > 0)
+    conflict('--haystack does not go with --suite natural', 'Its documents are fixed.');
   if (flags.tasks === undefined && (flags.metric || flags.limit !== undefined))
     conflict(
       '--metric and --limit go with --tasks',
       'Leave them out: a suite knows its own metrics.',
     );
 }
+
+/** As it was typed, for whoever wants the same figures. */
+const commandLine = () => ['npx glyphpress', ...process.argv.slice(2)].join(' ');
 
 const percents = (text: string) => numberList(text, 0, 100, false).map((percent) => percent / 100);
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
 import {
   NAMED_PLANS,
@@ -13,7 +13,7 @@ import {
   planFromKeep,
   questionFirstPlan,
 } from '../prune/index.js';
-import { type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
+import { DTYPES, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
 /** The reader that ships with glyphpress; the same place from `src` and from `dist`. */
@@ -31,6 +31,7 @@ export interface ModelFlags {
   /** The question stands before the pages too: what `keep` leaves is chosen with it in mind. */
   questionFirst?: boolean;
   threads?: number;
+  dtype?: string;
 }
 
 export function withModelOptions(command: Command): Command {
@@ -41,15 +42,24 @@ export function withModelOptions(command: Command): Command {
       `prune plan: ${Object.keys(NAMED_PLANS).join(', ')} (see glyphpress plans), or a JSON file`,
     )
     .option('--keep <share>', 'keep this share of the visual tokens, mean over the layers', ratio)
-    .option('--threads <n>', 'threads for the model', wholeNumber(1, 256));
+    .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
+    .addOption(dtypeOption());
+}
+
+export function dtypeOption(): Option {
+  return new Option(
+    '--dtype <type>',
+    'what the weights are held in (default: as stored if quantised, else by size)',
+  ).choices(DTYPES);
 }
 
 export function openModel(
   dir: string,
-  flags: Pick<ModelFlags, 'threads'>,
+  flags: Pick<ModelFlags, 'threads' | 'dtype'>,
 ): Promise<VisionLanguageModel> {
   return VisionLanguageModel.open(dir, {
     ...(flags.threads !== undefined && { threads: flags.threads }),
+    ...(flags.dtype !== undefined && { dtype: flags.dtype }),
   });
 }
 
@@ -95,8 +105,12 @@ function readPlan(file: string): string {
   }
 }
 
-/** Answers of random weights are noise; nobody should take them for more. */
-export function warnIfUntrained({ trained, notice, dir }: ModelInfo): void {
+/**
+ * Says in which type the weights are where that was chosen for the user. Answers of random weights are
+ * noise; nobody should take them for more.
+ */
+export function warnIfUntrained({ trained, notice, dir, dtypeReason }: ModelInfo): void {
+  if (dtypeReason) process.stderr.write(`note: ${dtypeReason}\n`);
   if (notice) process.stderr.write(`note: ${notice}\n`);
   if (trained) return;
   process.stderr.write(

@@ -1,7 +1,9 @@
-import { type Command, Option } from 'commander';
-import { compileToFolder, type Inspection, inspectModel } from '../vlm/index.js';
+import type { Command } from 'commander';
+import { compileToFolder, type Inspection, inspectModel, quantiseToFolder } from '../vlm/index.js';
 import { registerCalibrate } from './model-calibrate.js';
+import { dtypeOption } from './model-options.js';
 import { wholeNumber } from './options.js';
+import { Progress } from './progress.js';
 
 export function registerModel(program: Command): void {
   const model = program
@@ -28,23 +30,93 @@ export function registerModel(program: Command): void {
 
   model
     .command('compile')
-    .description('write the ONNX graphs of a model')
-    .argument('<dir>', 'Hugging Face model folder')
-    .addOption(
-      new Option('--dtype <type>', 'type of the weights')
-        .choices(['fp32', 'int8', 'int4'])
-        .default('fp32'),
+    .description(
+      'turn the weights of a model to a type and write its ONNX graphs, to the cache folder',
     )
+    .argument('<dir>', 'Hugging Face model folder')
+    .addOption(dtypeOption())
     .option('--json', 'print the manifest as JSON')
-    .addHelpText('after', '\nExample:\n  $ glyphpress model compile models/reader')
-    .action(async (dir: string, flags: { dtype: string; json?: boolean }) => {
-      const manifest = await compileToFolder(dir, {
-        dtype: flags.dtype,
-      });
-      process.stdout.write(`${JSON.stringify(manifest, null, flags.json ? 0 : 2)}\n`);
-    });
+    .addHelpText(
+      'after',
+      `
+Weights are turned a few rows at a time, so memory stays small whatever the model's size. Commands that
+run a model compile it themselves; do it beforehand to save the first of them the time.
+
+Examples:
+  $ glyphpress model compile models/reader
+  $ glyphpress model compile ~/models/Glyph --dtype int4`,
+    )
+    .action((dir: string, flags: { dtype?: string; json?: boolean }) => compileModel(dir, flags));
+
+  model
+    .command('quantise')
+    .description('write a model folder with quantised weights, to be shipped without the original')
+    .argument('<dir>', 'Hugging Face model folder with float weights')
+    .requiredOption('-o, --out <dir>', 'folder to make')
+    .addOption(dtypeOption().choices(['fp16', 'int8', 'int4']).makeOptionMandatory())
+    .option('--shard-mb <n>', 'largest weight file', wholeNumber(1, 100_000), 48)
+    .option('--json', 'print what was written as JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ glyphpress model quantise runs/reader -o models/reader --dtype int4',
+    )
+    .action(quantiseModel);
 
   registerCalibrate(model);
+}
+
+interface QuantiseFlags {
+  out: string;
+  dtype: string;
+  shardMb: number;
+  json?: boolean;
+}
+
+async function compileModel(dir: string, flags: { dtype?: string; json?: boolean }): Promise<void> {
+  const progress = new Progress();
+  try {
+    const onProgress = weightProgress(progress, 'weights');
+    const manifest = await compileToFolder(dir, { dtype: flags.dtype, onProgress });
+    progress.stop();
+    process.stdout.write(`${JSON.stringify(manifest, null, flags.json ? 0 : 2)}\n`);
+  } finally {
+    progress.stop();
+  }
+}
+
+async function quantiseModel(
+  dir: string,
+  { out, dtype, shardMb, json }: QuantiseFlags,
+): Promise<void> {
+  const progress = new Progress();
+  try {
+    const written = await quantiseToFolder(dir, out, {
+      dtype,
+      shardBytes: shardMb * 1e6,
+      onProgress: weightProgress(progress, 'weights'),
+    });
+    progress.stop();
+    const { folder, parameters, bytes, shards } = written;
+    process.stdout.write(
+      json
+        ? `${JSON.stringify(written)}\n`
+        : `${folder}: ${(parameters / 1e6).toFixed(1)} M parameters in ${dtype}, ${(bytes / 1e6).toFixed(1)} MB in ${shards.length} files\n`,
+    );
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Millions of numbers, which is how large a model is said to be. */
+function weightProgress(progress: Progress, stage: string) {
+  return (done: number, total: number) =>
+    progress.update({
+      stage,
+      done: Math.round(done / 1e6),
+      total: Math.round(total / 1e6),
+      unit: 'M',
+      share: done / total,
+    });
 }
 
 function calibrationText(calibration: Inspection['calibration']): string {
@@ -57,27 +129,24 @@ function inspectionText(model: Inspection): string {
   const { page, vision } = model;
   const rows: [string, string][] = [
     ['family', `${model.family}${model.trained ? '' : ' (untrained weights)'}`],
-    ['parameters', `${(model.parameters / 1e6).toFixed(2)} M in ${model.dtype}`],
+    [
+      'parameters',
+      `${(model.parameters / 1e6).toFixed(2)} M stored as ${model.storedDtype}, run in ${model.dtype}`,
+    ],
     [
       'decoder',
       `${model.layers} layers, hidden ${model.hiddenSize}, ${model.heads} heads (${model.kvHeads} key-value), head ${model.headDim}`,
     ],
     [
       'vision',
-      vision
-        ? `${vision.depth} blocks, hidden ${vision.hiddenSize}, ${vision.heads} heads, patch ${vision.patchSize} px, merged ${vision.mergeSize}×${vision.mergeSize}`
-        : 'none: it reads text only',
+      `${vision.depth} blocks, hidden ${vision.hiddenSize}, ${vision.heads} heads, patch ${vision.patchSize} px, merged ${vision.mergeSize}×${vision.mergeSize}`,
     ],
     ['vocabulary', `${model.vocabSize} (tokenizer ${model.tokenizerVocabulary})`],
     ['longest prompt', `${model.maxPositions} rows`],
-    ...(page && vision
-      ? [
-          [
-            'visual tokens',
-            `${page.visualTokens} for a page of ${page.widthPx} × ${page.heightPx} px (${page.cols} × ${page.rows} cells of ${vision.cellPx} px)`,
-          ] satisfies [string, string],
-        ]
-      : []),
+    [
+      'visual tokens',
+      `${page.visualTokens} for a page of ${page.widthPx} × ${page.heightPx} px (${page.cols} × ${page.rows} cells)`,
+    ],
     [
       'key-value bytes',
       `${model.kvBytesPerToken} a token in float32, ${model.kvBytesPerToken / 2} as stored`,

@@ -142,6 +142,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         ...['--data', dataFolder],
         ...modelFolders(flags).flatMap((dir) => ['--model', dir]),
         ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)]),
+        ...(flags.dtype === undefined ? [] : ['--dtype', flags.dtype]),
       ],
       env: { ...process.env, REDIS_URL: redis.url },
       count: flags.workers,

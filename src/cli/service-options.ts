@@ -7,7 +7,7 @@ import { privateRedisSocket, startPrivateRedis } from '../environment/private-re
 import { pingRedis } from '../environment/redis.js';
 import { GlyphpressError } from '../errors.js';
 import { ModelRegistry } from '../service/models.js';
-import { READER_FOLDER } from './model-options.js';
+import { dtypeOption, READER_FOLDER } from './model-options.js';
 import { wholeNumber } from './options.js';
 
 export interface DataFlags {
@@ -17,6 +17,7 @@ export interface DataFlags {
 export interface ServiceModelFlags {
   model: string[];
   threads?: number;
+  dtype?: string;
 }
 
 export function withDataOption(command: Command): Command {
@@ -36,7 +37,8 @@ export function withServiceModelOptions(command: Command): Command {
       (value: string, previous: string[]) => [...previous, value],
       [],
     )
-    .option('--threads <n>', 'threads for each model', wholeNumber(1, 256));
+    .option('--threads <n>', 'threads for each model', wholeNumber(1, 256))
+    .addOption(dtypeOption().env('GLYPHPRESS_DTYPE'));
 }
 
 export function dataFolderOf({ data }: DataFlags): string {
@@ -48,8 +50,11 @@ export function modelFolders({ model }: ServiceModelFlags): string[] {
 }
 
 export function modelsOf(flags: ServiceModelFlags): ModelRegistry {
-  const { threads } = flags;
-  return new ModelRegistry(modelFolders(flags), { ...(threads !== undefined && { threads }) });
+  const { threads, dtype } = flags;
+  return new ModelRegistry(modelFolders(flags), {
+    ...(threads !== undefined && { threads }),
+    ...(dtype !== undefined && { dtype }),
+  });
 }
 
 /** Some Redis to work with, and how to let go of it. */

@@ -36,6 +36,8 @@ export interface Asker {
   readonly concurrency: number;
   /** Questions by the legibility probe can be asked. */
   readonly hasProbe?: boolean;
+  /** Documents may be opened as text, see {@link EvalDocument.as}. */
+  readonly readsText?: boolean;
   /** What the answers depend on, apart from the questions. */
   readonly key: Record<string, string>;
   /**
@@ -74,8 +76,7 @@ export class ModelAsker implements Asker {
     planName: string,
     readonly options: ModelAskerOptions,
   ) {
-    const { dir, vision } = model.info;
-    this.hasProbe = vision !== null && LegibilityProbe.isIn(dir, vision.tokenWidth);
+    this.hasProbe = LegibilityProbe.isIn(model.info.dir, model.info.hiddenSize);
     this.key = {
       backend: 'onnx',
       model: model.info.checkpointHash,

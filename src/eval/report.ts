@@ -58,7 +58,8 @@ export interface EvalReport {
   errors: Record<string, number>;
 }
 
-interface Asked {
+/** A question with what came of it. */
+export interface Asked {
   document: EvalDocument;
   question: EvalQuestion;
   /** Undefined where the run has not come to it. */
@@ -71,13 +72,7 @@ export function makeReport(
   key: Record<string, string>,
   settings: Record<string, unknown> = {},
 ): EvalReport {
-  const asked = plan.documents.flatMap((document) =>
-    document.questions.map((question) => ({
-      document,
-      question,
-      result: results.get(question.id),
-    })),
-  );
+  const asked = askedOf(plan, results);
   const answered = asked.filter(({ result }) => result && 'score' in result).length;
   const errors: Record<string, number> = {};
   for (const { result } of asked) {
@@ -100,6 +95,16 @@ export function makeReport(
     cells: depthCells(asked),
     errors,
   };
+}
+
+export function askedOf(plan: EvalPlan, results: ReadonlyMap<string, ResultLine>): Asked[] {
+  return plan.documents.flatMap((document) =>
+    document.questions.map((question) => ({
+      document,
+      question,
+      result: results.get(question.id),
+    })),
+  );
 }
 
 /** One row for each group, kind and length. */
@@ -162,7 +167,7 @@ function tableRow(headline: Headline, asked: readonly Asked[]): TableRow {
   };
 }
 
-function figureOf(rows: readonly Asked[], measure: Measure): Figure {
+export function figureOf(rows: readonly Asked[], measure: Measure): Figure {
   const known = rows.filter(({ result }) => result !== undefined);
   const failed = known.filter(({ result }) => 'error' in result!).length;
   const shares = known.map(({ question, result }) => share(question, result!, measure));

@@ -8,6 +8,7 @@ import {
 } from './metrics/character-error.js';
 import { exactMatch } from './metrics/exact-match.js';
 import { f1 } from './metrics/f1.js';
+import { namedValue, requiredWords, verdictMatch } from './metrics/judged-answer.js';
 import { saysNotFound } from './metrics/not-found.js';
 import { sequenceMatch } from './metrics/sequence-match.js';
 import { stringMatchAll, stringMatchPart } from './metrics/string-match.js';
@@ -25,6 +26,7 @@ export interface Score {
 interface Reference {
   expected: readonly string[];
   wrong?: readonly string[];
+  atLeast?: number;
 }
 
 type Metric = (answer: string, reference: Reference) => number | CharacterErrors;
@@ -41,8 +43,16 @@ const METRICS = {
   /** The second expected string, if any, is what was to be continued and may be repeated first. */
   continuation: (answer, { expected: [text, quotation] }) =>
     continuationErrors(answer, text!, quotation),
-  value: (answer, { expected, wrong }) => valueMatch(answer, expected[0]!, wrong),
+  value: (answer, { expected, wrong }) =>
+    Math.max(0, ...expected.map((value) => valueMatch(answer, value, wrong))),
   values: (answer, { expected }) => valuesMatch(answer, expected),
+  /** Any of the forms, however numbers, dates and words are written. */
+  namedValue: (answer, { expected, wrong }) => namedValue(answer, expected, wrong),
+  /** Each expected string is a group of ways to say one thing, with `|` between them. */
+  requiredWords: (answer, { expected, wrong, atLeast }) =>
+    requiredWords(answer, expected, wrong, atLeast),
+  /** The first expected string is yes or no, the others say the same in other words. */
+  verdict: (answer, { expected: [verdict, ...phrases] }) => verdictMatch(answer, verdict!, phrases),
   notFound: (answer) => (saysNotFound(answer) ? 1 : 0),
 } as const satisfies Record<string, Metric>;
 

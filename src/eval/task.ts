@@ -12,6 +12,8 @@ export interface EvalQuestion {
   expected: string[];
   /** Values that the text gives to something else: naming one beside the right one is no answer. */
   wrong?: string[];
+  /** Of `expected`, so many must be met, where the metric counts them. @defaultValue all */
+  atLeast?: number;
   metric: MetricName;
   /** `probe`: the visual tokens alone are read, by the legibility probe; there is no question. @defaultValue model */
   by?: 'model' | 'probe';
@@ -24,6 +26,8 @@ export interface EvalQuestion {
 export interface EvalDocument {
   id: string;
   text: string;
+  /** `text`: the model reads the source itself, no page of it. @defaultValue pages */
+  as?: 'pages' | 'text';
   /** Questions of one group are reported together. */
   group: string;
   /** Name of the rendering, see {@link EvalPlan.renderings}. */

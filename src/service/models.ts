@@ -6,6 +6,8 @@ import { inspectModel, type ModelInfo, VisionLanguageModel } from '../vlm/index.
 
 export interface ModelOptions {
   threads?: number;
+  /** What the weights of each model are held in; see OpenOptions. */
+  dtype?: string;
   /** Memory for contexts that the model holds ready. */
   contextCacheBytes?: number;
   /** For compiled graphs; see OpenOptions. */
@@ -32,7 +34,7 @@ export class ModelRegistry {
           details: { name },
         });
       }
-      this.#infos.set(name, inspectModel(path.resolve(dir)));
+      this.#infos.set(name, inspectModel(path.resolve(dir), undefined, options.dtype));
     }
   }
 

@@ -4,7 +4,6 @@
  */
 import { Template } from '@huggingface/jinja';
 import { GlyphpressError } from '../errors.js';
-import { noVision } from './families/family.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** Stands for the question while the template is rendered. No template treats these letters specially. */
@@ -18,8 +17,7 @@ export class ChatTemplate {
   constructor(
     source: string,
     private readonly tokenizer: Tokenizer,
-    /** null for a model that reads text only: its templates take a message as one string. */
-    private readonly imageTokenId: number | null,
+    private readonly imageTokenId: number,
     private readonly specialTokens: Readonly<Record<string, string>>,
     private readonly dir: string,
   ) {
@@ -37,7 +35,6 @@ export class ChatTemplate {
    * @throws {GlyphpressError} GP_CHECKPOINT where the template cannot have it so
    */
   documentPrefix(imageCount: number, questionFirst?: string): number[] {
-    if (this.imageTokenId === null && imageCount > 0) throw noVision(this.dir);
     const { before } = this.#render(imageCount, questionFirst !== undefined);
     const { between } = this.#afterImages();
     if (!before.endsWith(between))
@@ -98,9 +95,7 @@ export class ChatTemplate {
 
   /** What stands between the last image and the question, and what follows the question. */
   #afterImages(): { between: string; after: string } {
-    const { before, after } = this.#render(this.imageTokenId === null ? 0 : 1);
-    // A document that is text stands where the question would, right before it.
-    if (this.imageTokenId === null) return { between: '', after };
+    const { before, after } = this.#render(1);
     // Cut after an added token: ordinary text on both sides of a cut could merge into one token.
     return {
       between: before.slice(this.tokenizer.lastAddedTokenEnd(before, before.length)),
@@ -109,10 +104,12 @@ export class ChatTemplate {
   }
 
   #render(imageCount: number, questionFirst = false): { before: string; after: string } {
-    const content =
-      this.imageTokenId === null
-        ? `${questionFirst ? `${FIRST_SENTINEL}\n` : ''}${SENTINEL}`
-        : messageParts(imageCount, questionFirst);
+    const images = Array.from({ length: imageCount }, () => ({ type: 'image' }));
+    const content = [
+      ...(questionFirst ? [{ type: 'text', text: FIRST_SENTINEL }] : []),
+      ...images,
+      { type: 'text', text: SENTINEL },
+    ];
     let text: string;
     try {
       text = this.#template.render({
@@ -140,12 +137,4 @@ export class ChatTemplate {
       cause,
     });
   }
-}
-
-function messageParts(imageCount: number, questionFirst: boolean) {
-  return [
-    ...(questionFirst ? [{ type: 'text', text: FIRST_SENTINEL }] : []),
-    ...Array.from({ length: imageCount }, () => ({ type: 'image' })),
-    { type: 'text', text: SENTINEL },
-  ];
 }

@@ -8,40 +8,35 @@ import { join, resolve } from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { type Calibration, parseCalibration } from './calibration.js';
 import { ConfigReader } from './config-reader.js';
-import type { ModelConfig } from './families/family.js';
+import type { ModelConfig, ModelFamily } from './families/family.js';
 import { familyOf } from './families/registry.js';
-import { storedNames, weightShapes } from './families/weights.js';
 import { type ImageProcessorConfig, parseImageProcessorConfig } from './image-processor.js';
-import { SafetensorsFile, type TensorEntry } from './safetensors.js';
-import type { VisionModel } from './towers/tower.js';
+import { SafetensorsFile } from './safetensors.js';
+import { elementCount, findWeight, formOf, type StoredWeight } from './weights/stored-weight.js';
 
 const INDEX_FILE = 'model.safetensors.index.json';
-const PREPROCESSOR_FILE = 'preprocessor_config.json';
-const PROCESSOR_FILE = 'processor_config.json';
 const SINGLE_FILE = 'model.safetensors';
 const FULL_HASH_BYTES = 256 * 1024 * 1024;
 const SAMPLE_BYTES = 64 * 1024;
 const SAMPLES_PER_SHARD = 64;
 
-export interface StoredTensor extends TensorEntry {
-  /** Name in the file, which may differ from the canonical name. */
-  name: string;
-  shard: SafetensorsFile;
-}
-
 export interface Checkpoint {
   dir: string;
+  family: ModelFamily;
   config: ModelConfig;
-  /** null for a model that reads text only. */
-  imageProcessor: ImageProcessorConfig | null;
-  /** Canonical name → where it lies, in the order of `weightShapes`. */
-  weights: Map<string, StoredTensor>;
+  imageProcessor: ImageProcessorConfig;
+  /** Canonical name → where it lies, in file order of the family. */
+  weights: Map<string, StoredWeight>;
   shards: readonly SafetensorsFile[];
-  /** The type of the weights, or "mixed". */
-  dtype: string;
+  /** The type of the weights as they are stored, `F32` or `int4` for example, or "mixed". */
+  storedDtype: string;
+  /** What the decoder's weights were quantised to before; null for a checkpoint of floats. */
+  quantisedDtype: 'int8' | 'int4' | null;
   parameters: number;
   /** Generation ends at any of these. */
   eosTokenIds: readonly number[];
+  /** `max_new_tokens` of generation_config.json; null where it states none. */
+  maxNewTokens: number | null;
   tokenizerJson: Record<string, unknown>;
   tokenizerConfig: Record<string, unknown>;
   chatTemplate: string;
@@ -69,8 +64,18 @@ export function openCheckpoint(path: string): Checkpoint {
   }
   const raw = requiredJson(dir, 'config.json', 'It says what model this is.');
   const configFile = join(dir, 'config.json');
-  const config = familyOf(raw.model_type, configFile).parseConfig(raw, configFile);
-  const imageProcessor = config.vision && readImageProcessor(dir, config.vision);
+  const family = familyOf(raw.model_type, configFile);
+  const config = family.parseConfig(raw, configFile);
+  const preprocessor = requiredJson(
+    dir,
+    'preprocessor_config.json',
+    'It says how large page images may be.',
+  );
+  const imageProcessor = parseImageProcessorConfig(
+    preprocessor,
+    join(dir, 'preprocessor_config.json'),
+  );
+  checkPatches(config, imageProcessor, join(dir, 'preprocessor_config.json'));
   const generation = optionalJson(dir, 'generation_config.json') ?? {};
   const tokenizerJson = requiredJson(
     dir,
@@ -82,19 +87,22 @@ export function openCheckpoint(path: string): Checkpoint {
 
   const shards = openShards(dir);
   try {
-    const weights = findWeights(config, shards, dir);
-    const dtypes = new Set([...weights.values()].map((weight) => weight.dtype));
+    const weights = findWeights(family, config, shards, dir);
+    const forms = new Set([...weights.values()].map(formOf));
     let hash: string | undefined;
     const glyphpress = new ConfigReader(raw, configFile).child('glyphpress');
     return {
       dir,
+      family,
       config,
       imageProcessor,
       weights,
       shards,
-      dtype: dtypes.size === 1 ? [...dtypes][0]! : 'mixed',
-      parameters: [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0),
+      storedDtype: forms.size === 1 ? [...forms][0]! : 'mixed',
+      quantisedDtype: forms.has('int4') ? 'int4' : forms.has('int8') ? 'int8' : null,
+      parameters: [...weights.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
       eosTokenIds: eosTokens(generation, raw),
+      maxNewTokens: maxNewTokens(generation),
       tokenizerJson,
       tokenizerConfig,
       chatTemplate,
@@ -116,16 +124,19 @@ export function openCheckpoint(path: string): Checkpoint {
   }
 }
 
-/** Newer folders keep it inside processor_config.json. */
-function readImageProcessor(dir: string, vision: VisionModel): ImageProcessorConfig {
-  const own = optionalJson(dir, PREPROCESSOR_FILE);
-  const joint = own ? undefined : optionalJson(dir, PROCESSOR_FILE)?.image_processor;
-  if (typeof joint === 'object' && joint !== null) {
-    const file = join(dir, PROCESSOR_FILE);
-    return parseImageProcessorConfig(joint as Record<string, unknown>, file, vision);
+function checkPatches(
+  { vision }: ModelConfig,
+  processor: ImageProcessorConfig,
+  file: string,
+): void {
+  for (const key of ['patchSize', 'mergeSize', 'temporalPatchSize'] as const) {
+    if (processor[key] === vision[key]) continue;
+    throw new GlyphpressError('GP_CHECKPOINT', {
+      message: `${file}: ${key} is ${processor[key]}, config.json says ${vision[key]}.`,
+      hint: 'Use the preprocessor_config.json that belongs to this checkpoint.',
+      details: { file, key, expected: vision[key], actual: processor[key] },
+    });
   }
-  const raw = requiredJson(dir, PREPROCESSOR_FILE, 'It says how large page images may be.');
-  return parseImageProcessorConfig(raw, join(dir, PREPROCESSOR_FILE), vision);
 }
 
 function openShards(dir: string): SafetensorsFile[] {
@@ -169,41 +180,20 @@ function openShards(dir: string): SafetensorsFile[] {
 }
 
 function findWeights(
+  family: ModelFamily,
   config: ModelConfig,
   shards: readonly SafetensorsFile[],
   dir: string,
-): Map<string, StoredTensor> {
-  const weights = new Map<string, StoredTensor>();
-  for (const [name, shape] of weightShapes(config)) {
-    const found = findTensor(storedNames(name), shards);
+): Map<string, StoredWeight> {
+  const weights = new Map<string, StoredWeight>();
+  for (const [name, shape] of family.weightShapes(config)) {
+    const found = findWeight(family.storedNames(name), shape, shards);
     if (!found) {
       const file = shards.length === 1 ? shards[0]!.path : join(dir, INDEX_FILE);
       throw new GlyphpressError('GP_CHECKPOINT', {
         message: `${file}: tensor ${name} is missing.`,
         hint: 'Get the checkpoint again; if config.json was edited, undo it.',
-        details: { file, tensor: name, alsoLookedFor: storedNames(name).slice(1) },
-      });
-    }
-    if (
-      found.shape.length !== shape.length ||
-      found.shape.some((size, axis) => size !== shape[axis])
-    ) {
-      throw new GlyphpressError('GP_CHECKPOINT', {
-        message: `${found.shard.path}: tensor ${found.name} has shape [${found.shape.join(', ')}], config.json asks for [${shape.join(', ')}].`,
-        hint: 'config.json and weights belong to different models; get both from one place.',
-        details: {
-          file: found.shard.path,
-          tensor: found.name,
-          expected: shape,
-          actual: found.shape,
-        },
-      });
-    }
-    if (!['F32', 'F16', 'BF16'].includes(found.dtype)) {
-      throw new GlyphpressError('GP_MODEL_DTYPE', {
-        message: `${found.shard.path}: tensor ${found.name} is ${found.dtype}; F32, F16 and BF16 are supported.`,
-        hint: 'Use the original upload rather than a quantised one.',
-        details: { file: found.shard.path, tensor: found.name, dtype: found.dtype },
+        details: { file, tensor: name, alsoLookedFor: family.storedNames(name).slice(1) },
       });
     }
     weights.set(name, found);
@@ -211,23 +201,14 @@ function findWeights(
   return weights;
 }
 
-function findTensor(
-  names: readonly string[],
-  shards: readonly SafetensorsFile[],
-): StoredTensor | undefined {
-  for (const name of names) {
-    for (const shard of shards) {
-      const entry = shard.tensors.get(name);
-      if (entry) return { ...entry, shard };
-    }
-  }
-  return undefined;
-}
-
 function eosTokens(generation: Record<string, unknown>, raw: Record<string, unknown>): number[] {
   const text = raw.text_config as Record<string, unknown> | undefined;
   const value = generation.eos_token_id ?? raw.eos_token_id ?? text?.eos_token_id ?? [];
   return [value].flat().filter((id): id is number => Number.isSafeInteger(id));
+}
+
+function maxNewTokens({ max_new_tokens: value }: Record<string, unknown>): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null;
 }
 
 /** A template of its own file wins over the one in tokenizer_config.json, as in transformers. */
@@ -290,9 +271,12 @@ function hashCheckpoint(
   chatTemplate: string,
 ): string {
   const hash = createHash('sha256');
-  const own = ['config.json', PREPROCESSOR_FILE, 'generation_config.json', 'tokenizer.json'];
-  const joint = existsSync(join(dir, PROCESSOR_FILE)) ? [PROCESSOR_FILE] : [];
-  for (const name of [...own, ...joint]) {
+  for (const name of [
+    'config.json',
+    'preprocessor_config.json',
+    'generation_config.json',
+    'tokenizer.json',
+  ]) {
     const file = join(dir, name);
     hash.update(`${name}\0`).update(hashedContent(file, name)).update('\0');
   }
@@ -327,8 +311,4 @@ function hashedContent(file: string, name: string): string | Buffer {
 
 function dataBytes(shard: SafetensorsFile): number {
   return [...shard.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-function elements(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

@@ -1,33 +1,37 @@
 /**
- * Checkpoint → ONNX graphs. Graphs are small and made in memory; what is cached on disk is the
- * widened weights, and, for people to look at, the graphs of `glyphpress model compile`.
+ * Checkpoint → ONNX graphs. Graphs are small and made in memory; what is cached on disk are the
+ * weights in the form of the dtype, and, for people to look at, the graphs of `glyphpress model compile`.
  */
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { makeFolder } from '../output-folder.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { buildHead, buildStage } from './decoders/decoder-graph.js';
-import { tokenWidth } from './decoders/text-config.js';
-import { requireVision, type StageRange, type VariationMetric } from './families/family.js';
+import type { StageRange, VariationMetric } from './families/family.js';
 import { GraphBuilder } from './graph-builder.js';
-import { buildVision } from './towers/tower.js';
-import { modelCacheDir, placeWeights } from './weight-files.js';
+import { chooseDtype } from './weights/dtype.js';
+import { modelCacheDir, type PlaceOptions, placeWeights } from './weights/placement.js';
+import { type Dtype, modelHash } from './weights/recipe.js';
 
 export interface CompiledModel {
   checkpoint: Checkpoint;
+  dtype: Dtype;
   /** Folder that the graphs' weights are relative to. */
   weightsFolder: string;
-  /** @throws {GlyphpressError} GP_MODEL_NO_VISION for a model that reads text only */
+  /** Weights turned to this dtype; undefined where the checkpoint's own files are used. */
+  weightsFile: string | undefined;
   visionGraph(): Uint8Array;
   stageGraph(range: StageRange): Uint8Array;
   headGraph(): Uint8Array;
 }
 
-export async function compile(checkpoint: Checkpoint, cacheDir?: string): Promise<CompiledModel> {
-  const weights = await placeWeights(checkpoint, cacheDir);
-  const { config } = checkpoint;
-  const { text } = config;
+export async function compile(
+  checkpoint: Checkpoint,
+  dtype: Dtype,
+  options: PlaceOptions = {},
+): Promise<CompiledModel> {
+  const weights = await placeWeights(checkpoint, dtype, options);
+  const { family, config } = checkpoint;
   const build = (name: string, fill: (g: GraphBuilder) => void) => {
     const builder = new GraphBuilder(name, weights);
     fill(builder);
@@ -35,11 +39,12 @@ export async function compile(checkpoint: Checkpoint, cacheDir?: string): Promis
   };
   return {
     checkpoint,
+    dtype,
     weightsFolder: weights.folder,
-    visionGraph: () =>
-      build('vision', (g) => buildVision(g, requireVision(config), tokenWidth(text))),
-    stageGraph: (range) => build(stageName(range), (g) => buildStage(g, text, range)),
-    headGraph: () => build('head', (g) => buildHead(g, text, config.tiedHead)),
+    weightsFile: weights.derivedFile,
+    visionGraph: () => build('vision', (g) => family.buildVision(g, config)),
+    stageGraph: (range) => build(stageName(range), (g) => family.buildStage(g, config, range)),
+    headGraph: () => build('head', (g) => family.buildHead(g, config)),
   };
 }
 
@@ -83,24 +88,31 @@ export function checkCuts(cuts: readonly number[], layers: number): number[] {
 export interface CompileManifest {
   family: string;
   checkpointHash: string;
-  dtype: 'fp32';
+  dtype: Dtype;
+  /** Weights turned to this dtype; null where the checkpoint's own file is used. */
+  weightsFile: string | null;
   folder: string;
   weightsFolder: string;
   graphs: { name: string; file: string; bytes: number }[];
 }
 
-/** What `glyphpress model compile DIR` does: widened weights (if needed) and every graph in one folder. */
+export interface CompileOptions extends Pick<PlaceOptions, 'cacheDir' | 'onProgress'> {
+  dtype?: string | undefined;
+  cuts?: readonly number[];
+}
+
+/** What `glyphpress model compile DIR` does: weights in the dtype's form and every graph in one folder. */
 export async function compileToFolder(
   dir: string,
-  options: { dtype?: string; cacheDir?: string; cuts?: readonly number[] } = {},
+  { dtype: requested, cuts = [], ...placing }: CompileOptions = {},
 ): Promise<CompileManifest> {
-  checkDtype(options.dtype ?? 'fp32');
   const checkpoint = openCheckpoint(dir);
   try {
+    const { dtype } = chooseDtype(checkpoint, requested);
     const { layers } = checkpoint.config.text;
-    const ranges = stageRanges(checkCuts(options.cuts ?? [], layers), layers);
-    const compiled = await compile(checkpoint, options.cacheDir);
-    const folder = modelCacheDir(checkpoint, options.cacheDir);
+    const ranges = stageRanges(checkCuts(cuts, layers), layers);
+    const compiled = await compile(checkpoint, dtype, placing);
+    const folder = join(modelCacheDir(checkpoint, placing.cacheDir), dtype);
     await makeFolder(folder);
     const graphs: CompileManifest['graphs'] = [];
     const write = async (name: string, bytes: Uint8Array) => {
@@ -108,13 +120,14 @@ export async function compileToFolder(
       await writeThenRename(file, bytes);
       graphs.push({ name, file, bytes: bytes.byteLength });
     };
-    if (checkpoint.config.vision) await write('vision', compiled.visionGraph());
+    await write('vision', compiled.visionGraph());
     for (const range of ranges) await write(stageName(range), compiled.stageGraph(range));
     await write('head', compiled.headGraph());
     const manifest: CompileManifest = {
-      family: checkpoint.config.family,
-      checkpointHash: checkpoint.hash,
-      dtype: 'fp32',
+      family: checkpoint.family.name,
+      checkpointHash: modelHash(checkpoint.hash, dtype),
+      dtype,
+      weightsFile: compiled.weightsFile ?? null,
       folder,
       weightsFolder: compiled.weightsFolder,
       graphs,
@@ -127,18 +140,6 @@ export async function compileToFolder(
   } finally {
     checkpoint.close();
   }
-}
-
-function checkDtype(dtype: string): void {
-  if (dtype === 'fp32') return;
-  const quantised = dtype === 'int8' || dtype === 'int4';
-  throw new GlyphpressError('GP_MODEL_DTYPE', {
-    message: quantised
-      ? `Quantised weights (${dtype}) are not available yet.`
-      : `Unknown weight type ${JSON.stringify(dtype)}; fp32 is available, int8 and int4 are planned.`,
-    hint: 'Use --dtype fp32.',
-    details: { dtype, available: ['fp32'] },
-  });
 }
 
 async function writeThenRename(file: string, bytes: Uint8Array): Promise<void> {

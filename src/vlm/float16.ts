@@ -35,6 +35,11 @@ export function float16ToFloat32(
   return target;
 }
 
+/** The number that the bits of one half stand for. */
+export function halfValue(bits: number): number {
+  return halves()[bits]!;
+}
+
 /** bfloat16 bits → float32, exact: the upper half of the float32 bits. */
 export function bfloat16ToFloat32(
   source: Uint16Array,
@@ -57,7 +62,8 @@ export function float32ToFloat16(
   return target;
 }
 
-function halfBits(value: number): number {
+/** Bits of the half nearest to one number. */
+export function halfBits(value: number): number {
   scratch[0] = value;
   const bits = scratchBits[0]!;
   const sign = (bits >>> 16) & 0x8000;

@@ -6,15 +6,36 @@ import {
   type Attribute,
   type ElementType,
   type ExternalData,
+  elementTypeNumber,
   encodeModel,
   type OnnxGraph,
 } from './onnx-model.js';
 
-/** Where the float32 bytes of a weight lie. */
+export interface PlacedFloats {
+  form: 'float';
+  element: 'float32' | 'float16' | 'bfloat16';
+  data: ExternalData;
+  shape: readonly number[];
+}
+
+/** Blocks as `MatMulNBits` reads them; scales and offsets are halves, one a block. */
+export interface PlacedBlocks {
+  form: 'quantised';
+  bits: 4 | 8;
+  blockSize: number;
+  accuracyLevel: 1 | 4;
+  /** Of the weight. */
+  shape: readonly number[];
+  blocks: ExternalData;
+  scales: ExternalData;
+  offsets: ExternalData | undefined;
+}
+
+/** Where the bytes of each weight lie, and in which form. */
 export interface WeightPlacement {
   /** Absolute folder that every location is relative to. */
   readonly folder: string;
-  locate(name: string): ExternalData & { shape: readonly number[] };
+  locate(name: string): PlacedFloats | PlacedBlocks;
 }
 
 /** A value inside the graph under construction. */
@@ -31,6 +52,10 @@ export class GraphBuilder {
   readonly #graph: OnnxGraph;
   #count = 0;
   readonly #constants = new Map<string, Value>();
+  readonly #initializers = new Set<string>();
+  readonly #widened = new Map<Value, Value>();
+  readonly #sums = new Map<string, Value>();
+  readonly #weightsUsed = new Map<string, boolean>();
 
   constructor(
     name: string,
@@ -87,18 +112,18 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A weight, or some of its rows, optionally seen under another shape. */
+  /**
+   * Every weight that the graph uses, by name: true where rows are multiplied by it and nothing else
+   * happens to it.
+   */
+  get weightsUsed(): ReadonlyMap<string, boolean> {
+    return this.#weightsUsed;
+  }
+
+  /** A weight, or some of its rows, optionally seen under another shape, as float32. */
   weight(name: string, view: WeightView = {}): Value {
-    const { location, offset, length, shape } = this.weights.locate(name);
-    const rowBytes = length / (shape[0] ?? 1);
-    const [first, count] = view.rows ?? [0, shape[0] ?? 1];
-    const dims = view.shape ?? [count, ...shape.slice(1)];
-    const id = view.rows || view.shape ? `${name}[${first}+${count}:${dims.join('x')}]` : name;
-    if (!this.#graph.initializers.some((initializer) => initializer.name === id)) {
-      const data = { location, offset: offset + first * rowBytes, length: count * rowBytes };
-      this.#graph.initializers.push({ name: id, type: 'float32', dims, data });
-    }
-    return id;
+    this.#weightsUsed.set(name, false);
+    return this.#floats(name, view);
   }
 
   /**
@@ -116,14 +141,113 @@ export class GraphBuilder {
     weight: string,
     { bias, rows }: { bias?: string; rows?: readonly [first: number, count: number] } = {},
   ): Value {
-    const { shape } = this.weights.locate(weight);
-    const [, ...rest] = shape;
-    const count = rows?.[1] ?? shape[0]!;
-    const matrix = [count, rest.reduce((product, size) => product * size, 1)];
+    if (!this.#weightsUsed.has(weight)) this.#weightsUsed.set(weight, true);
+    const placed = this.weights.locate(weight);
+    const biasValue = bias === undefined ? undefined : this.weight(bias, rows && { rows });
+    if (placed.form === 'quantised') {
+      return this.#quantisedLinear(x, weight, placed, biasValue, rows);
+    }
+    const [out, ...rest] = placed.shape;
+    const matrix = [rows?.[1] ?? out!, rest.reduce((product, size) => product * size, 1)];
     const view = { ...(rows && { rows }), ...(rest.length > 1 && { shape: matrix }) };
-    const inputs = [x, this.weight(weight, view)];
-    if (bias !== undefined) inputs.push(this.weight(bias, rows && { rows }));
+    const inputs = [x, this.#floats(weight, view)];
+    if (biasValue !== undefined) inputs.push(biasValue);
     return this.op('Gemm', inputs, { transB: 1 });
+  }
+
+  #quantisedLinear(
+    x: Value,
+    name: string,
+    { bits, blockSize, accuracyLevel, shape, blocks, scales, offsets }: PlacedBlocks,
+    bias: Value | undefined,
+    rows: readonly [first: number, count: number] = [0, shape[0]!],
+  ): Value {
+    const [, ...rest] = shape;
+    const columns = rest.reduce((product, size) => product * size, 1);
+    const perRow = Math.ceil(columns / blockSize);
+    const [first, count] = rows;
+    const slice = (
+      suffix: string,
+      type: ElementType,
+      dims: readonly number[],
+      data: ExternalData,
+    ) => {
+      const rowBytes = data.length / shape[0]!;
+      const id = `${name}.${suffix}[${first}+${count}]`;
+      return this.#initializer(id, type, dims, {
+        location: data.location,
+        offset: data.offset + first * rowBytes,
+        length: count * rowBytes,
+      });
+    };
+    const halves = (suffix: string, data: ExternalData) =>
+      this.#asFloat32(slice(suffix, 'float16', [count, perRow], data));
+    const codes = slice('blocks', 'uint8', [count, perRow, (blockSize * bits) / 8], blocks);
+    const inputs = [x, codes, halves('scales', scales)];
+    if (bias !== undefined) inputs.push('', '', bias);
+    const [product] = this.contrib('MatMulNBits', inputs, {
+      K: columns,
+      N: count,
+      bits,
+      block_size: blockSize,
+      accuracy_level: accuracyLevel,
+    });
+    if (!offsets) return product!;
+    // Σ x·(c·s + o) = Σ x·c·s + Σ over blocks of o · (sum of x in the block): one small product more.
+    const sums = this.#blockSums(x, perRow, blockSize);
+    return this.op('Gemm', [sums, halves('offsets', offsets), product!], { transB: 1 });
+  }
+
+  /** x [S, blocks · B] → [S, blocks]; once for all weights that x is multiplied by */
+  #blockSums(x: Value, blocks: number, blockSize: number): Value {
+    const key = `${x}/${blockSize}`;
+    const known = this.#sums.get(key);
+    if (known) return known;
+    const grouped = this.reshape(x, [-1, blocks, blockSize]);
+    const sums = this.op('ReduceSum', [grouped, this.int64s([2])], { keepdims: 0 });
+    this.#sums.set(key, sums);
+    return sums;
+  }
+
+  #floats(name: string, view: WeightView): Value {
+    const placed = this.weights.locate(name);
+    if (placed.form !== 'float') {
+      throw new Error(`weight ${name} is quantised, but the graph needs its numbers`);
+    }
+    const { element, data, shape } = placed;
+    const rowBytes = data.length / (shape[0] ?? 1);
+    const [first, count] = view.rows ?? [0, shape[0] ?? 1];
+    const dims = view.shape ?? [count, ...shape.slice(1)];
+    const id = view.rows || view.shape ? `${name}[${first}+${count}:${dims.join('x')}]` : name;
+    const slice = {
+      location: data.location,
+      offset: data.offset + first * rowBytes,
+      length: count * rowBytes,
+    };
+    const value = this.#initializer(id, element, dims, slice);
+    return element === 'float32' ? value : this.#asFloat32(value);
+  }
+
+  #initializer(
+    name: string,
+    type: ElementType,
+    dims: readonly number[],
+    data: ExternalData,
+  ): Value {
+    if (!this.#initializers.has(name)) {
+      this.#initializers.add(name);
+      this.#graph.initializers.push({ name, type, dims, data });
+    }
+    return name;
+  }
+
+  /** Widened when the graph is loaded, not at each run: the runtime folds a cast of a constant. */
+  #asFloat32(value: Value): Value {
+    const known = this.#widened.get(value);
+    if (known) return known;
+    const widened = this.op('Cast', [value], { to: elementTypeNumber('float32') });
+    this.#widened.set(value, widened);
+    return widened;
   }
 
   reshape(value: Value, dims: readonly number[]): Value {

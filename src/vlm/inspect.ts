@@ -3,19 +3,22 @@
  */
 import type { Calibration } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { tokenWidth } from './decoders/text-config.js';
-import { type ImageProcessorConfig, visualTokenGrid } from './image-processor.js';
-import { pixelLimits } from './page-size.js';
+import { visualTokenGrid } from './image-processor.js';
 import { Tokenizer } from './tokenizer.js';
-import { cellPx, type VisionModel } from './towers/tower.js';
+import { type ChosenDtype, chooseDtype } from './weights/dtype.js';
+import { type AccuracyLevel, type Dtype, modelHash } from './weights/recipe.js';
 
 export interface ModelInfo {
   dir: string;
   family: string;
-  /** Names the content: equal checkpoints, equal hash. */
+  /** Names what is computed: equal checkpoints in an equal dtype, equal hash. */
   checkpointHash: string;
-  /** Type of the stored weights; graphs compute in float32. */
-  dtype: string;
+  /** What the weights are held in; sums are float32 whatever it is. */
+  dtype: Dtype;
+  /** Why this dtype, when it was chosen for the user; null when there is nothing to say. */
+  dtypeReason: string | null;
+  /** Type of the weights in the checkpoint. */
+  storedDtype: string;
   parameters: number;
   layers: number;
   hiddenSize: number;
@@ -27,11 +30,23 @@ export interface ModelInfo {
   tokenizerVocabulary: number;
   /** Rows that a prompt and its answer may have in the first layer. */
   maxPositions: number;
-  /** null for a model that reads text only. */
-  vision: VisionInfo | null;
+  vision: {
+    depth: number;
+    hiddenSize: number;
+    heads: number;
+    patchSize: number;
+    mergeSize: number;
+  };
+  /** Side of the square of pixels that becomes one visual token. */
+  tokensPerCellPx: number;
+  /** Pixel limits of one page, after doubling to two frames was taken out. */
+  minPagePixels: number;
+  maxPagePixels: number;
   /** float32 keys and values of one token over all layers. */
   kvBytesPerToken: number;
   eosTokenIds: readonly number[];
+  /** Longest answer, in tokens, unless a question asks for another; see {@link defaultAnswerTokens}. */
+  answerTokens: number;
   /** False for a reader that has random weights. */
   trained: boolean;
   /** What its makers want said before its answers are believed; null for nothing. */
@@ -42,28 +57,21 @@ export interface ModelInfo {
   rendering: Readonly<Record<string, unknown>> | null;
 }
 
-export interface VisionInfo {
-  depth: number;
-  hiddenSize: number;
-  heads: number;
-  patchSize: number;
-  mergeSize: number;
-  /** Side of the square of pixels that becomes one visual token. */
-  cellPx: number;
-  /** Floats of one visual token: the decoder's hidden size, and that again for each DeepStack level. */
-  tokenWidth: number;
-  /** Pixel limits of one page. */
-  minPagePixels: number;
-  maxPagePixels: number;
-}
-
-export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer): ModelInfo {
-  const { family, text, vision } = checkpoint.config;
+export function describeCheckpoint(
+  checkpoint: Checkpoint,
+  tokenizer: Tokenizer,
+  { dtype, reason }: ChosenDtype,
+  accuracyLevel?: AccuracyLevel,
+): ModelInfo {
+  const { text, vision } = checkpoint.config;
+  const { minPixels, maxPixels, temporalPatchSize } = checkpoint.imageProcessor;
   return {
     dir: checkpoint.dir,
-    family,
-    checkpointHash: checkpoint.hash,
-    dtype: checkpoint.dtype,
+    family: checkpoint.family.name,
+    checkpointHash: modelHash(checkpoint.hash, dtype, accuracyLevel),
+    dtype,
+    dtypeReason: reason,
+    storedDtype: checkpoint.storedDtype,
     parameters: checkpoint.parameters,
     layers: text.layers,
     hiddenSize: text.hiddenSize,
@@ -74,9 +82,19 @@ export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer)
     vocabSize: text.vocabSize,
     tokenizerVocabulary: tokenizer.vocabularySize,
     maxPositions: text.maxPositions,
-    vision: vision && describeVision(vision, checkpoint.imageProcessor!, tokenWidth(text)),
+    vision: {
+      depth: vision.depth,
+      hiddenSize: vision.hiddenSize,
+      heads: vision.heads,
+      patchSize: vision.patchSize,
+      mergeSize: vision.mergeSize,
+    },
+    tokensPerCellPx: vision.patchSize * vision.mergeSize,
+    minPagePixels: Math.ceil(minPixels / temporalPatchSize),
+    maxPagePixels: Math.floor(maxPixels / temporalPatchSize),
     kvBytesPerToken: text.layers * 2 * text.kvHeads * text.headDim * 4,
     eosTokenIds: checkpoint.eosTokenIds,
+    answerTokens: defaultAnswerTokens(checkpoint.maxNewTokens, tokenizer.vocabularySize),
     trained: checkpoint.trained,
     notice: checkpoint.notice,
     calibration: checkpoint.calibration,
@@ -84,40 +102,32 @@ export function describeCheckpoint(checkpoint: Checkpoint, tokenizer: Tokenizer)
   };
 }
 
-function describeVision(
-  { tower }: VisionModel,
-  processor: ImageProcessorConfig,
-  width: number,
-): VisionInfo {
-  const { minPixels, maxPixels } = pixelLimits(processor.size);
-  return {
-    depth: tower.depth,
-    hiddenSize: tower.hiddenSize,
-    heads: tower.heads,
-    patchSize: tower.patchSize,
-    mergeSize: tower.mergeSize,
-    cellPx: cellPx(tower),
-    tokenWidth: width,
-    minPagePixels: minPixels,
-    maxPagePixels: maxPixels,
-  };
+/** Vocabularies below this are of bytes or letters. */
+const SMALLEST_TEXT_VOCABULARY = 1_000;
+
+/**
+ * What the checkpoint states (`max_new_tokens` of generation_config.json), else 2,048 tokens (about
+ * 1,500 words), or 1,024 where a token is a byte: such models are small and answer in sentences. Answers
+ * end by themselves, and a loop ends after 128 to 1,024 tokens of repetition: the bound is for what
+ * does neither.
+ */
+export function defaultAnswerTokens(stated: number | null, vocabularySize: number): number {
+  return stated ?? (vocabularySize < SMALLEST_TEXT_VOCABULARY ? 1_024 : 2_048);
 }
 
 export interface Inspection extends ModelInfo {
-  /** Visual tokens of one page of the size asked for; null for a model that reads text only. */
-  page: {
-    widthPx: number;
-    heightPx: number;
-    rows: number;
-    cols: number;
-    visualTokens: number;
-  } | null;
+  /** Visual tokens of one page of the size asked for. */
+  page: { widthPx: number; heightPx: number; rows: number; cols: number; visualTokens: number };
 }
 
-/** @param page size in pixels @defaultValue 588 × 840 */
+/**
+ * @param page size in pixels @defaultValue 588 × 840
+ * @param dtype as for opening the model
+ */
 export function inspectModel(
   dir: string,
   page: { widthPx: number; heightPx: number } = { widthPx: 588, heightPx: 840 },
+  dtype?: string,
 ): Inspection {
   const checkpoint = openCheckpoint(dir);
   try {
@@ -126,11 +136,10 @@ export function inspectModel(
       checkpoint.tokenizerConfig,
       `${checkpoint.dir}/tokenizer.json`,
     );
-    const { imageProcessor } = checkpoint;
-    const grid = imageProcessor && visualTokenGrid(page, imageProcessor);
+    const grid = visualTokenGrid(page, checkpoint.imageProcessor);
     return {
-      ...describeCheckpoint(checkpoint, tokenizer),
-      page: grid && { ...page, ...grid, visualTokens: grid.rows * grid.cols },
+      ...describeCheckpoint(checkpoint, tokenizer, chooseDtype(checkpoint, dtype)),
+      page: { ...page, ...grid, visualTokens: grid.rows * grid.cols },
     };
   } finally {
     checkpoint.close();

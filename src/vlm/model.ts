@@ -14,21 +14,15 @@ import type {
   GenerateRequest,
   OnToken,
 } from './engine.js';
-import { noVision } from './families/family.js';
 import type { ImageProcessorConfig, PageImage } from './image-processor.js';
 import { visualTokenGrid } from './image-processor.js';
-import { describeCheckpoint, type ModelInfo, type VisionInfo } from './inspect.js';
+import { describeCheckpoint, type ModelInfo } from './inspect.js';
 import type { ContextLayer } from './kv-cache.js';
 import type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
-import {
-  type PromptImage,
-  type PromptRows,
-  type PromptShape,
-  promptRows,
-  promptShape,
-} from './prompt.js';
+import { type PromptImage, type PromptRows, promptRows } from './prompt.js';
 import { checkSampling, type SamplingOptions } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
+import { chooseDtype } from './weights/dtype.js';
 import { WorkerClient } from './worker/client.js';
 
 export interface OpenOptions extends EngineOptions {}
@@ -68,7 +62,11 @@ export interface PrefillOptions {
 }
 
 export interface GenerateOptions extends SamplingOptions {
-  maxNewTokens: number;
+  /**
+   * Longest answer, in tokens.
+   * @defaultValue the model's `answerTokens`, or what its context has room for, whichever is less
+   */
+  maxNewTokens?: number | undefined;
   /** End when the answer only repeats itself. @defaultValue true */
   stopLoops?: boolean;
   signal?: AbortSignal | undefined;
@@ -95,8 +93,8 @@ export class VisionLanguageModel {
     private readonly worker: WorkerClient,
     private readonly tokenizer: Tokenizer,
     private readonly template: ChatTemplate,
-    private readonly shape: PromptShape,
-    private readonly imageProcessor: ImageProcessorConfig | null,
+    private readonly imageTokenId: number,
+    private readonly imageProcessor: ImageProcessorConfig,
   ) {}
 
   static async open(dir: string, options: OpenOptions = {}): Promise<VisionLanguageModel> {
@@ -112,13 +110,14 @@ export class VisionLanguageModel {
       const template = new ChatTemplate(
         chatTemplate,
         tokenizer,
-        config.vision?.imageTokenId ?? null,
+        config.imageTokenId,
         specials,
         checkpoint.dir,
       );
       checkCuts(options.cuts ?? [], config.text.layers);
-      const info = describeCheckpoint(checkpoint, tokenizer);
-      const worker = new WorkerClient(checkpoint.dir, options);
+      const chosen = chooseDtype(checkpoint, options.dtype);
+      const info = describeCheckpoint(checkpoint, tokenizer, chosen, options.accuracyLevel);
+      const worker = new WorkerClient(checkpoint.dir, { ...options, dtype: chosen.dtype });
       try {
         await worker.call('open', undefined);
       } catch (error) {
@@ -130,7 +129,7 @@ export class VisionLanguageModel {
         worker,
         tokenizer,
         template,
-        promptShape(config),
+        config.imageTokenId,
         checkpoint.imageProcessor,
       );
     } finally {
@@ -142,19 +141,8 @@ export class VisionLanguageModel {
     return this.tokenizer.encodeLiteral(text).length;
   }
 
-  /** @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only */
-  get vision(): VisionInfo {
-    if (!this.info.vision) throw noVision(this.info.family);
-    return this.info.vision;
-  }
-
-  /**
-   * Grid of visual tokens that a page of this size becomes.
-   *
-   * @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only, as `encodeImage` does
-   */
+  /** Grid of visual tokens that a page of this size becomes. */
   visualTokenGrid(page: { widthPx: number; heightPx: number }): { rows: number; cols: number } {
-    if (!this.imageProcessor) throw noVision(this.info.family);
     return visualTokenGrid(page, this.imageProcessor);
   }
 
@@ -208,12 +196,15 @@ export class VisionLanguageModel {
     question: string,
     options: GenerateOptions,
   ): AsyncGenerator<GenerateEvent, GenerateResult> {
-    const { maxNewTokens, signal, stopLoops = true, ...sampling } = options;
-    checkMaxNewTokens(maxNewTokens);
+    const { signal, stopLoops = true, maxNewTokens: wanted, ...sampling } = options;
+    if (wanted !== undefined) checkMaxNewTokens(wanted);
     checkSampling(sampling);
     checkQuestion(context, question);
     const tokenIds = this.template.questionSuffix(question);
     const promptTokens = context.promptTokens + tokenIds.length;
+    const { answerTokens, maxPositions } = this.info;
+    // One token at least: where not even that fits, the length is what is wrong.
+    const maxNewTokens = wanted ?? Math.max(1, Math.min(answerTokens, maxPositions - promptTokens));
     this.#checkLength(promptTokens + maxNewTokens, 'The document with question and answer');
     const abort = new AbortController();
     const signals = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal;
@@ -302,7 +293,7 @@ export class VisionLanguageModel {
   }
 
   #promptRows(tokenIds: readonly number[], images: readonly PromptImage[]): PromptRows {
-    return promptRows(tokenIds, this.shape, images);
+    return promptRows(tokenIds, this.imageTokenId, images, this.info.hiddenSize);
   }
 
   #checkLength(tokens: number, what: string): void {

@@ -6,8 +6,15 @@ import { MessageWriter } from './protobuf.js';
 const IR_VERSION = 10;
 const OPSET = 21;
 
-const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7 } as const;
+const ELEMENT_TYPE = {
+  float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10, bfloat16: 16,
+} as const; // biome-ignore format: the numbers of onnx.proto, one line
 export type ElementType = keyof typeof ELEMENT_TYPE;
+
+/** The number that `Cast` knows the type by. */
+export function elementTypeNumber(type: ElementType): number {
+  return ELEMENT_TYPE[type];
+}
 
 /** A number is an int attribute, `{ float }` a float one; arrays are ints. */
 export type Attribute = number | string | { float: number } | readonly number[];

@@ -4,9 +4,7 @@
  */
 import { ShapeError } from '../errors.js';
 import { runStage } from './decoder.js';
-import type { TextConfig } from './decoders/text-config.js';
-import type { DeepStackRows } from './deepstack.js';
-import type { VariationMetric } from './families/family.js';
+import type { TextConfig, VariationMetric } from './families/family.js';
 import { LayerCache } from './kv-cache.js';
 import { type RowPositions, selectPositions } from './positions.js';
 import { checkAscending } from './prompt.js';
@@ -59,8 +57,6 @@ export interface PrefillRows {
   /** −1 for text rows. */
   image: Int32Array;
   cell: Int32Array;
-  /** Only of models with DeepStack. */
-  deepStack?: DeepStackRows | undefined;
 }
 
 export interface PrefillHooks {
@@ -122,9 +118,7 @@ export async function runPrefill(
       hooks.signal?.throwIfAborted();
       const to = Math.min(from + chunk, count);
       const hidden = rows.hidden.subarray(from * width, to * width);
-      const span = [from, to] as const;
-      const { positions, deepStack } = rows;
-      const result = await runStage(stage, text, caches, hidden, positions, span, wants, deepStack);
+      const result = await runStage(stage, text, caches, hidden, rows.positions, [from, to], wants);
       if (result.output) hidden.set(result.output);
       if (result.variation) variation!.set(result.variation, from);
       const share = (to / count) * (stage.to - stage.from);
@@ -193,7 +187,6 @@ async function dropRows(
     positions: selectPositions(rows.positions, remaining),
     image: pick(rows.image, remaining),
     cell: pick(rows.cell, remaining),
-    deepStack: rows.deepStack?.select(remaining),
   };
 }
 

@@ -194,7 +194,7 @@ it('merges dropped tokens', async () => {
 
 it('scores tokens by variation', async () => {
   const checkpoint = openCheckpoint(MODEL_DIR);
-  const model = await compile(checkpoint);
+  const model = await compile(checkpoint, 'fp32');
   const { text } = checkpoint.config;
   const settings = { weightsFolder: model.weightsFolder, threads: 1, arena: true };
   const range = { from: 0, to: text.layers, variation: null };

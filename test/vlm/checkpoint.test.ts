@@ -17,10 +17,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/vlm/checkpoint.js';
 import { compileToFolder } from '../../src/vlm/compile.js';
 import { Engine } from '../../src/vlm/engine.js';
-import { inspectModel } from '../../src/vlm/inspect.js';
+import { defaultAnswerTokens, inspectModel } from '../../src/vlm/inspect.js';
 import { checkVersion } from '../../src/vlm/runtime.js';
 import { writeSafetensors } from '../../src/vlm/safetensors-writer.js';
-import { placeWeights } from '../../src/vlm/weight-files.js';
+import { placeWeights } from '../../src/vlm/weights/placement.js';
+import { readRows } from '../../src/vlm/weights/stored-weight.js';
 import { Golden, maxAbsDifference, READER, TINY } from './golden.js';
 import { goldenPrompt, tokenizerOf } from './prompts.js';
 import {
@@ -86,10 +87,10 @@ describe('a broken checkpoint', () => {
       'an unknown family',
       (dir) =>
         editJson(dir, 'config.json', (c) => {
-          c.model_type = 'mamba';
+          c.model_type = 'llama';
         }),
       'GP_MODEL_FAMILY',
-      /config\.json says model_type "mamba"; supported: glm4v, .*qwen3_vl, lighton_ocr, llama/,
+      /config\.json says model_type "llama"; supported: glm4v/,
     ],
     [
       'no family',
@@ -149,7 +150,7 @@ describe('a broken checkpoint', () => {
           c.patch_size = 16;
         }),
       'GP_CHECKPOINT',
-      /preprocessor_config\.json: expected patch_size to be 14 as config\.json says, got 16/,
+      /preprocessor_config\.json: patchSize is 16, config\.json says 14/,
     ],
     [
       'no tokenizer',
@@ -327,7 +328,7 @@ describe('a checkpoint in another form', () => {
     expect(existsSync(join(cache, 'models'))).toBe(false);
     expect(maxAbsDifference(await logitsOf(half.dir, cache), reference)).toBe(0);
     const [model] = readdirSync(join(cache, 'models'));
-    expect(readdirSync(join(cache, 'models', model!))).toEqual(['weights-fp32-v1.bin']);
+    expect(readdirSync(join(cache, 'models', model!))).toEqual(['weights-fp32-v1.safetensors']);
     expect(maxAbsDifference(await logitsOf(half.dir, cache), reference)).toBe(0);
   });
 
@@ -335,12 +336,19 @@ describe('a checkpoint in another form', () => {
     const { dir } = variant();
     await replaceWeights(dir, tinyWeights().map(asF16));
     const checkpoint = openCheckpoint(dir);
-    const { folder, locate } = await placeWeights(checkpoint, cacheFolder(), 1000);
+    const { folder, locate } = await placeWeights(checkpoint, 'fp32', {
+      cacheDir: cacheFolder(),
+      pieceElements: 1000,
+    });
     for (const [name, weight] of checkpoint.weights) {
-      const { location, offset, length } = locate(name);
-      expect(offset % 4096).toBe(0);
+      // The host looks embeddings up itself.
+      if (name === checkpoint.family.embeddingName) continue;
+      const placed = locate(name);
+      if (placed.form !== 'float') throw new Error(`${name} is quantised`);
+      const { location, offset, length } = placed.data;
+      expect(offset % 4).toBe(0);
       const bytes = readFileSync(join(folder, location)).subarray(offset, offset + length);
-      const expected = weight.shard.readFloat32(weight.name);
+      const expected = readRows(weight, 0, weight.shape[0]!);
       expect(Buffer.compare(bytes, Buffer.from(expected.buffer))).toBe(0);
     }
     checkpoint.close();
@@ -390,9 +398,11 @@ describe('inspect and compile', () => {
   it('tells what the reader is', () => {
     expect(inspectModel(READER, { widthPx: 588, heightPx: 840 })).toMatchObject({
       family: 'glm4v',
-      dtype: 'F16',
+      dtype: 'fp32',
+      dtypeReason: null,
+      storedDtype: 'F16',
       trained: expect.any(Boolean),
-      vision: { cellPx: 28, tokenWidth: 384 },
+      tokensPerCellPx: 28,
       page: { rows: 30, cols: 21, visualTokens: 630 },
     });
     expect(inspectModel(TINY)).toMatchObject({
@@ -402,7 +412,20 @@ describe('inspect and compile', () => {
       kvBytesPerToken: 4 * 2 * 2 * 16 * 4,
       trained: true,
       eosTokenIds: [256, 260],
+      answerTokens: 1_024,
     });
+  });
+
+  it('allows answers as long as the checkpoint states, else by its vocabulary', () => {
+    expect(defaultAnswerTokens(300, 50_000)).toBe(300);
+    expect(defaultAnswerTokens(null, 50_000)).toBe(2_048);
+    expect(defaultAnswerTokens(null, 261)).toBe(1_024);
+    const { dir } = variant((folder) =>
+      editJson(folder, 'generation_config.json', (config) => {
+        config.max_new_tokens = 77;
+      }),
+    );
+    expect(inspectModel(dir).answerTokens).toBe(77);
   });
 
   it('writes every graph and a manifest', async () => {
@@ -423,10 +446,11 @@ describe('inspect and compile', () => {
     );
   });
 
-  it.each(['int8', 'int4', 'fp8'])('does not pretend to quantise to %s', async (dtype) => {
-    await expect(compileToFolder(TINY, { dtype })).rejects.toMatchObject({
+  it('names the types it knows when asked for another', async () => {
+    await expect(compileToFolder(TINY, { dtype: 'fp8' })).rejects.toMatchObject({
       code: 'GP_MODEL_DTYPE',
-      hint: expect.stringContaining('fp32'),
+      message: expect.stringContaining('fp32, fp16, int8, int4'),
+      hint: expect.stringContaining('--dtype'),
     });
   });
 });

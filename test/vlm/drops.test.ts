@@ -19,15 +19,10 @@ import type { VariationMetric } from '../../src/vlm/families/family.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
 import { type DropInput, runPrefill, type Selection } from '../../src/vlm/prefill.js';
-import {
-  type PromptImage,
-  type PromptRows,
-  promptRows,
-  promptShape,
-} from '../../src/vlm/prompt.js';
+import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
-import { goldenPrompt, imageTokenOf } from './prompts.js';
+import { goldenPrompt } from './prompts.js';
 import { embedRows, type KeptRows, recomputeAnswer } from './recompute.js';
 
 const WIDTH = 64;
@@ -79,8 +74,7 @@ describe('drops inside the decoder', () => {
   afterAll(() => engine.close());
 
   function prompt({ spans, tail, seed }: Spans): PromptRows {
-    const shape = promptShape(engine.checkpoint.config);
-    const imageTokenId = imageTokenOf(engine.checkpoint);
+    const { imageTokenId } = engine.checkpoint.config;
     const text = (count: number, at: number) =>
       Array.from({ length: count }, (_, n) => 32 + ((seed + 7 * at + n) % 90));
     const images = spans.map(({ rows, cols }, image): PromptImage => {
@@ -94,7 +88,7 @@ describe('drops inside the decoder', () => {
       };
     });
     const ids = spans.flatMap((span, n) => [...text(span.text, n), imageTokenId]);
-    return promptRows([...ids, ...text(tail, 9)], shape, images);
+    return promptRows([...ids, ...text(tail, 9)], imageTokenId, images, WIDTH);
   }
 
   /** A plan whose last drop keeps fewer rows than there are pages cannot leave one on each. */
@@ -132,7 +126,7 @@ describe('drops inside the decoder', () => {
 
   it.each(METRICS)('the graph’s %s is the host’s', async (metric) => {
     const rows = prompt({ spans: [{ text: 2, rows: 5, cols: 6 }], tail: 3, seed: 5 });
-    const pool = new StagePool(await compile(engine.checkpoint), 1, []);
+    const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, []);
     const cuts = [1, 2, 3];
     const lease = await pool.acquire(cuts, new Map(cuts.map((cut) => [cut, metric])));
     try {
@@ -191,7 +185,7 @@ describe('drops inside the decoder', () => {
         async (spans, plan, chunk) => {
           if (!honoursFloor(spans, plan)) return;
           const run = async (chunk: number) => {
-            const pool = new StagePool(await compile(engine.checkpoint), 1, []);
+            const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, []);
             const metrics = new Map(
               plan.decoder.map(({ layer, metric }) => [layer, metric ?? ('l2' as const)]),
             );

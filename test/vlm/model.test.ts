@@ -197,6 +197,15 @@ describe('VisionLanguageModel', () => {
     expect((await ask(model, context)).ids).toHaveLength(32);
   });
 
+  it('is as long as its context has room for, where nobody sets a limit', async () => {
+    const context = await model.prefill(images, []);
+    // Random weights: what ends it is the limit.
+    const text = 'why? '.repeat(300);
+    const cut = await ask(model, context, { maxNewTokens: undefined, stopLoops: false }, text);
+    expect(cut.result.finishReason).toBe('length');
+    expect(cut.result.promptTokens + cut.result.completionTokens).toBe(model.info.maxPositions);
+  });
+
   it('works without any page', async () => {
     const context = await model.prefill([], []);
     expect((await ask(model, context, { maxNewTokens: 3 })).ids).toHaveLength(3);

@@ -2,13 +2,7 @@
 import { ChatTemplate } from '../../src/vlm/chat-template.js';
 import type { Checkpoint } from '../../src/vlm/checkpoint.js';
 import type { EncodedImage, Engine } from '../../src/vlm/engine.js';
-import { requireVision } from '../../src/vlm/families/family.js';
-import {
-  type PromptImage,
-  type PromptRows,
-  promptRows,
-  promptShape,
-} from '../../src/vlm/prompt.js';
+import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
 import { Tokenizer } from '../../src/vlm/tokenizer.js';
 import type { Golden } from './golden.js';
 
@@ -18,17 +12,7 @@ export function tokenizerOf(checkpoint: Checkpoint): Tokenizer {
 
 export function templateOf(checkpoint: Checkpoint): ChatTemplate {
   const { chatTemplate, config, dir } = checkpoint;
-  return new ChatTemplate(
-    chatTemplate,
-    tokenizerOf(checkpoint),
-    config.vision?.imageTokenId ?? null,
-    {},
-    dir,
-  );
-}
-
-export function imageTokenOf(checkpoint: Checkpoint): number {
-  return requireVision(checkpoint.config).imageTokenId;
+  return new ChatTemplate(chatTemplate, tokenizerOf(checkpoint), config.imageTokenId, {}, dir);
 }
 
 export function wholeImage({ tokenGrid, tokens }: EncodedImage): PromptImage {
@@ -53,11 +37,12 @@ export async function goldenPrompt(engine: Engine, golden: Golden): Promise<Prom
   const encoded: EncodedImage[] = [];
   for (const image of golden.images) encoded.push(await engine.encodeImage(image));
   const images = encoded.map(wholeImage);
-  const shape = promptShape(engine.checkpoint.config);
+  const { config } = engine.checkpoint;
   const template = templateOf(engine.checkpoint);
   const prefixIds = template.documentPrefix(images.length);
   const suffixIds = template.questionSuffix(golden.question);
-  const rows = (ids: readonly number[]) => promptRows(ids, shape, images);
+  const rows = (ids: readonly number[]) =>
+    promptRows(ids, config.imageTokenId, images, config.text.hiddenSize);
   return {
     images,
     encoded,

@@ -15,12 +15,7 @@ import { compile } from '../../src/vlm/compile.js';
 import { Engine } from '../../src/vlm/engine.js';
 import { type PrefilledContext, VisionLanguageModel } from '../../src/vlm/index.js';
 import { runPrefill } from '../../src/vlm/prefill.js';
-import {
-  type PromptImage,
-  type PromptRows,
-  promptRows,
-  promptShape,
-} from '../../src/vlm/prompt.js';
+import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { temporaryFolder } from '../support/folders.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
@@ -76,8 +71,9 @@ function imagesOf(grids: readonly { rows: number; cols: number }[]): PromptImage
 }
 
 function rowsOf(question: string, images: readonly PromptImage[]): PromptRows {
+  const { imageTokenId } = engine.checkpoint.config;
   const ids = templateOf(engine.checkpoint).documentPrefix(images.length, question);
-  return promptRows(ids, promptShape(engine.checkpoint.config), images);
+  return promptRows(ids, imageTokenId, images, WIDTH);
 }
 
 const suffixOf = (question: string) => templateOf(engine.checkpoint).questionSuffix(question);
@@ -135,7 +131,7 @@ describe('a prompt with the question first', () => {
         fc.integer({ min: 1, max: 60 }),
         async (question, grids, chunk) => {
           const run = async (chunk: number) => {
-            const pool = new StagePool(await compile(engine.checkpoint), 1, [1, 3]);
+            const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, [1, 3]);
             const lease = await pool.acquire([]);
             try {
               const rows = rowsOf(question, imagesOf(grids));

@@ -1,7 +1,6 @@
 /** Answers without a kept cache, to hold against those with one: every row through every layer at once. */
 import { compile } from '../../src/vlm/compile.js';
 import { runStage } from '../../src/vlm/decoder.js';
-import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
 import type { Engine } from '../../src/vlm/engine.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
 import { selectPositions } from '../../src/vlm/positions.js';
@@ -9,6 +8,7 @@ import type { PromptRows } from '../../src/vlm/prompt.js';
 import { Session } from '../../src/vlm/runtime.js';
 import { argmax } from '../../src/vlm/sampler.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
+import { readRows } from '../../src/vlm/weights/stored-weight.js';
 
 /** Of the tiny checkpoint. */
 const WIDTH = 64;
@@ -23,8 +23,8 @@ export interface KeptRows {
 
 /** Text and visual rows as they enter layer 0, read from the checkpoint. */
 export function embedRows(engine: Engine, rows: PromptRows): Float32Array {
-  const weight = engine.checkpoint.weights.get(EMBEDDING)!;
-  const table = weight.shard.readFloat32(weight.name);
+  const weight = engine.checkpoint.weights.get(engine.checkpoint.family.embeddingName)!;
+  const table = readRows(weight, 0, weight.shape[0]!);
   const visual = Float32Array.from(rows.features.flatMap((feature) => [...feature]));
   const hidden = new Float32Array(rows.tokenIds.length * WIDTH);
   let taken = 0;
@@ -70,7 +70,7 @@ export async function recomputeAnswer(
   };
   let hidden = embedRows(engine, rows);
   let alive = Int32Array.from(rows.image.keys());
-  const pool = new StagePool(await compile(engine.checkpoint), 1, [1, 2, 3]);
+  const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, [1, 2, 3]);
   const lease = await pool.acquire([]);
   try {
     for (const stage of lease.stages) {
@@ -105,7 +105,7 @@ export async function recomputeAnswer(
 }
 
 async function likeliest(engine: Engine, hidden: Float32Array): Promise<number[]> {
-  const model = await compile(engine.checkpoint);
+  const model = await compile(engine.checkpoint, 'fp32');
   const session = await Session.create('head', model.headGraph(), {
     weightsFolder: model.weightsFolder,
     threads: 1,

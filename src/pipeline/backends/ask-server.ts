@@ -34,7 +34,8 @@ export interface AskServerOptions {
   chromium: () => ChromiumOptions;
   browsers?: number | undefined;
   extractMs: number;
-  maxNewTokens: number;
+  /** The server's own limit if left out. */
+  maxNewTokens?: number | undefined;
   /** Text tokens (o200k_base) for exact values beside the pages. @defaultValue 0 */
   sidecar?: number;
   temperature?: number;
@@ -61,7 +62,7 @@ export async function askServer(
   const sidecar = makeSidecar(document.text, options.sidecar ?? 0, countTextTokens);
   const reply = await backend.ask(pages, question, {
     ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
-    maxNewTokens: options.maxNewTokens,
+    ...(options.maxNewTokens !== undefined && { maxNewTokens: options.maxNewTokens }),
     stream: options.onText !== undefined,
     ...(options.onText && { onText: options.onText }),
     ...(options.signal && { signal: options.signal }),

@@ -1,0 +1,112 @@
+/** The natural suite's figures as a table for people, and as a page of documentation. */
+
+import type { Interval } from '../interval.js';
+import type { EvalReport, Figure } from '../report.js';
+import { columns } from '../report-table.js';
+import type { ConfidenceFigures, NaturalReport, NaturalRow } from './natural-report.js';
+
+const SECTIONS = {
+  all: 'all',
+  kind: 'by kind of question',
+  length: 'answered by the text, by length',
+  pages: 'answered by the text, by pages',
+  origin: 'answered by the text, by origin',
+} as const satisfies Record<NaturalRow['section'], string>;
+
+const HEADINGS = [
+  'pages',
+  '95 % interval',
+  'text',
+  '95 % interval',
+  'kept',
+  '95 % interval',
+  'questions',
+];
+
+export function naturalTable({ rows, confidence }: NaturalReport): string {
+  const table = columns([
+    ['', ...HEADINGS],
+    ...Object.entries(SECTIONS).flatMap(([section, title]) => {
+      const these = rows.filter((row) => row.section === section);
+      if (these.length === 0) return [];
+      return [
+        [title, ...HEADINGS.map(() => '')],
+        ...these.map((row) => [`  ${row.label}`, ...cellsOf(row)]),
+      ];
+    }),
+  ]);
+  return [...table, '', ...confidenceLines(confidence)].join('\n');
+}
+
+/** A section for docs/results. */
+export function naturalMarkdown(
+  report: EvalReport & { natural: NaturalReport },
+  { command, model }: { command: string; model: string },
+): string {
+  const { natural, settings } = report;
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const rendering = report.renderings[0]!;
+  return [
+    '# Questions of people about real documents',
+    '',
+    `Model: ${model}. ${report.questions} questions${natural.confidence.text ? ', those of the text as well' : ''} about ${natural.documents} documents (${report.answered} answered, ${report.failed} failed); ${Object.entries(
+      settings,
+    )
+      .map(([key, value]) => `${key} ${String(value)}`)
+      .join(
+        ', ',
+      )}. Rendering ${rendering.renderConfigId}: ${rendering.pages} pages, ${rendering.textTokens} text tokens, ${rendering.renderRatio.toFixed(2)}× rendered, ${rendering.stackedRatio.toFixed(2)}× with the prune plan.`,
+    '',
+    '```sh',
+    command,
+    '```',
+    '',
+    '`pages` and `text` are shares of right answers with Wilson\'s interval; `kept` is pages ÷ text over questions that were answered both ways, its interval a bootstrap over documents. What the rules of "right" are: [evaluation](../evaluation.md#natural).',
+    '',
+    ...Object.entries(SECTIONS).flatMap(([section, title]) => {
+      const rows = natural.rows.filter((row) => row.section === section);
+      if (rows.length === 0) return [];
+      return [
+        line([title, ...HEADINGS]),
+        line(['---', ...HEADINGS.map(() => '---:')]),
+        ...rows.map((row) => line([row.label, ...cellsOf(row)])),
+        '',
+      ];
+    }),
+    '## Confidence',
+    '',
+    ...confidenceLines(natural.confidence).map((text) => `- ${text}`),
+    '',
+  ].join('\n');
+}
+
+function cellsOf({ pages, text, kept }: NaturalRow): string[] {
+  return [
+    percent(pages.value),
+    interval(pages.value, pages),
+    percent(text?.value ?? null),
+    interval(text?.value ?? null, text),
+    percent(kept?.value ?? null),
+    interval(kept?.value ?? null, kept),
+    countOf(pages),
+  ];
+}
+
+function confidenceLines(confidence: NaturalReport['confidence']): string[] {
+  return Object.entries(confidence).map(([as, figures]: [string, ConfidenceFigures | null]) => {
+    if (!figures) return `${as}: not known`;
+    const { answers, calibrated, expectedCalibrationError, areaUnderRoc } = figures;
+    const roc = areaUnderRoc === null ? '–' : areaUnderRoc.toFixed(3);
+    return `${as}: calibration error ${expectedCalibrationError.toFixed(3)}, area under the ROC curve ${roc}, of ${answers} answers${calibrated ? '' : ', not calibrated'}`;
+  });
+}
+
+const percent = (value: number | null) => (value === null ? '–' : `${(value * 100).toFixed(1)} %`);
+
+const interval = (value: number | null, range: Interval | null) =>
+  value === null || !range
+    ? '–'
+    : `${(range.low * 100).toFixed(1)} – ${(range.high * 100).toFixed(1)}`;
+
+const countOf = ({ questions, failed }: Figure) =>
+  failed > 0 ? `${questions} (${failed} failed)` : String(questions);

@@ -1,0 +1,101 @@
+/**
+ * Weights in another form than the checkpoint's, as tensors to be written: read, turned and passed on
+ * a few rows at a time, so memory stays at a few pieces whatever the model's size.
+ */
+import { GlyphpressError } from '../../errors.js';
+import { float32ToFloat16 } from '../float16.js';
+import type { WritableDtype, WritableTensor } from '../safetensors-writer.js';
+import { quantiseRows } from './quantise.js';
+import { storedForm, type WeightForm } from './recipe.js';
+import {
+  matrixShape,
+  readRows,
+  rowsPerPiece,
+  type StoredWeight,
+  storedTensorNames,
+} from './stored-weight.js';
+
+const PIECE_ELEMENTS = 4 * 1024 * 1024;
+
+/** Whether the weight is in this form already. */
+export function isInForm(weight: StoredWeight, form: WeightForm): boolean {
+  return JSON.stringify(storedForm(weight)) === JSON.stringify(form);
+}
+
+/**
+ * The tensors that hold `weight` under `name` in `form`. Their data must be taken in order.
+ *
+ * @param pieceElements how many numbers are turned at a time
+ * @param onElements told after each piece how many numbers it was
+ * @throws GP_TENSOR_VALUE for weights that are not finite, which no code stands for
+ */
+export function derivedTensors(
+  weight: StoredWeight,
+  name: string,
+  form: WeightForm,
+  { pieceElements = PIECE_ELEMENTS, onElements = (_: number) => {} } = {},
+): WritableTensor[] {
+  const { rows, columns } = matrixShape(weight.shape);
+  const step = rowsPerPiece(weight.shape, pieceElements);
+  function* pieces(): Generator<{ first: number; count: number; values: Float32Array }> {
+    for (let first = 0; first < rows; first += step) {
+      const count = Math.min(step, rows - first);
+      yield { first, count, values: readRows(weight, first, count) };
+      onElements(count * columns);
+    }
+  }
+  if (weight.form === 'float' && isInForm(weight, form)) {
+    const { tensor } = weight;
+    const rowBytes = tensor.byteLength / rows;
+    function* bytes() {
+      for (let first = 0; first < rows; first += step) {
+        const count = Math.min(step, rows - first);
+        yield tensor.shard.readBytes(tensor.name, first * rowBytes, count * rowBytes);
+        onElements(count * columns);
+      }
+    }
+    return [{ name, dtype: tensor.dtype as WritableDtype, shape: weight.shape, data: bytes }];
+  }
+  if ('float' in form) {
+    const isHalf = form.float === 'F16';
+    function* floats() {
+      for (const { values } of pieces()) yield isHalf ? float32ToFloat16(values) : values;
+    }
+    return [{ name, dtype: isHalf ? 'F16' : 'F32', shape: weight.shape, data: floats }];
+  }
+  const { bits, blockSize, asymmetric } = form;
+  const perRow = Math.ceil(columns / blockSize);
+  const names = storedTensorNames(name, bits);
+  // Small beside the codes, and complete once the codes have been read.
+  const scales = new Uint16Array(rows * perRow);
+  const offsets = asymmetric ? new Uint16Array(rows * perRow) : undefined;
+  function* blocks() {
+    for (const { first, count, values } of pieces()) {
+      checkFinite(values, name);
+      const shape = { rows: count, columns };
+      const quantised = quantiseRows(values, shape, { bits, blockSize, asymmetric });
+      scales.set(quantised.scales, first * perRow);
+      offsets?.set(quantised.offsets!, first * perRow);
+      yield quantised.blocks;
+    }
+  }
+  const blockShape = [rows, perRow, (blockSize * bits) / 8];
+  const sideShape = [rows, perRow];
+  return [
+    { name: names.blocks, dtype: 'U8', shape: blockShape, data: blocks },
+    { name: names.scales, dtype: 'F16', shape: sideShape, data: () => [scales] },
+    ...(offsets
+      ? [{ name: names.offsets, dtype: 'F16' as const, shape: sideShape, data: () => [offsets] }]
+      : []),
+  ];
+}
+
+function checkFinite(values: Float32Array, name: string): void {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  throw new GlyphpressError('GP_TENSOR_VALUE', {
+    message: `Weight ${name} holds ${values[at]}, which cannot be quantised.`,
+    hint: 'Get the checkpoint again; if it is the same, use --dtype fp32.',
+    details: { tensor: name, value: String(values[at]) },
+  });
+}

@@ -1,0 +1,126 @@
+/**
+ * Which form each weight of a model takes for a dtype, and the name that the choice gives the model.
+ *
+ * Nothing here knows a family: graphs are built once on paper, and what they multiply by may be
+ * quantised; what they add, look up or scale by stays float.
+ */
+import { createHash } from 'node:crypto';
+import type { Checkpoint } from '../checkpoint.js';
+import { GraphBuilder } from '../graph-builder.js';
+import type { QuantisedBits } from './quantise.js';
+import { matrixShape, type StoredWeight } from './stored-weight.js';
+
+/** What the weights of the decoder are held in. Sums are float32 whatever it is. */
+export type Dtype = 'fp32' | 'fp16' | 'int8' | 'int4';
+
+export const DTYPES: readonly Dtype[] = ['fp32', 'fp16', 'int8', 'int4'];
+
+/** Raise it when equal weights come out as other codes, or equal codes are multiplied otherwise. */
+export const QUANTISER_VERSION = 1;
+
+/** Values that share a scale. */
+export const BLOCK_SIZE = 32;
+
+export type WeightForm =
+  | { float: 'F32' | 'F16' | 'BF16' }
+  | { bits: QuantisedBits; blockSize: number; asymmetric: boolean };
+
+/** Where a weight is used. The embedding is looked up by the host, in no graph. */
+export type ModelPart = 'vision' | 'decoder' | 'head' | 'embedding';
+
+export interface WeightUse {
+  part: ModelPart;
+  /** Rows are multiplied by it, and nothing else happens to it. */
+  multiplied: boolean;
+}
+
+const F32: WeightForm = { float: 'F32' };
+const F16: WeightForm = { float: 'F16' };
+const INT8: WeightForm = { bits: 8, blockSize: BLOCK_SIZE, asymmetric: false };
+const INT4: WeightForm = { bits: 4, blockSize: BLOCK_SIZE, asymmetric: true };
+
+/**
+ * Form of the multiplied weights of each part. The vision tower stays in half precision: eight bits cost
+ * its rows 2 to 3 % of their norm. Head and embedding keep eight bits beside a decoder of four.
+ * docs/results/models.md has the figures.
+ */
+const FORMS: Readonly<Record<Dtype, Readonly<Record<ModelPart, WeightForm>>>> = {
+  fp32: { vision: F32, decoder: F32, head: F32, embedding: F32 },
+  fp16: { vision: F16, decoder: F16, head: F16, embedding: F16 },
+  int8: { vision: F16, decoder: INT8, head: INT8, embedding: INT8 },
+  int4: { vision: F16, decoder: INT4, head: INT8, embedding: INT8 },
+};
+
+/**
+ * How exactly MatMulNBits multiplies: at level 1 in float32; at level 4 the rows are rounded to eight
+ * bits too, block by block, which makes a token 2 to 4 times faster.
+ */
+export type AccuracyLevel = 1 | 4;
+
+/** Eight-bit weights know one fast way only: at level 1 they are 100 times slower. */
+export const ACCURACY_LEVEL: AccuracyLevel = 4;
+
+/** What is added, looked up or scaled by stays as it is stored, but in a float32 model all is float32. */
+export function formFor(weight: StoredWeight, use: WeightUse, dtype: Dtype): WeightForm {
+  const isTurned = use.multiplied || use.part === 'embedding' || dtype === 'fp32';
+  if (!isTurned) return storedForm(weight);
+  const form = FORMS[dtype][use.part];
+  // Either kind of half will do, and is exact where it is stored.
+  const isHalf = weight.form === 'float' && weight.tensor.dtype !== 'F32';
+  if (form === F16 && isHalf) return storedForm(weight);
+  if ('float' in form) return form;
+  // Sums over blocks are sums over whole blocks.
+  const whole = matrixShape(weight.shape).columns % form.blockSize === 0;
+  return whole ? form : { ...form, asymmetric: false };
+}
+
+export function storedForm(weight: StoredWeight): WeightForm {
+  if (weight.form === 'float') return { float: weight.tensor.dtype as 'F32' | 'F16' | 'BF16' };
+  const { bits, blockSize, offsets } = weight;
+  return { bits, blockSize, asymmetric: offsets !== undefined };
+}
+
+/** How the graphs of a model use each weight. */
+export function weightUses({ family, config, weights }: Checkpoint): Map<string, WeightUse> {
+  const uses = new Map<string, WeightUse>();
+  const onPaper = {
+    folder: '',
+    locate: (name: string) => {
+      const weight = weights.get(name);
+      if (!weight) throw new Error(`family ${family.name} uses undeclared weight ${name}`);
+      const data = { location: name, offset: 0, length: 0 };
+      return { form: 'float' as const, element: 'float32' as const, data, shape: weight.shape };
+    },
+  };
+  const record = (part: ModelPart, fill: (g: GraphBuilder) => void) => {
+    const builder = new GraphBuilder(part, onPaper);
+    fill(builder);
+    for (const [name, multiplied] of builder.weightsUsed) {
+      const known = uses.get(name);
+      uses.set(name, { part, multiplied: multiplied && (known?.multiplied ?? true) });
+    }
+  };
+  record('vision', (g) => family.buildVision(g, config));
+  const range = { from: 0, to: config.text.layers, variation: null };
+  record('decoder', (g) => family.buildStage(g, config, range));
+  record('head', (g) => family.buildHead(g, config));
+  const { embeddingName } = family;
+  if (!uses.has(embeddingName)) {
+    uses.set(embeddingName, { part: 'embedding', multiplied: false });
+  }
+  return uses;
+}
+
+/**
+ * Names what a model computes: the checkpoint, how its weights are held and how they are multiplied. A
+ * float32 model has the checkpoint's own name.
+ */
+export function modelHash(
+  checkpointHash: string,
+  dtype: Dtype,
+  accuracyLevel: AccuracyLevel = ACCURACY_LEVEL,
+): string {
+  if (dtype === 'fp32') return checkpointHash;
+  const recipe = { dtype, version: QUANTISER_VERSION, forms: FORMS[dtype], accuracyLevel };
+  return createHash('sha256').update(checkpointHash).update(JSON.stringify(recipe)).digest('hex');
+}

@@ -1,0 +1,1 @@
+export const MADE: Readonly<Record<'door-controller.log' | 'weather-station.csv', () => string>>;

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { answerNotes } from '../../src/cli/answer-notes.js';
+import type { AskResult } from '../../src/pipeline/backends/answer.js';
+
+const result = {
+  answer: 'The gate is sh',
+  found: true,
+  confidence: 0.5,
+  calibrated: true,
+  citations: [{ page: 2, start: 1_000, end: 1_014 }],
+  usage: { promptTokens: 900, completionTokens: 2_048 },
+  finishReason: 'stop',
+} as unknown as AskResult;
+
+describe('what is said beside an answer', () => {
+  it('is how sure it is, and where it stands', () => {
+    expect(answerNotes(result)).toBe('confidence 0.50 | page 2, characters 1,000–1,014');
+  });
+
+  it('begins with the limit that cut it off', () => {
+    expect(answerNotes({ ...result, finishReason: 'length' })).toMatch(
+      /^cut off after 2,048 tokens: --max-tokens gives it more room \| confidence/,
+    );
+    const usage = { promptTokens: null, completionTokens: null };
+    expect(answerNotes({ ...result, usage, finishReason: 'length' })).toMatch(/^cut off: --max/);
+  });
+
+  it('begins with the loop that it ended in', () => {
+    expect(answerNotes({ ...result, finishReason: 'loop' })).toMatch(
+      /^cut off where it began to repeat itself \| /,
+    );
+  });
+});
