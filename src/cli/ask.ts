@@ -18,6 +18,7 @@ import {
   openAiBackendOf,
   withBackendOptions,
 } from './backend-options.js';
+import { keepCacheBounded } from './cache-bound.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -38,6 +39,7 @@ import {
   withRenderOptions,
 } from './options.js';
 import { compressProgress, Progress } from './progress.js';
+import { givenOptions } from './setting-defaults.js';
 
 interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens?: number;
@@ -98,7 +100,9 @@ Examples:
   $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
-    .action((target: string, question: string, flags: Flags) => {
+    .action((target: string, question: string, all: Flags, command: Command) => {
+      // A compressed folder says itself how it was made.
+      const flags = isFolder(target) ? givenOptions<Flags>(command) : all;
       if (question.trim() === '') {
         throw new GlyphpressError('GP_USAGE', {
           message: 'The question is empty',
@@ -148,6 +152,7 @@ async function askHere(target: string, question: string, flags: Flags) {
         },
       });
       printAnswer(flags, result);
+      await keepCacheBounded();
     });
   } finally {
     progress.stop();
@@ -191,6 +196,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
       );
       progress.stop();
       printAnswer(flags, result);
+      await keepCacheBounded();
     });
   } finally {
     progress.stop();

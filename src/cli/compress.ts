@@ -6,6 +6,7 @@ import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { contextKey, ensureCompressed } from '../pipeline/compress.js';
 import { readDocument } from '../pipeline/read-document.js';
+import { keepCacheBounded } from './cache-bound.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -83,6 +84,7 @@ Examples:
               `warning: not noted for later questions about the file: ${error.message}\n`,
             ),
           );
+        await keepCacheBounded();
         if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
         process.stdout.write(
           flags.json

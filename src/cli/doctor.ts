@@ -1,5 +1,16 @@
 import type { Command } from 'commander';
-import { type CheckStatus, type DoctorReport, diagnose } from '../environment/doctor.js';
+import { cacheFolder } from '../cache-folder.js';
+import {
+  type CheckStatus,
+  type DoctorCheck,
+  type DoctorReport,
+  diagnose,
+} from '../environment/doctor.js';
+import { GlyphpressError } from '../errors.js';
+import { BOUNDED_KINDS, CACHE_KINDS, type CacheKind, listCache } from '../store/cache-entries.js';
+import { bytesText } from './amounts.js';
+import { cacheBound } from './cache-bound.js';
+import { readSettings } from './settings-file.js';
 
 const MARKS: Record<CheckStatus, string> = { ok: '✓', warn: '!', missing: '✗' };
 
@@ -18,10 +29,61 @@ export function registerDoctor(program: Command): void {
     .option('--json', 'print the report as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async ({ json }: { json?: boolean }) => {
-      const report = await diagnose();
+      const report = await diagnose({ more: [checkStored, checkSettings] });
       process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : doctorTable(report));
       process.exitCode = report.ok ? 0 : 1;
     });
+}
+
+/** What is stored for later questions, and how much of it there may be. */
+async function checkStored(): Promise<DoctorCheck> {
+  const name = 'stored';
+  const entries = await listCache(cacheFolder());
+  const kinds = Object.fromEntries(
+    (Object.keys(CACHE_KINDS) as CacheKind[]).map((kind) => {
+      const ofKind = entries.filter((entry) => entry.kind === kind);
+      return [kind, { entries: ofKind.length, bytes: bytesOf(ofKind) }];
+    }),
+  );
+  const shown = Object.entries(kinds)
+    .filter(([, { entries }]) => entries > 0)
+    .map(([kind, { entries, bytes }]) => `${entries} ${kind} ${bytesText(bytes)}`);
+  try {
+    const bound = cacheBound();
+    const bounded = BOUNDED_KINDS.join(' and ');
+    const detail = `${shown.join(', ') || 'nothing yet'}; ${bounded} may take ${bytesText(bound)} (glyphpress cache)`;
+    return { name, status: 'ok', detail, facts: { kinds, bound } };
+  } catch (error) {
+    return { name, ...problemOf(error), facts: { kinds } };
+  }
+}
+
+const bytesOf = (entries: readonly { bytes: number }[]) =>
+  entries.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Which file says what. */
+async function checkSettings(): Promise<DoctorCheck> {
+  const name = 'settings';
+  try {
+    const settings = readSettings();
+    const stated = Object.entries(settings);
+    return {
+      name,
+      status: 'ok',
+      detail:
+        stated.map(([key, { value, file }]) => `${key} ${value} (${file})`).join(', ') ||
+        'no glyphpress.config.json says anything',
+      facts: settings,
+    };
+  } catch (error) {
+    return { name, ...problemOf(error) };
+  }
+}
+
+/** Every command that reads the file fails like this. */
+function problemOf(error: unknown): Pick<DoctorCheck, 'status' | 'detail' | 'fix'> {
+  if (!(error instanceof GlyphpressError)) throw error;
+  return { status: 'missing', detail: error.message, fix: error.hint };
 }
 
 /** The report as aligned lines, each problem followed by its fixes. */

@@ -79,12 +79,19 @@ Examples:
     );
 
   withDataOption(
-    keys.command('revoke').description('end a key at once').argument('<id>', 'as list shows it'),
+    keys
+      .command('revoke')
+      .description('end a key at once')
+      .argument('<id>', 'as list shows it')
+      .option('--json', 'print what was revoked as JSON'),
   )
     .addHelpText('after', '\nExamples:\n  $ glyphpress keys revoke 0123456789abcdef')
-    .action((id: string, flags: DataFlags) =>
+    .action((id: string, flags: DataFlags & { json?: boolean }) =>
       withKeys(flags, async (keys) => {
-        if (await keys.revoke(id)) return;
+        if (await keys.revoke(id)) {
+          if (flags.json) process.stdout.write(`${JSON.stringify({ id, revoked: true })}\n`);
+          return;
+        }
         throw new GlyphpressError('GP_USAGE', {
           message: `There is no key ${id}`,
           hint: 'glyphpress keys list shows them.',

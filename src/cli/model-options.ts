@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
 import {
   NAMED_PLANS,
@@ -96,7 +97,7 @@ function readPlan(file: string): string {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     throw new GlyphpressError(missing ? 'GP_INPUT_NOT_FOUND' : 'GP_INPUT_UNREADABLE', {
       message: missing
-        ? `No prune plan ${file}: neither a name (${Object.keys(NAMED_PLANS).join(', ')}) nor a file`
+        ? `No prune plan ${file}: neither a name (${Object.keys(NAMED_PLANS).join(', ')}) nor a file.${didYouMean(file, Object.keys(NAMED_PLANS))}`
         : `The prune plan ${file} cannot be read: ${(cause as Error).message}`,
       hint: 'Give a JSON file, for example {"decoder":[{"layer":2,"keepRatio":0.5,"method":"v2drop"}]}.',
       details: { file },

@@ -26,6 +26,7 @@ export function registerSearchWorker(search: Command): void {
     .command('worker')
     .description('try configurations for a search with --workers')
     .argument('<run>', 'folder of the search')
+    .option('--json', 'print a line of JSON once it takes trials')
     .addHelpText(
       'after',
       `
@@ -36,10 +37,10 @@ Examples:
   $ glyphpress search worker run
   $ REDIS_URL=redis://db:6379 glyphpress search worker /mnt/run`,
     )
-    .action((run: string) => work(run));
+    .action((run: string, { json }: { json?: boolean }) => work(run, json ?? false));
 }
 
-async function work(run: string): Promise<void> {
+async function work(run: string, json: boolean): Promise<void> {
   const { connectRedis } = await import('../queue/connection.js');
   const { startTrialWorker } = await import('../queue/trial-queue.js');
   const { doTrial } = await import('../search/trial-evaluator.js');
@@ -55,6 +56,7 @@ async function work(run: string): Promise<void> {
     interruptible(async (signal) => {
       const redis = await connectRedis(access.url, 'worker');
       const stop = await startTrialWorker(name, redis, (job) => doTrial(evaluator, tasks, job));
+      if (json) process.stdout.write(`${JSON.stringify({ pid: process.pid, run, queue: name })}\n`);
       await ended(signal);
       await stop();
       redis.disconnect();

@@ -21,6 +21,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   pagesPerJob: number;
   background?: boolean;
   lockSeconds: number;
+  json?: boolean;
 }
 
 /** What is under way may take this long to finish before it goes back to the queue. */
@@ -50,7 +51,8 @@ export function registerWorker(program: Command): void {
             .default(30)
             .env('GLYPHPRESS_LOCK_SECONDS'),
         )
-        .option('--background', 'let everything else on this machine go first'),
+        .option('--background', 'let everything else on this machine go first')
+        .option('--json', 'print a line of JSON once it works; the log on stderr is JSON anyway'),
     ),
   )
     .addHelpText(
@@ -92,7 +94,10 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
     ...(flags.browsers !== undefined && { browsers: flags.browsers }),
     onError: logError,
   });
-  log('info', { queues: flags.queues, concurrency: flags.concurrency }, 'worker started');
+  const { queues, concurrency } = flags;
+  if (flags.json)
+    process.stdout.write(`${JSON.stringify({ pid: process.pid, queues, concurrency })}\n`);
+  log('info', { queues, concurrency }, 'worker started');
   await Promise.race([aborted(signal), parentGone()]);
   await workers.close(GRACE_MS);
   log('info', {}, 'worker stopped');

@@ -45,6 +45,8 @@ export interface DiagnoseOptions {
   env?: NodeJS.ProcessEnv;
   /** Folder that holds package.json and models. @defaultValue where glyphpress is installed */
   packageRoot?: string;
+  /** What else is checked, in the order in which it is shown. */
+  more?: readonly (() => Promise<DoctorCheck>)[];
 }
 
 const GIB = 2 ** 30;
@@ -62,6 +64,7 @@ const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export async function diagnose({
   env = process.env,
   packageRoot = PACKAGE_ROOT,
+  more = [],
 }: DiagnoseOptions = {}): Promise<DoctorReport> {
   const checks = await Promise.all([
     checkNode(),
@@ -74,6 +77,7 @@ export async function diagnose({
     checkDisk(env),
     checkMemory(),
     checkCache(env),
+    ...more.map((check) => check()),
   ]);
   return {
     ok: checks.every(({ status }) => status !== 'missing'),

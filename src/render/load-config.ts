@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
 import { CONFIG_KEYS, type ConfigKey, type RenderConfig } from './config-schema.js';
 import { DEFAULT_PRESET, PRESETS } from './presets.js';
@@ -66,7 +67,7 @@ function readJson(file: string): unknown {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw new GlyphpressError('GP_INPUT_NOT_FOUND', {
-      message: `No render config "${file}"`,
+      message: `No render config "${file}".${didYouMean(file, Object.keys(PRESETS))}`,
       hint: `Give a JSON file or a preset: ${Object.keys(PRESETS).join(', ')}.`,
       details: { file },
       cause,

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
 import { normalColor } from './color.js';
 import {
@@ -103,7 +104,7 @@ function checkKey(key: string, value: unknown): void {
     : undefined;
   if (!spec) {
     throw new GlyphpressError('GP_CONFIG_UNKNOWN_KEY', {
-      message: `Unknown key "${key}" in the render config`,
+      message: `Unknown key "${key}" in the render config.${didYouMean(key, Object.keys(CONFIG_KEYS))}`,
       hint: `Known keys: ${Object.keys(CONFIG_KEYS).join(', ')}.`,
       details: { key, value },
     });

@@ -1,42 +1,90 @@
+import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { makeProgram } from '../../src/cli/program.js';
 import { glyphpress } from '../support/cli.js';
 
-/** The words before the arguments in a list of commands. */
-function commandsIn(help: string): string[] {
-  // Texts that stand behind the list may hold lists of their own.
-  const list = (help.split('\nCommands:\n')[1] ?? '').split('\n\n')[0]!;
-  return [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!).filter((n) => n !== 'help');
+/** Every command that does something, with the words that call it. */
+function commands(): { words: string; command: Command; help: string }[] {
+  const found: { words: string; command: Command; help: string }[] = [];
+  const walk = (command: Command, words: readonly string[]) => {
+    for (const below of command.createHelp().visibleCommands(command)) {
+      if (below.name() !== 'help') walk(below, [...words, below.name()]);
+    }
+    // A command without work of its own only shows the commands below it.
+    if (words.length === 0 || isGroup(command)) return;
+    let help = '';
+    command.configureOutput({
+      writeOut: (text) => {
+        help += text;
+      },
+    });
+    command.outputHelp();
+    found.push({ words: words.join(' '), command, help });
+  };
+  walk(makeProgram(), []);
+  return found;
 }
 
+const isGroup = (command: Command) =>
+  command.commands.length > 0 && !command.options.some(({ long }) => long === '--json');
+
+const all = commands();
+
 describe('--help', () => {
-  it('of every command shows an example that starts with the command', async () => {
-    const pending: string[][] = [[]];
-    const seen: string[] = [];
-    while (pending.length > 0) {
-      const words = pending.pop()!;
-      const { code, stdout, stderr } = await glyphpress([...words, '--help']);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toMatch(/^Usage: glyphpress/);
-      const below = commandsIn(stdout);
-      pending.push(...below.map((name) => [...words, name]));
-      if (below.length > 0) continue;
-      seen.push(words.join(' '));
-      expect(stdout, words.join(' ')).toContain(`\n  $ glyphpress ${words.join(' ')}`);
-    }
-    expect(seen).toEqual(
+  it('is looked at for every command', () => {
+    expect(all.map(({ words }) => words)).toEqual(
       expect.arrayContaining([
         'ask',
         'compress',
         'render',
-        'doctor',
+        'transcribe',
+        'proofread',
+        'eval',
+        'eval curve',
         'model inspect',
         'model compile',
         'model calibrate',
-        'transcribe',
-        'proofread',
+        'plans',
+        'search',
+        'search apply',
+        'search compare',
+        'search worker',
+        'serve',
+        'worker',
+        'keys create',
+        'keys list',
+        'keys revoke',
+        'cache ls',
+        'cache prune',
+        'doctor',
+        'completion',
       ]),
     );
-  }, 180_000);
+  });
+
+  it.each(all.map(({ words, help }) => [words, help]))(
+    'of %s shows an example that starts with the command',
+    (words, help) => {
+      expect(help).toMatch(/^Usage: glyphpress/);
+      expect(help).toMatch(/\nExamples?:\n/);
+      expect(help).toContain(`\n  $ glyphpress ${words}`);
+    },
+  );
+
+  // What completion prints is a script for a shell.
+  it.each(all.map(({ words, command }) => [words, command] as const))(
+    'of %s offers JSON',
+    (words, command) => {
+      const hasJson = command.options.some(({ long }) => long === '--json');
+      expect(hasJson).toBe(words !== 'completion');
+    },
+  );
+
+  it('is what the process prints', async () => {
+    const { code, stdout, stderr } = await glyphpress(['cache', 'prune', '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('$ glyphpress cache prune --older-than 30d');
+  });
 
   it('is what a bare command prints, as a mistake', async () => {
     const { code, stdout, stderr } = await glyphpress([]);
@@ -44,9 +92,11 @@ describe('--help', () => {
     expect(stderr).toMatch(/^Usage: glyphpress/);
   });
 
-  it('has a version beside it', async () => {
-    const { code, stdout } = await glyphpress(['--version']);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  it('has a version beside it, under both of its names', async () => {
+    for (const flag of ['--version', '-v']) {
+      const { code, stdout } = await glyphpress([flag]);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    }
   });
 });

@@ -15,7 +15,7 @@ const VERBS = ['pipeline', 'queue', 'service', 'search', 'eval'];
 const PARTS = ['render', 'vlm', 'prune', 'store', 'extract'];
 
 /** Single files at the bottom: everybody may import them, they import the errors at most. */
-const GROUND = ['errors', 'cache-folder', 'data-folder', 'output-folder'];
+const GROUND = ['errors', 'cache-folder', 'data-folder', 'did-you-mean', 'output-folder'];
 
 /** Folder → the other folders that it may import. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
 import { differingParts, keyName } from '../../store/artifact-key.js';
+import { touchEntry } from '../../store/cache-entries.js';
 import { KnownFolders } from '../../store/known-folders.js';
 import { CONTEXT_FORM, type CompressedBody } from '../compress.js';
 import { CONTEXT_FILE } from './context-file.js';
@@ -26,8 +27,9 @@ export class ContextLibrary {
   async locate(key: Record<string, string>): Promise<string> {
     const own = path.join(this.#contexts, keyName(key));
     const known = await this.#known.recall(key);
-    if (known === null) return own;
-    return (await holds(known, key)) ? known : own;
+    if (known !== null && (await holds(known, key))) return known;
+    await touchEntry(own);
+    return own;
   }
 }
 

@@ -10,6 +10,7 @@ import {
   writeArtifact,
 } from '../../store/artifact-folder.js';
 import { keyName } from '../../store/artifact-key.js';
+import { touchEntry } from '../../store/cache-entries.js';
 import { confidenceOf } from '../../vlm/index.js';
 import { PAGES_FILE, pageFileName, pagesOfIndex } from '../artifacts/page-folder.js';
 import { citeAnswer } from '../citing/citations.js';
@@ -120,6 +121,7 @@ async function ensurePages(
   const folder = options.pagesFolder(keyName(key));
   const stored = await readManifest<RenderResult>(folder, PAGES_FORM).catch(() => null);
   if (stored && (await isWhole(folder, stored, stored.body.pages))) {
+    await touchEntry(folder);
     return { folder, manifest: stored, facts: factsOf(stored.body), cached: true };
   }
   const manifest = await writeArtifact(folder, PAGES_FORM, key, (temporary) =>
