@@ -51,6 +51,7 @@ export const ERROR_CATALOGUE = {
   GP_RENDER: { meaning: 'Chromium drew something that the page plan forbids.', retryable: false },
   GP_CHECKPOINT: { meaning: 'A model folder is incomplete or damaged.', retryable: false },
   GP_MODEL_FAMILY: { meaning: 'The model is of a family that is not supported.', retryable: false },
+  GP_MODEL_NO_VISION: { meaning: 'The model reads text only, not pages.', retryable: false },
   GP_MODEL_DTYPE: { meaning: 'The weight type is not supported.', retryable: false },
   GP_MODEL_RUNTIME: { meaning: 'ONNX Runtime refused a graph or a run.', retryable: false },
   GP_TENSOR_SHAPE: {

@@ -139,14 +139,20 @@ function inspectionText(model: Inspection): string {
     ],
     [
       'vision',
-      `${vision.depth} blocks, hidden ${vision.hiddenSize}, ${vision.heads} heads, patch ${vision.patchSize} px, merged ${vision.mergeSize}×${vision.mergeSize}`,
+      vision
+        ? `${vision.depth} blocks, hidden ${vision.hiddenSize}, ${vision.heads} heads, patch ${vision.patchSize} px, merged ${vision.mergeSize}×${vision.mergeSize}`
+        : 'none: it reads text only',
     ],
     ['vocabulary', `${model.vocabSize} (tokenizer ${model.tokenizerVocabulary})`],
     ['longest prompt', `${model.maxPositions} rows`],
-    [
-      'visual tokens',
-      `${page.visualTokens} for a page of ${page.widthPx} × ${page.heightPx} px (${page.cols} × ${page.rows} cells)`,
-    ],
+    ...(page && vision
+      ? [
+          [
+            'visual tokens',
+            `${page.visualTokens} for a page of ${page.widthPx} × ${page.heightPx} px (${page.cols} × ${page.rows} cells of ${vision.cellPx} px)`,
+          ] satisfies [string, string],
+        ]
+      : []),
     [
       'key-value bytes',
       `${model.kvBytesPerToken} a token in float32, ${model.kvBytesPerToken / 2} as stored`,

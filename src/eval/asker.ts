@@ -76,7 +76,8 @@ export class ModelAsker implements Asker {
     planName: string,
     readonly options: ModelAskerOptions,
   ) {
-    this.hasProbe = LegibilityProbe.isIn(model.info.dir, model.info.hiddenSize);
+    const { dir, vision } = model.info;
+    this.hasProbe = vision !== null && LegibilityProbe.isIn(dir, vision.tokenWidth);
     this.key = {
       backend: 'onnx',
       model: model.info.checkpointHash,

@@ -1,6 +1,6 @@
 /** What pages cost in visual tokens when no model is at hand to ask. */
 
-import { GLM_4V_IMAGE_PROCESSOR, visualTokenGrid } from '../vlm/index.js';
+import { GLM_4V_PAGES, visualTokenGrid } from '../vlm/index.js';
 
 export interface PageSize {
   widthPx: number;
@@ -20,12 +20,12 @@ export function visualTokensOf(pages: readonly PageSize[]): number {
 
 /** The cells of one page, see {@link visualTokensOf}. */
 export function gridOf(page: PageSize): { rows: number; cols: number } {
-  const { patchSize, mergeSize } = GLM_4V_IMAGE_PROCESSOR;
+  const { patchSize, mergeSize } = GLM_4V_PAGES;
   const cellPx = patchSize * mergeSize;
   // A side below one cell is enlarged before anything else.
   const size = {
     widthPx: Math.max(cellPx, page.widthPx),
     heightPx: Math.max(cellPx, page.heightPx),
   };
-  return visualTokenGrid(size, GLM_4V_IMAGE_PROCESSOR);
+  return visualTokenGrid(size, GLM_4V_PAGES);
 }

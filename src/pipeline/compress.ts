@@ -235,7 +235,7 @@ async function compressInto(
   const renderMs = performance.now() - start - encodeMs;
 
   const pruning = new Stopwatch();
-  const images = pruning.run(() => promptImages(encoded, plan, info.hiddenSize, signals));
+  const images = pruning.run(() => promptImages(encoded, plan, model.vision.tokenWidth, signals));
   const prefillStart = performance.now();
   const encoderPruneMs = pruning.ms;
   const context = await model.prefill(images, layerDrops(plan, images, pruning), {

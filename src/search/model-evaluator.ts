@@ -50,10 +50,11 @@ export class ModelEvaluator implements Evaluator {
     readonly model: VisionLanguageModel,
     readonly options: ModelEvaluatorOptions,
   ) {
-    const { dir, hiddenSize, layers, checkpointHash } = model.info;
+    const { dir, layers, checkpointHash } = model.info;
+    const { tokenWidth } = model.vision;
     this.layers = layers;
-    this.hasProbe = LegibilityProbe.isIn(dir, hiddenSize);
-    this.#probe = this.hasProbe ? LegibilityProbe.open(dir, hiddenSize) : null;
+    this.hasProbe = LegibilityProbe.isIn(dir, tokenWidth);
+    this.#probe = this.hasProbe ? LegibilityProbe.open(dir, tokenWidth) : null;
     this.key = { backend: 'onnx', model: checkpointHash, figures: String(FIGURES_VERSION) };
     this.#pages = new PageStore(path.join(options.cache, 'pages'), options.chromium, this.spent);
     this.#results = new ResultCache(path.join(options.cache, 'results'));

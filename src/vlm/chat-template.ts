@@ -4,6 +4,7 @@
  */
 import { Template } from '@huggingface/jinja';
 import { GlyphpressError } from '../errors.js';
+import { noVision } from './families/family.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** Stands for the question while the template is rendered. No template treats these letters specially. */
@@ -17,7 +18,8 @@ export class ChatTemplate {
   constructor(
     source: string,
     private readonly tokenizer: Tokenizer,
-    private readonly imageTokenId: number,
+    /** null for a model that reads text only: its templates take a message as one string. */
+    private readonly imageTokenId: number | null,
     private readonly specialTokens: Readonly<Record<string, string>>,
     private readonly dir: string,
   ) {
@@ -35,6 +37,7 @@ export class ChatTemplate {
    * @throws {GlyphpressError} GP_CHECKPOINT where the template cannot have it so
    */
   documentPrefix(imageCount: number, questionFirst?: string): number[] {
+    if (this.imageTokenId === null && imageCount > 0) throw noVision(this.dir);
     const { before } = this.#render(imageCount, questionFirst !== undefined);
     const { between } = this.#afterImages();
     if (!before.endsWith(between))
@@ -95,7 +98,9 @@ export class ChatTemplate {
 
   /** What stands between the last image and the question, and what follows the question. */
   #afterImages(): { between: string; after: string } {
-    const { before, after } = this.#render(1);
+    const { before, after } = this.#render(this.imageTokenId === null ? 0 : 1);
+    // A document that is text stands where the question would, right before it.
+    if (this.imageTokenId === null) return { between: '', after };
     // Cut after an added token: ordinary text on both sides of a cut could merge into one token.
     return {
       between: before.slice(this.tokenizer.lastAddedTokenEnd(before, before.length)),
@@ -104,12 +109,10 @@ export class ChatTemplate {
   }
 
   #render(imageCount: number, questionFirst = false): { before: string; after: string } {
-    const images = Array.from({ length: imageCount }, () => ({ type: 'image' }));
-    const content = [
-      ...(questionFirst ? [{ type: 'text', text: FIRST_SENTINEL }] : []),
-      ...images,
-      { type: 'text', text: SENTINEL },
-    ];
+    const content =
+      this.imageTokenId === null
+        ? `${questionFirst ? `${FIRST_SENTINEL}\n` : ''}${SENTINEL}`
+        : messageParts(imageCount, questionFirst);
     let text: string;
     try {
       text = this.#template.render({
@@ -137,4 +140,12 @@ export class ChatTemplate {
       cause,
     });
   }
+}
+
+function messageParts(imageCount: number, questionFirst: boolean) {
+  return [
+    ...(questionFirst ? [{ type: 'text', text: FIRST_SENTINEL }] : []),
+    ...Array.from({ length: imageCount }, () => ({ type: 'image' })),
+    { type: 'text', text: SENTINEL },
+  ];
 }

@@ -8,13 +8,17 @@ import { join, resolve } from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { type Calibration, parseCalibration } from './calibration.js';
 import { ConfigReader } from './config-reader.js';
-import type { ModelConfig, ModelFamily } from './families/family.js';
+import type { ModelConfig } from './families/family.js';
 import { familyOf } from './families/registry.js';
+import { storedNames, weightShapes } from './families/weights.js';
 import { type ImageProcessorConfig, parseImageProcessorConfig } from './image-processor.js';
 import { SafetensorsFile } from './safetensors.js';
+import type { VisionModel } from './towers/tower.js';
 import { elementCount, findWeight, formOf, type StoredWeight } from './weights/stored-weight.js';
 
 const INDEX_FILE = 'model.safetensors.index.json';
+const PREPROCESSOR_FILE = 'preprocessor_config.json';
+const PROCESSOR_FILE = 'processor_config.json';
 const SINGLE_FILE = 'model.safetensors';
 const FULL_HASH_BYTES = 256 * 1024 * 1024;
 const SAMPLE_BYTES = 64 * 1024;
@@ -22,10 +26,10 @@ const SAMPLES_PER_SHARD = 64;
 
 export interface Checkpoint {
   dir: string;
-  family: ModelFamily;
   config: ModelConfig;
-  imageProcessor: ImageProcessorConfig;
-  /** Canonical name → where it lies, in file order of the family. */
+  /** null for a model that reads text only. */
+  imageProcessor: ImageProcessorConfig | null;
+  /** Canonical name → where it lies, in the order of `weightShapes`. */
   weights: Map<string, StoredWeight>;
   shards: readonly SafetensorsFile[];
   /** The type of the weights as they are stored, `F32` or `int4` for example, or "mixed". */
@@ -64,18 +68,8 @@ export function openCheckpoint(path: string): Checkpoint {
   }
   const raw = requiredJson(dir, 'config.json', 'It says what model this is.');
   const configFile = join(dir, 'config.json');
-  const family = familyOf(raw.model_type, configFile);
-  const config = family.parseConfig(raw, configFile);
-  const preprocessor = requiredJson(
-    dir,
-    'preprocessor_config.json',
-    'It says how large page images may be.',
-  );
-  const imageProcessor = parseImageProcessorConfig(
-    preprocessor,
-    join(dir, 'preprocessor_config.json'),
-  );
-  checkPatches(config, imageProcessor, join(dir, 'preprocessor_config.json'));
+  const config = familyOf(raw.model_type, configFile).parseConfig(raw, configFile);
+  const imageProcessor = config.vision && readImageProcessor(dir, config.vision);
   const generation = optionalJson(dir, 'generation_config.json') ?? {};
   const tokenizerJson = requiredJson(
     dir,
@@ -87,13 +81,12 @@ export function openCheckpoint(path: string): Checkpoint {
 
   const shards = openShards(dir);
   try {
-    const weights = findWeights(family, config, shards, dir);
+    const weights = findWeights(config, shards, dir);
     const forms = new Set([...weights.values()].map(formOf));
     let hash: string | undefined;
     const glyphpress = new ConfigReader(raw, configFile).child('glyphpress');
     return {
       dir,
-      family,
       config,
       imageProcessor,
       weights,
@@ -124,19 +117,16 @@ export function openCheckpoint(path: string): Checkpoint {
   }
 }
 
-function checkPatches(
-  { vision }: ModelConfig,
-  processor: ImageProcessorConfig,
-  file: string,
-): void {
-  for (const key of ['patchSize', 'mergeSize', 'temporalPatchSize'] as const) {
-    if (processor[key] === vision[key]) continue;
-    throw new GlyphpressError('GP_CHECKPOINT', {
-      message: `${file}: ${key} is ${processor[key]}, config.json says ${vision[key]}.`,
-      hint: 'Use the preprocessor_config.json that belongs to this checkpoint.',
-      details: { file, key, expected: vision[key], actual: processor[key] },
-    });
+/** Newer folders keep it inside processor_config.json. */
+function readImageProcessor(dir: string, vision: VisionModel): ImageProcessorConfig {
+  const own = optionalJson(dir, PREPROCESSOR_FILE);
+  const joint = own ? undefined : optionalJson(dir, PROCESSOR_FILE)?.image_processor;
+  if (typeof joint === 'object' && joint !== null) {
+    const file = join(dir, PROCESSOR_FILE);
+    return parseImageProcessorConfig(joint as Record<string, unknown>, file, vision);
   }
+  const raw = requiredJson(dir, PREPROCESSOR_FILE, 'It says how large page images may be.');
+  return parseImageProcessorConfig(raw, join(dir, PREPROCESSOR_FILE), vision);
 }
 
 function openShards(dir: string): SafetensorsFile[] {
@@ -180,20 +170,19 @@ function openShards(dir: string): SafetensorsFile[] {
 }
 
 function findWeights(
-  family: ModelFamily,
   config: ModelConfig,
   shards: readonly SafetensorsFile[],
   dir: string,
 ): Map<string, StoredWeight> {
   const weights = new Map<string, StoredWeight>();
-  for (const [name, shape] of family.weightShapes(config)) {
-    const found = findWeight(family.storedNames(name), shape, shards);
+  for (const [name, shape] of weightShapes(config)) {
+    const found = findWeight(storedNames(name), shape, shards);
     if (!found) {
       const file = shards.length === 1 ? shards[0]!.path : join(dir, INDEX_FILE);
       throw new GlyphpressError('GP_CHECKPOINT', {
         message: `${file}: tensor ${name} is missing.`,
         hint: 'Get the checkpoint again; if config.json was edited, undo it.',
-        details: { file, tensor: name, alsoLookedFor: family.storedNames(name).slice(1) },
+        details: { file, tensor: name, alsoLookedFor: storedNames(name).slice(1) },
       });
     }
     weights.set(name, found);
@@ -271,12 +260,9 @@ function hashCheckpoint(
   chatTemplate: string,
 ): string {
   const hash = createHash('sha256');
-  for (const name of [
-    'config.json',
-    'preprocessor_config.json',
-    'generation_config.json',
-    'tokenizer.json',
-  ]) {
+  const own = ['config.json', PREPROCESSOR_FILE, 'generation_config.json', 'tokenizer.json'];
+  const joint = existsSync(join(dir, PROCESSOR_FILE)) ? [PROCESSOR_FILE] : [];
+  for (const name of [...own, ...joint]) {
     const file = join(dir, name);
     hash.update(`${name}\0`).update(hashedContent(file, name)).update('\0');
   }

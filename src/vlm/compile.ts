@@ -8,6 +8,7 @@ import { GlyphpressError } from '../errors.js';
 import { makeFolder } from '../output-folder.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import type { StageRange, VariationMetric } from './families/family.js';
+import { headGraph, stageGraph, visionGraph } from './families/graphs.js';
 import { GraphBuilder } from './graph-builder.js';
 import { chooseDtype } from './weights/dtype.js';
 import { modelCacheDir, type PlaceOptions, placeWeights } from './weights/placement.js';
@@ -20,6 +21,7 @@ export interface CompiledModel {
   weightsFolder: string;
   /** Weights turned to this dtype; undefined where the checkpoint's own files are used. */
   weightsFile: string | undefined;
+  /** @throws {GlyphpressError} GP_MODEL_NO_VISION for a model that reads text only */
   visionGraph(): Uint8Array;
   stageGraph(range: StageRange): Uint8Array;
   headGraph(): Uint8Array;
@@ -31,7 +33,7 @@ export async function compile(
   options: PlaceOptions = {},
 ): Promise<CompiledModel> {
   const weights = await placeWeights(checkpoint, dtype, options);
-  const { family, config } = checkpoint;
+  const { config } = checkpoint;
   const build = (name: string, fill: (g: GraphBuilder) => void) => {
     const builder = new GraphBuilder(name, weights);
     fill(builder);
@@ -42,9 +44,9 @@ export async function compile(
     dtype,
     weightsFolder: weights.folder,
     weightsFile: weights.derivedFile,
-    visionGraph: () => build('vision', (g) => family.buildVision(g, config)),
-    stageGraph: (range) => build(stageName(range), (g) => family.buildStage(g, config, range)),
-    headGraph: () => build('head', (g) => family.buildHead(g, config)),
+    visionGraph: () => build('vision', (g) => visionGraph(g, config)),
+    stageGraph: (range) => build(stageName(range), (g) => stageGraph(g, config, range)),
+    headGraph: () => build('head', (g) => headGraph(g, config)),
   };
 }
 
@@ -120,11 +122,11 @@ export async function compileToFolder(
       await writeThenRename(file, bytes);
       graphs.push({ name, file, bytes: bytes.byteLength });
     };
-    await write('vision', compiled.visionGraph());
+    if (checkpoint.config.vision) await write('vision', compiled.visionGraph());
     for (const range of ranges) await write(stageName(range), compiled.stageGraph(range));
     await write('head', compiled.headGraph());
     const manifest: CompileManifest = {
-      family: checkpoint.family.name,
+      family: checkpoint.config.family,
       checkpointHash: modelHash(checkpoint.hash, dtype),
       dtype,
       weightsFile: compiled.weightsFile ?? null,

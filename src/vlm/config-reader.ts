@@ -56,6 +56,26 @@ export class ConfigReader {
     return value;
   }
 
+  /** Whole numbers from 0. */
+  indices(key: string, fallback: readonly number[]): number[] {
+    const value = this.raw[key] ?? fallback;
+    if (
+      !Array.isArray(value) ||
+      !value.every((entry) => Number.isSafeInteger(entry) && entry >= 0)
+    ) {
+      throw this.#wrong(key, 'a list of whole numbers', value);
+    }
+    return value;
+  }
+
+  hasObject(key: string): boolean {
+    return this.has(key) && typeof this.raw[key] === 'object' && !Array.isArray(this.raw[key]);
+  }
+
+  has(key: string): boolean {
+    return this.raw[key] !== undefined && this.raw[key] !== null;
+  }
+
   boolean(key: string, fallback: boolean): boolean {
     const value = this.raw[key] ?? fallback;
     if (typeof value !== 'boolean') throw this.#wrong(key, 'true or false', value);

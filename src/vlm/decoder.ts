@@ -1,7 +1,8 @@
 /**
  * One pass of some rows through one decoder stage, with its cache.
  */
-import type { TextConfig } from './families/family.js';
+import type { TextConfig } from './decoders/text-config.js';
+import type { DeepStackRows } from './deepstack.js';
 import type { Feeds } from './feed.js';
 import type { LayerCache } from './kv-cache.js';
 import { type RowPositions, rotaryTables } from './positions.js';
@@ -19,6 +20,7 @@ export interface StageOutput {
  *
  * @param hidden float32 [to − from, D], input of the stage
  * @param wants outputs to bring back; each one is a copy, so ask for no more than needed
+ * @param deepStack of the rows of `positions`. @defaultValue all rows are text
  */
 export async function runStage(
   stage: Stage,
@@ -28,6 +30,7 @@ export async function runStage(
   positions: RowPositions,
   [from, to]: readonly [number, number],
   wants: readonly (keyof StageOutput)[],
+  deepStack?: DeepStackRows,
 ): Promise<StageOutput> {
   const rows = to - from;
   const { cos, sin } = rotaryTables(positions, text.rope, from, to);
@@ -41,6 +44,10 @@ export async function runStage(
     seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
     total_sequence_length: { data: Int32Array.of(total), dims: [] },
   };
+  for (let layer = stage.from; layer < Math.min(stage.to, text.deepStackLevels); layer += 1) {
+    const data = deepStack?.read(layer, from, to) ?? new Float32Array(rows * text.hiddenSize);
+    feeds[`deepstack.${layer}`] = { data, dims: [rows, text.hiddenSize] };
+  }
   const outputs: string[] = [...wants];
   for (let layer = stage.from; layer < stage.to; layer += 1) {
     const cache = caches[layer]!;

@@ -8,6 +8,10 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { type CompiledModel, compile } from './compile.js';
 import { ContextCache, type ContextLease } from './context-cache.js';
 import { runStage } from './decoder.js';
+import { EMBEDDING } from './decoders/decoder-graph.js';
+import { tokenWidth } from './decoders/text-config.js';
+import { DeepStackRows } from './deepstack.js';
+import { requireVision } from './families/family.js';
 import { type PageImage, processImage } from './image-processor.js';
 import { type ContextLayer, LayerCache } from './kv-cache.js';
 import { logSumExp } from './log-probability.js';
@@ -47,7 +51,7 @@ export interface EngineOptions {
 export interface EncodedImage {
   gridThw: [number, number, number];
   tokenGrid: { rows: number; cols: number };
-  /** float32 [rows · cols, hidden] */
+  /** float32 [rows · cols, token width] */
   tokens: Float32Array;
 }
 
@@ -101,11 +105,8 @@ export class Engine {
     this.#chunk = checkChunk(options.prefillChunk ?? DEFAULT_CHUNK);
     this.#pool = new StagePool(model, threads, options.cuts ?? []);
     this.#contexts = new ContextCache(options.contextCacheBytes ?? DEFAULT_CONTEXT_BYTES);
-    const { family, config, weights } = checkpoint;
-    this.#embedding = new EmbeddingTable(
-      weights.get(family.embeddingName)!,
-      config.text.hiddenSize,
-    );
+    const { config, weights } = checkpoint;
+    this.#embedding = new EmbeddingTable(weights.get(EMBEDDING)!, config.text.hiddenSize);
   }
 
   static async open(dir: string, options: EngineOptions = {}): Promise<Engine> {
@@ -127,20 +128,22 @@ export class Engine {
     return this.checkpoint.config.text;
   }
 
+  /** @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only */
   async encodeImage(page: PageImage): Promise<EncodedImage> {
-    const { family, config, imageProcessor } = this.checkpoint;
-    const { pixelValues, gridThw } = processImage(page, imageProcessor);
+    const { config, imageProcessor } = this.checkpoint;
+    const { tower } = requireVision(config);
+    const { pixelValues, gridThw } = processImage(page, imageProcessor!);
     const [, gridH, gridW] = gridThw;
     const patches = gridH * gridW;
     const feeds = {
       pixel_values: { data: pixelValues, dims: [patches, pixelValues.length / patches] },
-      ...family.visionFeeds(gridH, gridW, config),
+      ...tower.feeds(gridH, gridW),
     };
     // Attention between patches takes scratch memory that is not worth keeping from page to page.
     const session = await this.#session('vision', this.model.visionGraph, false);
     const { image_features: tokens } = await session.run(feeds, ['image_features']);
-    const { mergeSize } = config.vision;
-    return { gridThw, tokenGrid: { rows: gridH / mergeSize, cols: gridW / mergeSize }, tokens };
+    const cells = (patches: number) => Math.floor(patches / tower.mergeSize);
+    return { gridThw, tokenGrid: { rows: cells(gridH), cols: cells(gridW) }, tokens };
   }
 
   /** Runs a prompt through the decoder and keeps its cache under the returned handle. */
@@ -154,7 +157,7 @@ export class Engine {
       variationMetrics(drops),
     );
     try {
-      const input = { ...rows, hidden: this.#embed(rows) };
+      const input = { ...rows, hidden: this.#embed(rows), deepStack: this.#deepStack(rows) };
       const result = await runPrefill(lease.stages, this.#text, input, drops, this.#chunk, hooks);
       return { ...result, handle: this.#contexts.add(result.caches) };
     } finally {
@@ -206,10 +209,13 @@ export class Engine {
       for (const cache of caches) cache.reserve(rows.image.length);
       const hidden: Forward['hidden'] = [];
       let data = this.#embed(rows);
+      const deepStack = this.#deepStack(rows);
+      const { positions } = rows;
       for (const stage of lease.stages) {
         const wants = stage.variation ? (['output', 'variation'] as const) : (['output'] as const);
         const span = [0, rows.image.length] as const;
-        const result = await runStage(stage, this.#text, caches, data, rows.positions, span, wants);
+        const text = this.#text;
+        const result = await runStage(stage, text, caches, data, positions, span, wants, deepStack);
         data = result.output!;
         hidden.push({
           layer: stage.to,
@@ -305,8 +311,15 @@ export class Engine {
     return hidden;
   }
 
+  #deepStack({ features, image }: PromptRows): DeepStackRows | undefined {
+    const { hiddenSize, deepStackLevels } = this.#text;
+    if (deepStackLevels === 0) return undefined;
+    return new DeepStackRows(features, hiddenSize, deepStackLevels, image);
+  }
+
   #embed({ tokenIds, features }: PromptRows): Float32Array {
     const width = this.#text.hiddenSize;
+    const stride = tokenWidth(this.#text);
     const hidden = new Float32Array(tokenIds.length * width);
     let image = 0;
     let taken = 0;
@@ -320,7 +333,7 @@ export class Engine {
         taken = 0;
       }
       hidden.set(features[image]!.subarray(taken, taken + width), row * width);
-      taken += width;
+      taken += stride;
     }
     return hidden;
   }

@@ -9,9 +9,10 @@ export {
 } from './calibration.js';
 export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
+export { GLM_4V_PAGES } from './families/glm4v.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
-export { GLM_4V_IMAGE_PROCESSOR, type PageImage, visualTokenGrid } from './image-processor.js';
-export { type Inspection, inspectModel, type ModelInfo } from './inspect.js';
+export { type PageImage, visualTokenGrid } from './image-processor.js';
+export { type Inspection, inspectModel, type ModelInfo, type VisionInfo } from './inspect.js';
 export type { ContextLayer } from './kv-cache.js';
 export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
 export {

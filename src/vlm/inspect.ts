@@ -3,8 +3,11 @@
  */
 import type { Calibration } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { visualTokenGrid } from './image-processor.js';
+import { tokenWidth } from './decoders/text-config.js';
+import { type ImageProcessorConfig, visualTokenGrid } from './image-processor.js';
+import { pixelLimits } from './page-size.js';
 import { Tokenizer } from './tokenizer.js';
+import { cellPx, type VisionModel } from './towers/tower.js';
 import { type ChosenDtype, chooseDtype } from './weights/dtype.js';
 import { type AccuracyLevel, type Dtype, modelHash } from './weights/recipe.js';
 
@@ -30,18 +33,8 @@ export interface ModelInfo {
   tokenizerVocabulary: number;
   /** Rows that a prompt and its answer may have in the first layer. */
   maxPositions: number;
-  vision: {
-    depth: number;
-    hiddenSize: number;
-    heads: number;
-    patchSize: number;
-    mergeSize: number;
-  };
-  /** Side of the square of pixels that becomes one visual token. */
-  tokensPerCellPx: number;
-  /** Pixel limits of one page, after doubling to two frames was taken out. */
-  minPagePixels: number;
-  maxPagePixels: number;
+  /** null for a model that reads text only. */
+  vision: VisionInfo | null;
   /** float32 keys and values of one token over all layers. */
   kvBytesPerToken: number;
   eosTokenIds: readonly number[];
@@ -57,17 +50,31 @@ export interface ModelInfo {
   rendering: Readonly<Record<string, unknown>> | null;
 }
 
+export interface VisionInfo {
+  depth: number;
+  hiddenSize: number;
+  heads: number;
+  patchSize: number;
+  mergeSize: number;
+  /** Side of the square of pixels that becomes one visual token. */
+  cellPx: number;
+  /** Floats of one visual token: the decoder's hidden size, and that again for each DeepStack level. */
+  tokenWidth: number;
+  /** Pixel limits of one page. */
+  minPagePixels: number;
+  maxPagePixels: number;
+}
+
 export function describeCheckpoint(
   checkpoint: Checkpoint,
   tokenizer: Tokenizer,
   { dtype, reason }: ChosenDtype,
   accuracyLevel?: AccuracyLevel,
 ): ModelInfo {
-  const { text, vision } = checkpoint.config;
-  const { minPixels, maxPixels, temporalPatchSize } = checkpoint.imageProcessor;
+  const { family, text, vision } = checkpoint.config;
   return {
     dir: checkpoint.dir,
-    family: checkpoint.family.name,
+    family,
     checkpointHash: modelHash(checkpoint.hash, dtype, accuracyLevel),
     dtype,
     dtypeReason: reason,
@@ -82,16 +89,7 @@ export function describeCheckpoint(
     vocabSize: text.vocabSize,
     tokenizerVocabulary: tokenizer.vocabularySize,
     maxPositions: text.maxPositions,
-    vision: {
-      depth: vision.depth,
-      hiddenSize: vision.hiddenSize,
-      heads: vision.heads,
-      patchSize: vision.patchSize,
-      mergeSize: vision.mergeSize,
-    },
-    tokensPerCellPx: vision.patchSize * vision.mergeSize,
-    minPagePixels: Math.ceil(minPixels / temporalPatchSize),
-    maxPagePixels: Math.floor(maxPixels / temporalPatchSize),
+    vision: vision && describeVision(vision, checkpoint.imageProcessor!, tokenWidth(text)),
     kvBytesPerToken: text.layers * 2 * text.kvHeads * text.headDim * 4,
     eosTokenIds: checkpoint.eosTokenIds,
     answerTokens: defaultAnswerTokens(checkpoint.maxNewTokens, tokenizer.vocabularySize),
@@ -115,9 +113,34 @@ export function defaultAnswerTokens(stated: number | null, vocabularySize: numbe
   return stated ?? (vocabularySize < SMALLEST_TEXT_VOCABULARY ? 1_024 : 2_048);
 }
 
+function describeVision(
+  { tower }: VisionModel,
+  processor: ImageProcessorConfig,
+  width: number,
+): VisionInfo {
+  const { minPixels, maxPixels } = pixelLimits(processor.size);
+  return {
+    depth: tower.depth,
+    hiddenSize: tower.hiddenSize,
+    heads: tower.heads,
+    patchSize: tower.patchSize,
+    mergeSize: tower.mergeSize,
+    cellPx: cellPx(tower),
+    tokenWidth: width,
+    minPagePixels: minPixels,
+    maxPagePixels: maxPixels,
+  };
+}
+
 export interface Inspection extends ModelInfo {
-  /** Visual tokens of one page of the size asked for. */
-  page: { widthPx: number; heightPx: number; rows: number; cols: number; visualTokens: number };
+  /** Visual tokens of one page of the size asked for; null for a model that reads text only. */
+  page: {
+    widthPx: number;
+    heightPx: number;
+    rows: number;
+    cols: number;
+    visualTokens: number;
+  } | null;
 }
 
 /**
@@ -136,10 +159,11 @@ export function inspectModel(
       checkpoint.tokenizerConfig,
       `${checkpoint.dir}/tokenizer.json`,
     );
-    const grid = visualTokenGrid(page, checkpoint.imageProcessor);
+    const { imageProcessor } = checkpoint;
+    const grid = imageProcessor && visualTokenGrid(page, imageProcessor);
     return {
       ...describeCheckpoint(checkpoint, tokenizer, chooseDtype(checkpoint, dtype)),
-      page: { ...page, ...grid, visualTokens: grid.rows * grid.cols },
+      page: grid && { ...page, ...grid, visualTokens: grid.rows * grid.cols },
     };
   } finally {
     checkpoint.close();

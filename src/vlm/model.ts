@@ -14,12 +14,19 @@ import type {
   GenerateRequest,
   OnToken,
 } from './engine.js';
+import { noVision } from './families/family.js';
 import type { ImageProcessorConfig, PageImage } from './image-processor.js';
 import { visualTokenGrid } from './image-processor.js';
-import { describeCheckpoint, type ModelInfo } from './inspect.js';
+import { describeCheckpoint, type ModelInfo, type VisionInfo } from './inspect.js';
 import type { ContextLayer } from './kv-cache.js';
 import type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
-import { type PromptImage, type PromptRows, promptRows } from './prompt.js';
+import {
+  type PromptImage,
+  type PromptRows,
+  type PromptShape,
+  promptRows,
+  promptShape,
+} from './prompt.js';
 import { checkSampling, type SamplingOptions } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
 import { chooseDtype } from './weights/dtype.js';
@@ -93,8 +100,8 @@ export class VisionLanguageModel {
     private readonly worker: WorkerClient,
     private readonly tokenizer: Tokenizer,
     private readonly template: ChatTemplate,
-    private readonly imageTokenId: number,
-    private readonly imageProcessor: ImageProcessorConfig,
+    private readonly shape: PromptShape,
+    private readonly imageProcessor: ImageProcessorConfig | null,
   ) {}
 
   static async open(dir: string, options: OpenOptions = {}): Promise<VisionLanguageModel> {
@@ -110,7 +117,7 @@ export class VisionLanguageModel {
       const template = new ChatTemplate(
         chatTemplate,
         tokenizer,
-        config.imageTokenId,
+        config.vision?.imageTokenId ?? null,
         specials,
         checkpoint.dir,
       );
@@ -129,7 +136,7 @@ export class VisionLanguageModel {
         worker,
         tokenizer,
         template,
-        config.imageTokenId,
+        promptShape(config),
         checkpoint.imageProcessor,
       );
     } finally {
@@ -141,8 +148,19 @@ export class VisionLanguageModel {
     return this.tokenizer.encodeLiteral(text).length;
   }
 
-  /** Grid of visual tokens that a page of this size becomes. */
+  /** @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only */
+  get vision(): VisionInfo {
+    if (!this.info.vision) throw noVision(this.info.family);
+    return this.info.vision;
+  }
+
+  /**
+   * Grid of visual tokens that a page of this size becomes.
+   *
+   * @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only, as `encodeImage` does
+   */
   visualTokenGrid(page: { widthPx: number; heightPx: number }): { rows: number; cols: number } {
+    if (!this.imageProcessor) throw noVision(this.info.family);
     return visualTokenGrid(page, this.imageProcessor);
   }
 
@@ -293,7 +311,7 @@ export class VisionLanguageModel {
   }
 
   #promptRows(tokenIds: readonly number[], images: readonly PromptImage[]): PromptRows {
-    return promptRows(tokenIds, this.imageTokenId, images, this.info.hiddenSize);
+    return promptRows(tokenIds, this.shape, images);
   }
 
   #checkLength(tokens: number, what: string): void {

@@ -1,9 +1,11 @@
 /**
  * Positions of prompt rows, and the rotary cosines and sines made from them.
  *
- * Source: transformers 5.18.0, Glm4vModel.get_rope_index and Glm4vTextRotaryEmbedding.
+ * Source: transformers 5.24.0, get_rope_index of modeling_{glm4v,qwen2_vl,qwen3_vl}.py, and the text
+ * rotary embeddings there.
  */
-import type { TextConfig } from './families/family.js';
+import type { RopeConfig } from './decoders/rope.js';
+import type { VisionModel } from './towers/tower.js';
 
 /** Positions of rows on the three axes: row s has (temporal[s], row[s], column[s]). */
 export interface RowPositions {
@@ -23,13 +25,15 @@ export type PromptSegment =
     };
 
 /**
- * Text counts up on all three axes. An image's cells share one temporal position and spread over rows
- * and columns from there; what follows starts after the longer side, whichever cells were kept.
+ * Text counts up on all three axes. On a grid, an image's cells share one temporal position and spread
+ * over rows and columns from there, and what follows starts after the longer side; in a sequence they
+ * count up like text. Either way cells that were dropped leave their positions empty.
  *
  * @returns positions of every row, and the next free position
  */
 export function promptPositions(
   segments: readonly PromptSegment[],
+  layout: VisionModel['imagePositions'],
 ): RowPositions & { next: number } {
   const total = segments.reduce((sum, segment) => sum + segmentLength(segment), 0);
   const positions = emptyPositions(total);
@@ -42,12 +46,17 @@ export function promptPositions(
         setPosition(positions, at + n, next + n, next + n, next + n);
       next += length;
     } else {
+      const onGrid = layout === 'grid';
       for (let n = 0; n < length; n += 1) {
         const cell = segment.kept ? segment.kept[n]! : n;
+        if (!onGrid) {
+          setPosition(positions, at + n, next + cell, next + cell, next + cell);
+          continue;
+        }
         const row = Math.floor(cell / segment.cols);
         setPosition(positions, at + n, next, next + row, next + (cell % segment.cols));
       }
-      next += Math.max(segment.rows, segment.cols);
+      next += onGrid ? Math.max(segment.rows, segment.cols) : segment.rows * segment.cols;
     }
     at += length;
   }
@@ -70,36 +79,28 @@ export function selectPositions(positions: RowPositions, rows: Int32Array): RowP
 }
 
 /**
- * Rotary tables of rows [from, to): float32 [to − from, dim / 2] each. Frequency i takes the axis of
- * the section it lies in; angles are float32 products as in the reference.
+ * Rotary tables of rows [from, to): float32 [to − from, dim / 2] each. Frequency i takes the position
+ * on its axis; angles are float32 products as in the reference.
  */
 export function rotaryTables(
   { temporal, row, column }: RowPositions,
-  rope: TextConfig['rope'],
+  { frequencies, axes }: RopeConfig,
   from = 0,
   to = temporal.length,
 ): { cos: Float32Array; sin: Float32Array } {
-  const half = rope.dim / 2;
-  const frequencies = inverseFrequencies(rope.theta, rope.dim);
-  const axes = rope.sections.flatMap((size, section) =>
-    Array<Int32Array>(size).fill([temporal, row, column][section % 3]!),
-  );
+  const half = frequencies.length;
+  const byAxis = [temporal, row, column] as const;
+  const positions = axes.map((axis) => byAxis[axis]);
   const cos = new Float32Array((to - from) * half);
   const sin = new Float32Array((to - from) * half);
   for (let s = from; s < to; s += 1) {
     for (let i = 0; i < half; i += 1) {
-      const angle = Math.fround(axes[i]![s]! * frequencies[i]!);
+      const angle = Math.fround(positions[i]![s]! * frequencies[i]!);
       cos[(s - from) * half + i] = Math.cos(angle);
       sin[(s - from) * half + i] = Math.sin(angle);
     }
   }
   return { cos, sin };
-}
-
-/** 1 / theta^(2i / dim), float32 */
-export function inverseFrequencies(theta: number, dim: number): Float32Array {
-  const f = Math.fround;
-  return Float32Array.from({ length: dim / 2 }, (_, i) => f(1 / f(theta ** f((2 * i) / dim))));
 }
 
 function segmentLength(segment: PromptSegment): number {

@@ -4,7 +4,9 @@
  */
 import { ShapeError } from '../errors.js';
 import { runStage } from './decoder.js';
-import type { TextConfig, VariationMetric } from './families/family.js';
+import type { TextConfig } from './decoders/text-config.js';
+import type { DeepStackRows } from './deepstack.js';
+import type { VariationMetric } from './families/family.js';
 import { LayerCache } from './kv-cache.js';
 import { type RowPositions, selectPositions } from './positions.js';
 import { checkAscending } from './prompt.js';
@@ -57,6 +59,8 @@ export interface PrefillRows {
   /** −1 for text rows. */
   image: Int32Array;
   cell: Int32Array;
+  /** Only of models with DeepStack. */
+  deepStack?: DeepStackRows | undefined;
 }
 
 export interface PrefillHooks {
@@ -118,7 +122,9 @@ export async function runPrefill(
       hooks.signal?.throwIfAborted();
       const to = Math.min(from + chunk, count);
       const hidden = rows.hidden.subarray(from * width, to * width);
-      const result = await runStage(stage, text, caches, hidden, rows.positions, [from, to], wants);
+      const span = [from, to] as const;
+      const { positions, deepStack } = rows;
+      const result = await runStage(stage, text, caches, hidden, positions, span, wants, deepStack);
       if (result.output) hidden.set(result.output);
       if (result.variation) variation!.set(result.variation, from);
       const share = (to / count) * (stage.to - stage.from);
@@ -187,6 +193,7 @@ async function dropRows(
     positions: selectPositions(rows.positions, remaining),
     image: pick(rows.image, remaining),
     cell: pick(rows.cell, remaining),
+    deepStack: rows.deepStack?.select(remaining),
   };
 }
 

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/vlm/checkpoint.js';
 import { compileToFolder } from '../../src/vlm/compile.js';
+import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
 import { Engine } from '../../src/vlm/engine.js';
 import { defaultAnswerTokens, inspectModel } from '../../src/vlm/inspect.js';
 import { checkVersion } from '../../src/vlm/runtime.js';
@@ -87,10 +88,10 @@ describe('a broken checkpoint', () => {
       'an unknown family',
       (dir) =>
         editJson(dir, 'config.json', (c) => {
-          c.model_type = 'llama';
+          c.model_type = 'mamba';
         }),
       'GP_MODEL_FAMILY',
-      /config\.json says model_type "llama"; supported: glm4v/,
+      /config\.json says model_type "mamba"; supported: glm4v, .*qwen3_vl, lighton_ocr, llama/,
     ],
     [
       'no family',
@@ -150,7 +151,7 @@ describe('a broken checkpoint', () => {
           c.patch_size = 16;
         }),
       'GP_CHECKPOINT',
-      /preprocessor_config\.json: patchSize is 16, config\.json says 14/,
+      /preprocessor_config\.json: expected patch_size to be 14 as config\.json says, got 16/,
     ],
     [
       'no tokenizer',
@@ -342,7 +343,7 @@ describe('a checkpoint in another form', () => {
     });
     for (const [name, weight] of checkpoint.weights) {
       // The host looks embeddings up itself.
-      if (name === checkpoint.family.embeddingName) continue;
+      if (name === EMBEDDING) continue;
       const placed = locate(name);
       if (placed.form !== 'float') throw new Error(`${name} is quantised`);
       const { location, offset, length } = placed.data;
@@ -402,7 +403,7 @@ describe('inspect and compile', () => {
       dtypeReason: null,
       storedDtype: 'F16',
       trained: expect.any(Boolean),
-      tokensPerCellPx: 28,
+      vision: { cellPx: 28, tokenWidth: 384 },
       page: { rows: 30, cols: 21, visualTokens: 630 },
     });
     expect(inspectModel(TINY)).toMatchObject({

@@ -19,10 +19,15 @@ import type { VariationMetric } from '../../src/vlm/families/family.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
 import { type DropInput, runPrefill, type Selection } from '../../src/vlm/prefill.js';
-import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
+import {
+  type PromptImage,
+  type PromptRows,
+  promptRows,
+  promptShape,
+} from '../../src/vlm/prompt.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
-import { goldenPrompt } from './prompts.js';
+import { goldenPrompt, imageTokenOf } from './prompts.js';
 import { embedRows, type KeptRows, recomputeAnswer } from './recompute.js';
 
 const WIDTH = 64;
@@ -74,7 +79,8 @@ describe('drops inside the decoder', () => {
   afterAll(() => engine.close());
 
   function prompt({ spans, tail, seed }: Spans): PromptRows {
-    const { imageTokenId } = engine.checkpoint.config;
+    const shape = promptShape(engine.checkpoint.config);
+    const imageTokenId = imageTokenOf(engine.checkpoint);
     const text = (count: number, at: number) =>
       Array.from({ length: count }, (_, n) => 32 + ((seed + 7 * at + n) % 90));
     const images = spans.map(({ rows, cols }, image): PromptImage => {
@@ -88,7 +94,7 @@ describe('drops inside the decoder', () => {
       };
     });
     const ids = spans.flatMap((span, n) => [...text(span.text, n), imageTokenId]);
-    return promptRows([...ids, ...text(tail, 9)], imageTokenId, images, WIDTH);
+    return promptRows([...ids, ...text(tail, 9)], shape, images);
   }
 
   /** A plan whose last drop keeps fewer rows than there are pages cannot leave one on each. */

@@ -3,7 +3,7 @@ import { Engine } from '../../src/vlm/engine.js';
 import { processImage } from '../../src/vlm/image-processor.js';
 import { argmax } from '../../src/vlm/sampler.js';
 import { CASES, concatenate, Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
-import { goldenPrompt, type Prompt, templateOf } from './prompts.js';
+import { goldenPrompt, imageTokenOf, type Prompt, templateOf } from './prompts.js';
 
 describe.each(CASES)('glm4v against transformers 5.18.0, case %s', (name) => {
   const golden = new Golden(name);
@@ -18,7 +18,7 @@ describe.each(CASES)('glm4v against transformers 5.18.0, case %s', (name) => {
 
   it('processes images to the same pixel values, bit for bit', () => {
     const processed = golden.images.map((image) =>
-      processImage(image, engine.checkpoint.imageProcessor),
+      processImage(image, engine.checkpoint.imageProcessor!),
     );
     expect(processed.map(({ gridThw }) => gridThw)).toEqual(golden.grids);
     expect(
@@ -36,7 +36,7 @@ describe.each(CASES)('glm4v against transformers 5.18.0, case %s', (name) => {
   it('renders and tokenises the same prompt', () => {
     const template = templateOf(engine.checkpoint);
     expect(template.renderText(golden.images.length, golden.question)).toBe(golden.rendered);
-    const { imageTokenId } = engine.checkpoint.config;
+    const imageTokenId = imageTokenOf(engine.checkpoint);
     const ids = Array.from(prompt.whole.tokenIds, (id) => (id < 0 ? imageTokenId : id));
     expect(ids).toEqual(golden.integers('input_ids'));
   });

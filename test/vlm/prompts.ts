@@ -2,7 +2,13 @@
 import { ChatTemplate } from '../../src/vlm/chat-template.js';
 import type { Checkpoint } from '../../src/vlm/checkpoint.js';
 import type { EncodedImage, Engine } from '../../src/vlm/engine.js';
-import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
+import { requireVision } from '../../src/vlm/families/family.js';
+import {
+  type PromptImage,
+  type PromptRows,
+  promptRows,
+  promptShape,
+} from '../../src/vlm/prompt.js';
 import { Tokenizer } from '../../src/vlm/tokenizer.js';
 import type { Golden } from './golden.js';
 
@@ -12,7 +18,17 @@ export function tokenizerOf(checkpoint: Checkpoint): Tokenizer {
 
 export function templateOf(checkpoint: Checkpoint): ChatTemplate {
   const { chatTemplate, config, dir } = checkpoint;
-  return new ChatTemplate(chatTemplate, tokenizerOf(checkpoint), config.imageTokenId, {}, dir);
+  return new ChatTemplate(
+    chatTemplate,
+    tokenizerOf(checkpoint),
+    config.vision?.imageTokenId ?? null,
+    {},
+    dir,
+  );
+}
+
+export function imageTokenOf(checkpoint: Checkpoint): number {
+  return requireVision(checkpoint.config).imageTokenId;
 }
 
 export function wholeImage({ tokenGrid, tokens }: EncodedImage): PromptImage {
@@ -37,12 +53,11 @@ export async function goldenPrompt(engine: Engine, golden: Golden): Promise<Prom
   const encoded: EncodedImage[] = [];
   for (const image of golden.images) encoded.push(await engine.encodeImage(image));
   const images = encoded.map(wholeImage);
-  const { config } = engine.checkpoint;
+  const shape = promptShape(engine.checkpoint.config);
   const template = templateOf(engine.checkpoint);
   const prefixIds = template.documentPrefix(images.length);
   const suffixIds = template.questionSuffix(golden.question);
-  const rows = (ids: readonly number[]) =>
-    promptRows(ids, config.imageTokenId, images, config.text.hiddenSize);
+  const rows = (ids: readonly number[]) => promptRows(ids, shape, images);
   return {
     images,
     encoded,

@@ -15,7 +15,12 @@ import { compile } from '../../src/vlm/compile.js';
 import { Engine } from '../../src/vlm/engine.js';
 import { type PrefilledContext, VisionLanguageModel } from '../../src/vlm/index.js';
 import { runPrefill } from '../../src/vlm/prefill.js';
-import { type PromptImage, type PromptRows, promptRows } from '../../src/vlm/prompt.js';
+import {
+  type PromptImage,
+  type PromptRows,
+  promptRows,
+  promptShape,
+} from '../../src/vlm/prompt.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { temporaryFolder } from '../support/folders.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
@@ -71,9 +76,8 @@ function imagesOf(grids: readonly { rows: number; cols: number }[]): PromptImage
 }
 
 function rowsOf(question: string, images: readonly PromptImage[]): PromptRows {
-  const { imageTokenId } = engine.checkpoint.config;
   const ids = templateOf(engine.checkpoint).documentPrefix(images.length, question);
-  return promptRows(ids, imageTokenId, images, WIDTH);
+  return promptRows(ids, promptShape(engine.checkpoint.config), images);
 }
 
 const suffixOf = (question: string) => templateOf(engine.checkpoint).questionSuffix(question);

@@ -1,6 +1,7 @@
 /** Answers without a kept cache, to hold against those with one: every row through every layer at once. */
 import { compile } from '../../src/vlm/compile.js';
 import { runStage } from '../../src/vlm/decoder.js';
+import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
 import type { Engine } from '../../src/vlm/engine.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
 import { selectPositions } from '../../src/vlm/positions.js';
@@ -23,7 +24,7 @@ export interface KeptRows {
 
 /** Text and visual rows as they enter layer 0, read from the checkpoint. */
 export function embedRows(engine: Engine, rows: PromptRows): Float32Array {
-  const weight = engine.checkpoint.weights.get(engine.checkpoint.family.embeddingName)!;
+  const weight = engine.checkpoint.weights.get(EMBEDDING)!;
   const table = readRows(weight, 0, weight.shape[0]!);
   const visual = Float32Array.from(rows.features.flatMap((feature) => [...feature]));
   const hidden = new Float32Array(rows.tokenIds.length * WIDTH);

@@ -2,15 +2,16 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile } from '../../src/vlm/compile.js';
 import { runStage } from '../../src/vlm/decoder.js';
+import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
 import { Engine } from '../../src/vlm/engine.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
 import { runPrefill } from '../../src/vlm/prefill.js';
-import { type PromptRows, promptRows } from '../../src/vlm/prompt.js';
+import { type PromptRows, promptRows, promptShape } from '../../src/vlm/prompt.js';
 import { argmax } from '../../src/vlm/sampler.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { readRows } from '../../src/vlm/weights/stored-weight.js';
 import { Golden, maxAbsDifference, TINY, TOLERANCE } from './golden.js';
-import { goldenPrompt, type Prompt } from './prompts.js';
+import { goldenPrompt, imageTokenOf, type Prompt } from './prompts.js';
 
 const cutsArbitrary = fc.uniqueArray(fc.integer({ min: 1, max: 3 }), { maxLength: 3 });
 
@@ -73,7 +74,7 @@ describe('stages', () => {
   /** Rows as they enter layer 0, read from the checkpoint independently of the engine. */
   function embed(rows: PromptRows): Float32Array {
     const width = engine.checkpoint.config.text.hiddenSize;
-    const weight = engine.checkpoint.weights.get(engine.checkpoint.family.embeddingName)!;
+    const weight = engine.checkpoint.weights.get(EMBEDDING)!;
     const table = readRows(weight, 0, weight.shape[0]!);
     const visual = rows.features.flatMap((feature) =>
       Array.from({ length: feature.length / width }, (_, n) =>
@@ -102,14 +103,12 @@ describe('stages', () => {
     await engine.generate(handle, request, (id) => tokens.push(id));
     const { config } = engine.checkpoint;
     const vocabulary = config.text.vocabSize;
-    const ids = Array.from(prompt.whole.tokenIds, (id) => (id < 0 ? config.imageTokenId : id));
-    const firstOfEach = ids.filter((id, n) => id !== config.imageTokenId || ids[n - 1] !== id);
+    const firstOfEach = tokenIdsOf(prompt.whole);
     for (let count = 0; count < tokens.length; count += 1) {
       const rows = promptRows(
         [...firstOfEach, ...tokens.slice(0, count)],
-        config.imageTokenId,
+        promptShape(config),
         prompt.images,
-        64,
       );
       const { logits } = await engine.forward(rows, []);
       expect(argmax(logits.subarray(-vocabulary))).toBe(tokens[count]);
@@ -174,7 +173,7 @@ describe('stages', () => {
     const { text } = config;
     const prefixLength = prompt.prefix.tokenIds.length;
     const ids = [...tokenIdsOf(prompt.whole), ...tokens.slice(0, -1)];
-    const rows = promptRows(ids, config.imageTokenId, prompt.images, text.hiddenSize);
+    const rows = promptRows(ids, promptShape(config), prompt.images);
     let hidden = embed(rows);
     let alive = Array.from(rows.image.keys());
     const lengths: number[] = [];
@@ -228,7 +227,7 @@ describe('stages', () => {
   }
 
   function tokenIdsOf(rows: PromptRows): number[] {
-    const { imageTokenId } = engine.checkpoint.config;
+    const imageTokenId = imageTokenOf(engine.checkpoint);
     const ids = Array.from(rows.tokenIds, (id) => (id < 0 ? imageTokenId : id));
     return ids.filter((id, n) => id !== imageTokenId || ids[n - 1] !== id);
   }

@@ -31,7 +31,7 @@ export async function joinDocuments(
   plan: PrunePlan,
   documents: readonly JoinedDocument[],
 ): Promise<PrefilledContext> {
-  const { hiddenSize } = model.info;
+  const { tokenWidth } = model.vision;
   const images: PromptImage[] = [];
   for (const { pages } of documents) {
     const encoded: EncodedImage[] = [];
@@ -42,7 +42,7 @@ export async function joinDocuments(
       const hashes = plan.encoder?.repeats === 'drop';
       signals.push(pageSignals(await decodePage(png), image.tokenGrid, lines, { hashes }));
     }
-    images.push(...promptImages(encoded, plan, hiddenSize, signals));
+    images.push(...promptImages(encoded, plan, tokenWidth, signals));
   }
   const text = documents.map(({ sidecar }) => sidecar).join('');
   return model.prefill(images, layerDrops(plan, images, new Stopwatch()), {

@@ -95,7 +95,7 @@ export async function proofread(
   options: ProofreadOptions,
 ): Promise<Proof> {
   const started = performance.now();
-  const probe = LegibilityProbe.open(model.info.dir, model.info.hiddenSize);
+  const probe = LegibilityProbe.open(model.info.dir, model.vision.tokenWidth);
   const { worst = DEFAULT_WORST, keepPages = false, onPage, ...renderOptions } = options;
   const tally = new Tally(document.text, worst);
   let encodeMs = 0;

@@ -30,7 +30,7 @@ export async function* transcribeDocument(
   model: VisionLanguageModel,
   options: RenderOptions,
 ): AsyncGenerator<Transcription> {
-  const probe = LegibilityProbe.open(model.info.dir, model.info.hiddenSize);
+  const probe = LegibilityProbe.open(model.info.dir, model.vision.tokenWidth);
   const rendering = new DocumentRendering(document.text, config, options);
   let page = options.pageRange?.start ?? 0;
   try {

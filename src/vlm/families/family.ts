@@ -1,57 +1,20 @@
 /**
- * What a model family is: how its config reads, which weights it has, and its three graphs.
- * A family states only what differs; shared pieces are in `../blocks.ts`.
+ * What a model family is: how a `config.json` becomes a vision tower, a merger and a text decoder. The
+ * parts are in `../towers` and `../decoders`; a family says which ones it joins, and nothing else.
  */
-import type { Feeds } from '../feed.js';
-import type { GraphBuilder } from '../graph-builder.js';
-
-export interface TextConfig {
-  vocabSize: number;
-  hiddenSize: number;
-  intermediateSize: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  rmsNormEps: number;
-  maxPositions: number;
-  rope: {
-    theta: number;
-    /** Dimensions of each head that are rotated. */
-    dim: number;
-    /** Frequencies that take the temporal, row and column position. Sums to dim / 2. */
-    sections: readonly number[];
-    /** Pairs are (even, odd) rather than (first half, second half). */
-    interleaved: boolean;
-  };
-}
-
-export interface VisionConfig {
-  depth: number;
-  hiddenSize: number;
-  heads: number;
-  headDim: number;
-  /** Width of the MLP inside a block. */
-  blockIntermediateSize: number;
-  mergerIntermediateSize: number;
-  outHiddenSize: number;
-  rmsNormEps: number;
-  ropeTheta: number;
-  channels: number;
-  patchSize: number;
-  temporalPatchSize: number;
-  mergeSize: number;
-  qkvBias: boolean;
-  /** Side of the learned position table, in patches. */
-  positionTableSide: number;
-}
+import { GlyphpressError } from '../../errors.js';
+import { ConfigReader } from '../config-reader.js';
+import type { RopeLayout } from '../decoders/rope.js';
+import { type DecoderKind, parseTextConfig, type TextConfig } from '../decoders/text-config.js';
+import type { VisionModel } from '../towers/tower.js';
 
 export interface ModelConfig {
   family: string;
   text: TextConfig;
-  vision: VisionConfig;
-  imageTokenId: number;
+  /** The head's matrix is the embedding's. */
   tiedHead: boolean;
+  /** null for a model that reads text only. */
+  vision: VisionModel | null;
 }
 
 /** How the change of a row over a layer is measured; see `rowVariation` in `../blocks.ts`. */
@@ -70,15 +33,66 @@ export interface ModelFamily {
   /** Values of `model_type` that this family reads. */
   readonly modelTypes: readonly string[];
   parseConfig(raw: Record<string, unknown>, file: string): ModelConfig;
-  /** Canonical weight name → shape, in file order. */
-  weightShapes(config: ModelConfig): Map<string, readonly number[]>;
-  /** Names a weight may be stored under, most usual first. */
-  storedNames(name: string): readonly string[];
-  readonly embeddingName: string;
-  /** `pixel_values` [patches, width] and what `visionFeeds` names → `image_features` [cells, D] */
-  buildVision(g: GraphBuilder, config: ModelConfig): void;
-  /** Host-made inputs of the vision graph for an image of gridH × gridW patches. */
-  visionFeeds(gridH: number, gridW: number, config: ModelConfig): Feeds;
-  buildStage(g: GraphBuilder, config: ModelConfig, range: StageRange): void;
-  buildHead(g: GraphBuilder, config: ModelConfig): void;
+}
+
+export interface FamilyParts {
+  /** Also its `model_type`. */
+  name: string;
+  decoder: DecoderKind | ((text: ConfigReader) => DecoderKind);
+  layout: RopeLayout;
+  /** Where the config does not say. */
+  tiedHead: boolean;
+  vision?(readers: { root: ConfigReader; vision: ConfigReader }, text: TextSizes): VisionModel;
+}
+
+/** What a merger must know of the decoder. */
+type TextSizes = Pick<TextConfig, 'hiddenSize' | 'rmsNormEps'>;
+
+export function composeFamily(parts: FamilyParts): ModelFamily {
+  return {
+    name: parts.name,
+    modelTypes: [parts.name],
+    parseConfig(raw, file) {
+      const root = new ConfigReader(raw, file);
+      // Early uploads keep the text fields at the top, later ones nest them.
+      const text = root.child('text_config') ?? root;
+      const kind = typeof parts.decoder === 'function' ? parts.decoder(text) : parts.decoder;
+      const decoder = parseTextConfig(text, kind, parts.layout);
+      const vision = parts.vision
+        ? parts.vision({ root, vision: root.requiredChild('vision_config') }, decoder)
+        : null;
+      return {
+        family: parts.name,
+        text: { ...decoder, deepStackLevels: vision?.tower.deepStackLevels ?? 0 },
+        tiedHead: isTied(root, text, parts.tiedHead),
+        vision,
+      };
+    },
+  };
+}
+
+/** The field may stand at either level, and is true if it is true at one. */
+function isTied(root: ConfigReader, text: ConfigReader, fallback: boolean): boolean {
+  const key = 'tie_word_embeddings';
+  if (!root.has(key) && !text.has(key)) return fallback;
+  return root.boolean(key, false) || text.boolean(key, false);
+}
+
+/** The decoder takes tokens of its own width only. */
+export function checkWidth(vision: ConfigReader, key: string, { hiddenSize }: TextSizes): void {
+  vision.check(vision.count(key) === hiddenSize, key, `the text hidden_size ${hiddenSize}`);
+}
+
+/** @throws {GlyphpressError} GP_MODEL_NO_VISION for a model that reads text only */
+export function requireVision({ family, vision }: ModelConfig): VisionModel {
+  if (!vision) throw noVision(family);
+  return vision;
+}
+
+export function noVision(family: string): GlyphpressError {
+  return new GlyphpressError('GP_MODEL_NO_VISION', {
+    message: `A ${family} model reads text only; it was given a page image.`,
+    hint: 'Read the document with --as text, or use a model with a vision tower.',
+    details: { family },
+  });
 }

@@ -6,6 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { Checkpoint } from '../checkpoint.js';
+import { EMBEDDING } from '../decoders/decoder-graph.js';
+import { headGraph, stageGraph, visionGraph } from '../families/graphs.js';
 import { GraphBuilder } from '../graph-builder.js';
 import type { QuantisedBits } from './quantise.js';
 import { matrixShape, type StoredWeight } from './stored-weight.js';
@@ -81,13 +83,13 @@ export function storedForm(weight: StoredWeight): WeightForm {
 }
 
 /** How the graphs of a model use each weight. */
-export function weightUses({ family, config, weights }: Checkpoint): Map<string, WeightUse> {
+export function weightUses({ config, weights }: Checkpoint): Map<string, WeightUse> {
   const uses = new Map<string, WeightUse>();
   const onPaper = {
     folder: '',
     locate: (name: string) => {
       const weight = weights.get(name);
-      if (!weight) throw new Error(`family ${family.name} uses undeclared weight ${name}`);
+      if (!weight) throw new Error(`family ${config.family} uses undeclared weight ${name}`);
       const data = { location: name, offset: 0, length: 0 };
       return { form: 'float' as const, element: 'float32' as const, data, shape: weight.shape };
     },
@@ -100,14 +102,11 @@ export function weightUses({ family, config, weights }: Checkpoint): Map<string,
       uses.set(name, { part, multiplied: multiplied && (known?.multiplied ?? true) });
     }
   };
-  record('vision', (g) => family.buildVision(g, config));
+  if (config.vision) record('vision', (g) => visionGraph(g, config));
   const range = { from: 0, to: config.text.layers, variation: null };
-  record('decoder', (g) => family.buildStage(g, config, range));
-  record('head', (g) => family.buildHead(g, config));
-  const { embeddingName } = family;
-  if (!uses.has(embeddingName)) {
-    uses.set(embeddingName, { part: 'embedding', multiplied: false });
-  }
+  record('decoder', (g) => stageGraph(g, config, range));
+  record('head', (g) => headGraph(g, config));
+  if (!uses.has(EMBEDDING)) uses.set(EMBEDDING, { part: 'embedding', multiplied: false });
   return uses;
 }
 
