@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const main = join(root, 'dist', 'cli', 'main.js');
+const main = join(root, 'dist', 'src', 'cli', 'main.js');
 
 if (!isSetUp()) {
   process.stderr.write('glyphpress: first run, setting up (this happens once)\n');

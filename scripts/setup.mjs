@@ -17,7 +17,7 @@ import {
 
 const HELP = `Usage: node scripts/setup.mjs [options]
 
-Installs the npm packages, compiles src to dist, and finds or installs Chromium and a
+Installs the npm packages, compiles src and workers to dist, and finds or installs Chromium and a
 Redis-compatible server. Does nothing when all of that is there.
 
   --redis <mode>        install   install one if possible, else warn (default)

@@ -92,12 +92,7 @@ describe('the check', () => {
       /errors may not import prune/,
     ],
     ['parts know no machine', 'src/render/a.ts', "import '../environment/b.js';", /environment/],
-    [
-      'environment knows discovery only',
-      'src/environment/a.ts',
-      "import '../../scripts/setup/apt.mjs';",
-      /apt/,
-    ],
+    ['environment knows discovery only', 'src/environment/a.ts', "import '#setup/apt.mjs';", /apt/],
     ['parts know no Redis', 'src/store/a.ts', "await import('ioredis');", /may not know ioredis/],
     ['parts know no HTTP', 'src/vlm/a.ts', "import http from 'node:http';", /node:http/],
     [
@@ -178,7 +173,7 @@ describe('the check', () => {
       broken(
         ['src/cli/a.ts', "import '../pipeline/b.js'; \nimport '../environment/c.js';"],
         ['src/pipeline/b.ts', "import '../render/d.js';\nimport '../environment/c.js';"],
-        ['src/environment/c.ts', "import '../../scripts/setup/discovery.mjs';"],
+        ['src/environment/c.ts', "import '#setup/discovery.mjs';"],
         ['src/render/d.ts', "import type { Page } from 'puppeteer';\nimport '../errors.js';"],
         ['workers/e.ts', "import '../src/queue/f.js';"],
         ['src/queue/f.ts', "import { Worker } from 'bullmq';"],

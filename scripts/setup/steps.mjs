@@ -111,7 +111,7 @@ function npmCommand(env) {
 }
 
 /**
- * Compile src to dist when any source, compiler setting or the lock file changed.
+ * Compile src and workers to dist when any source, compiler setting or the lock file changed.
  *
  * @param {Context} context
  * @returns {Promise<StepResult>}
@@ -135,7 +135,13 @@ export async function build({ root, env, progress }) {
   }
 
   // Without a stamp nobody knows what dist holds, and a removed source would live on in dist.
-  if (!stamp || Object.keys(stamp).some((path) => !(path in sources))) {
+  // Another compiler setting may put the output elsewhere.
+  const settings = 'tsconfig.build.json';
+  if (
+    !stamp ||
+    stamp[settings] !== sources[settings] ||
+    Object.keys(stamp).some((path) => !(path in sources))
+  ) {
     rmSync(dist, { recursive: true, force: true });
   }
   rmSync(stampPath, { force: true });
@@ -159,7 +165,10 @@ export async function build({ root, env, progress }) {
 
 /** Path → SHA-256 of everything that the build depends on, in a fixed order. */
 function sourceHashes(root) {
-  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  const sources = ['src', 'workers']
+    .map((name) => join(root, name))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
   const settings = ['tsconfig.json', 'tsconfig.build.json', 'package.json', 'package-lock.json']

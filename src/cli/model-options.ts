@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
+import { packageFile } from '../package-file.js';
 import {
   NAMED_PLANS,
   namedPlan,
@@ -17,13 +17,11 @@ import {
 import { DTYPES, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
-/** The reader that ships with glyphpress; the same place from `src` and from `dist`. */
-export const READER_FOLDER = fileURLToPath(new URL('../../models/reader', import.meta.url));
+/** The reader that ships with glyphpress. */
+export const READER_FOLDER = packageFile('models/reader');
 
 /** The reader whose visual tokens look at a question that stands before the pages. */
-export const QUESTION_FIRST_READER_FOLDER = fileURLToPath(
-  new URL('../../models/reader-question-first', import.meta.url),
-);
+export const QUESTION_FIRST_READER_FOLDER = packageFile('models/reader-question-first');
 
 export interface ModelFlags {
   model?: string;

@@ -1,9 +1,9 @@
 /** The named prune plans: what each drops where, what that leaves, and how well a model then answers. */
 
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { type MeasuredPlan, measuredPlans } from '../eval/index.js';
+import { packageFile } from '../package-file.js';
 import {
   describePlan,
   NAMED_PLANS,
@@ -18,7 +18,7 @@ import { READER_FOLDER } from './model-options.js';
 import { wholeNumber } from './options.js';
 
 /** Figures that ship with the documentation. */
-const RESULTS_FILE = fileURLToPath(new URL('../../docs/results/pruning.json', import.meta.url));
+const RESULTS_FILE = packageFile('docs/results/pruning.json');
 
 interface Flags {
   model?: string;

@@ -1,7 +1,7 @@
 /** The command line: one file per command, wired here. */
 
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { packageJson } from '../package-file.js';
 import { registerAsk } from './ask.js';
 import { registerCache } from './cache.js';
 import { registerCompletion } from './completion.js';
@@ -19,9 +19,7 @@ import { applySettings } from './setting-defaults.js';
 import { registerTranscribe } from './transcribe.js';
 import { registerWorker } from './worker.js';
 
-const { version, description } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { version: string; description: string };
+const { version, description } = packageJson();
 
 /** Every command, with its options and its help; nothing runs before `parseAsync`. */
 export function makeProgram(): Command {

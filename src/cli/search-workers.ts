@@ -4,8 +4,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { GlyphpressError } from '../errors.js';
+import { packageFile } from '../package-file.js';
 import {
   type Evaluator,
   openSearchFolder,
@@ -16,7 +16,7 @@ import { cacheOf, type SearchFlags } from './search-options.js';
 import { WORKER_FILE, type WorkerOrders } from './search-worker.js';
 import { ownRedis, runningRedis } from './service-options.js';
 
-const BIN = fileURLToPath(new URL('../../bin/glyphpress.js', import.meta.url));
+const BIN = packageFile('bin/glyphpress.js');
 
 /** Runs the work with an evaluator that gives every trial to one of `--workers` processes. */
 export async function withWorkers<T>(

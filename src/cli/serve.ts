@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
+import { packageFile, packageJson } from '../package-file.js';
 import { WorkerChildren } from '../server/worker-children.js';
 import { interruptible } from './interrupt.js';
 import { warnIfUntrained } from './model-options.js';
@@ -31,8 +30,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   json?: boolean;
 }
 
-/** The same place from `src` and from `dist`. */
-const BIN = fileURLToPath(new URL('../../bin/glyphpress.js', import.meta.url));
+const BIN = packageFile('bin/glyphpress.js');
 
 const ANSWER_GRACE_MS = 10_000;
 /** A worker gives its work back to the queue first, then is killed. */
@@ -132,7 +130,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       engine: { maxBytes: flags.contextMb * MB },
       webhooks: { policy: { allow: flags.webhookAllow } },
       logger: { level: flags.logLevel, stream: process.stderr },
-      version: packageVersion(),
+      version: packageJson().version,
     });
     const workers = new WorkerChildren({
       entry: BIN,
@@ -176,9 +174,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -4,7 +4,7 @@ import {
   discoverChromium,
   type FoundChromium,
   type SandboxState,
-} from '../../scripts/setup/discovery.mjs';
+} from '#setup/discovery.mjs';
 import { GlyphpressError } from '../errors.js';
 
 export type { FoundChromium, SandboxState };

@@ -1,9 +1,9 @@
 /** What glyphpress finds on this machine, and how to mend what it does not find. */
+
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   chromiumChoices,
   compareVersions,
@@ -11,8 +11,9 @@ import {
   discoverRedisServer,
   MINIMUM_NODE,
   redisChoices,
-} from '../../scripts/setup/discovery.mjs';
+} from '#setup/discovery.mjs';
 import { cacheFolder } from '../cache-folder.js';
+import { packageFile } from '../package-file.js';
 import { sandboxState } from './chromium.js';
 import { pingRedis } from './redis.js';
 
@@ -57,13 +58,10 @@ const LOW_MEMORY_BYTES = 2 * GIB;
 
 const REINSTALL = 'node scripts/setup.mjs (in a clone), or npm install glyphpress again';
 
-/** Both src/environment and dist/environment lie two levels below the package. */
-const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
 /** Run every check. Takes well under a second unless REDIS_URL names a server that does not answer. */
 export async function diagnose({
   env = process.env,
-  packageRoot = PACKAGE_ROOT,
+  packageRoot = packageFile(''),
   more = [],
 }: DiagnoseOptions = {}): Promise<DoctorReport> {
   const checks = await Promise.all([

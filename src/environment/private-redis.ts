@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { redisChoices } from '../../scripts/setup/discovery.mjs';
+import { redisChoices } from '#setup/discovery.mjs';
 import { GlyphpressError } from '../errors.js';
 import { makeFolderSync } from '../output-folder.js';
 import { findRedisServer, pingRedis } from './redis.js';

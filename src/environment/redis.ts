@@ -1,4 +1,4 @@
-import { discoverRedisServer, type FoundRedisServer } from '../../scripts/setup/discovery.mjs';
+import { discoverRedisServer, type FoundRedisServer } from '#setup/discovery.mjs';
 
 export type { FoundRedisServer };
 

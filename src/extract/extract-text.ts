@@ -4,10 +4,9 @@
  */
 
 import { fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
+import { builtFile } from '../package-file.js';
 import type { ChildMessage, ChildReply } from './child.js';
 import type { Extraction } from './extraction.js';
 import type { Format } from './formats.js';
@@ -104,16 +103,12 @@ function permissionFlag(): string {
     : '--experimental-permission';
 }
 
-/** Tests run the sources, but a process needs JavaScript: then the built file is taken. */
+/** @throws {GlyphpressError} GP_SERVICE */
 function entry(): string {
-  const here = import.meta.url;
-  const url = here.endsWith('.ts')
-    ? new URL('../../dist/extract/child.js', here)
-    : new URL('./child.js', here);
-  const file = fileURLToPath(url);
-  if (existsSync(file)) return file;
+  const file = builtFile('src/extract/child.ts');
+  if (file !== null) return file;
   throw new GlyphpressError('GP_SERVICE', {
-    message: `The document reader ${file} is not built`,
+    message: 'The document reader src/extract/child.ts is not built',
     hint: 'Run npm run build.',
   });
 }

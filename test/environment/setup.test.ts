@@ -44,9 +44,9 @@ if (readFileSync('src/cli/main.ts', 'utf8').includes('type error')) {
   console.log("src/cli/main.ts(1,1): error TS2322: no");
   process.exit(2);
 }
-cpSync('src', 'dist', { recursive: true });
-for (const name of readdirSync('dist/cli')) {
-  if (name.endsWith('.ts')) renameSync('dist/cli/' + name, 'dist/cli/' + name.replace('.ts', '.js'));
+cpSync('src', 'dist/src', { recursive: true });
+for (const name of readdirSync('dist/src/cli')) {
+  if (name.endsWith('.ts')) renameSync('dist/src/cli/' + name, 'dist/src/cli/' + name.replace('.ts', '.js'));
 }`,
   );
   const bin = join(root, 'fake-bin');
@@ -142,11 +142,11 @@ describe('the set-up', () => {
     write('src/cli/main.ts', 'console.log("changed");');
     setup();
     expect(calls()).toEqual(['tsc']);
-    expect(existsSync(join(root, 'dist/cli/old.js'))).toBe(true);
+    expect(existsSync(join(root, 'dist/src/cli/old.js'))).toBe(true);
     rmSync(join(root, 'src/cli/old.ts'));
     setup();
-    expect(existsSync(join(root, 'dist/cli/old.js'))).toBe(false);
-    expect(existsSync(join(root, 'dist/cli/main.js'))).toBe(true);
+    expect(existsSync(join(root, 'dist/src/cli/old.js'))).toBe(false);
+    expect(existsSync(join(root, 'dist/src/cli/main.js'))).toBe(true);
   });
 
   it('shows what npm said when it fails, and still looks for the rest', () => {

@@ -89,7 +89,7 @@ describe('the private Redis', () => {
     'does not outlive a parent that is killed',
     async () => {
       const folder = temporaryFolder();
-      const module = path.join(ROOT, 'dist/environment/private-redis.js');
+      const module = path.join(ROOT, 'dist/src/environment/private-redis.js');
       const code = `import(${JSON.stringify(module)}).then(async ({ startPrivateRedis }) => {
       await startPrivateRedis(${JSON.stringify(folder)});
       console.log('ready');

@@ -15,7 +15,14 @@ const VERBS = ['pipeline', 'queue', 'service', 'search', 'eval'];
 const PARTS = ['render', 'vlm', 'prune', 'store', 'extract'];
 
 /** Single files at the bottom: everybody may import them, they import the errors at most. */
-const GROUND = ['errors', 'cache-folder', 'data-folder', 'did-you-mean', 'output-folder'];
+const GROUND = [
+  'errors',
+  'cache-folder',
+  'data-folder',
+  'did-you-mean',
+  'output-folder',
+  'package-file',
+];
 
 /** Folder → the other folders that it may import. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -73,8 +80,8 @@ export function violations(files: readonly SourceFile[]): string[] {
     for (const { specifier, typeOnly } of importsOf(file.text)) {
       const say = (problem: string) => broken.push(`${file.path}: ${problem}`);
       if (specifier === null) say('imports something that is only known at run time');
-      else if (specifier.startsWith('.')) {
-        const to = folderOf(path.posix.join(path.posix.dirname(file.path), specifier));
+      else if (/^[.#]/.test(specifier)) {
+        const to = folderOf(pathOf(specifier, file.path));
         if (to === from) continue;
         // They are one floor.
         if (!GROUND.includes(from)) edges.set(from, (edges.get(from) ?? new Set()).add(to));
@@ -161,6 +168,12 @@ function tallestTower(edges: ReadonlyMap<string, ReadonlySet<string>>): string[]
 
 const longest = (towers: readonly string[][]): string[] =>
   towers.reduce((best, tower) => (tower.length > best.length ? tower : best), []);
+
+/** From the root of the repository; `#setup/` is what package.json's `imports` says. */
+function pathOf(specifier: string, importer: string): string {
+  if (specifier.startsWith('#')) return specifier.replace(/^#setup\//, 'scripts/setup/');
+  return path.posix.join(path.posix.dirname(importer), specifier);
+}
 
 /** `src/render/png.ts` → render, `workers/x.ts` → workers, `src/errors.ts` → errors. */
 function folderOf(file: string): string {

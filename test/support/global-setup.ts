@@ -12,7 +12,7 @@ export default function build(): void {
     encoding: 'utf8',
   });
   if (status === 0) return;
-  if (!existsSync(path.join(ROOT, 'dist/cli/main.js'))) throw new Error(`No build:\n${stdout}`);
+  if (!existsSync(path.join(ROOT, 'dist/src/cli/main.js'))) throw new Error(`No build:\n${stdout}`);
   // A wrong type does not keep code from running; `npm run typecheck` is what fails on it.
   process.stderr.write(`The build has errors; tests go on with what it made.\n${stdout}\n`);
 }

@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { GlyphpressError } from '../../errors.js';
+import { packageFile } from '../../package-file.js';
 
-/** The same place from `src` and from `dist`. */
-export const NATURAL_FOLDER = fileURLToPath(new URL('../../../suites/natural', import.meta.url));
+/** Documents and questions. */
+export const NATURAL_FOLDER = packageFile('suites/natural');
 
 export const NATURAL_KINDS = [
   ...['who', 'when', 'where', 'how-many', 'which', 'identifier', 'list'],
@@ -85,7 +85,7 @@ export function readNaturalSuite(folder = NATURAL_FOLDER): NaturalText[] {
 function readText(document: NaturalDocument, folder: string): string {
   const text =
     document.origin === 'package'
-      ? document.files!.map((file) => readFile(packageFile(document.package!, file))).join('\n')
+      ? document.files!.map((file) => readFile(fileOfPackage(document.package!, file))).join('\n')
       : readFile(path.join(folder, 'documents', document.document));
   const sha256 = createHash('sha256').update(text).digest('hex');
   if (sha256 === document.sha256) return text;
@@ -102,7 +102,7 @@ function readText(document: NaturalDocument, folder: string): string {
 const require = createRequire(import.meta.url);
 
 /** Packages may keep their files from `require.resolve`, not from the disk. */
-function packageFile(name: string, file: string): string {
+function fileOfPackage(name: string, file: string): string {
   const roots = require.resolve.paths(name) ?? [];
   const root = roots.find((root) => existsSync(path.join(root, name, 'package.json'))) ?? '';
   return path.join(root, name, file);

@@ -1,11 +1,10 @@
 /** The page for people: static files and nothing else; what it shows it asks the API for. */
 
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../../package-file.js';
 import { StaticFolder } from '../static-folder.js';
 import type { App } from '../typed-app.js';
 
-/** The same place from `src` and from `dist`. */
-const FOLDER = fileURLToPath(new URL('../../../web', import.meta.url));
+const FOLDER = packageFile('web');
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +

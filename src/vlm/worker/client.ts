@@ -1,10 +1,10 @@
 /**
  * The main thread's end: calls become messages, and a dead worker becomes an error, never a wait.
  */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+
 import { Worker } from 'node:worker_threads';
 import { GlyphpressError } from '../../errors.js';
+import { builtFile } from '../../package-file.js';
 import type { EngineOptions } from '../engine.js';
 import type { DropInput, DropPoint, Selection } from '../prefill.js';
 import {
@@ -155,16 +155,12 @@ function stopped(what: string, cause?: unknown): GlyphpressError {
   });
 }
 
-/** Tests run the sources, but a thread needs JavaScript: then the built file is taken. */
-function workerEntry(): URL {
-  const here = import.meta.url;
-  const entry = here.endsWith('.ts')
-    ? new URL('../../../dist/vlm/worker/entry.js', here)
-    : new URL('./entry.js', here);
-  if (existsSync(fileURLToPath(entry))) return entry;
+/** @throws {GlyphpressError} GP_MODEL_RUNTIME */
+function workerEntry(): string {
+  const file = builtFile('src/vlm/worker/entry.ts');
+  if (file !== null) return file;
   throw new GlyphpressError('GP_MODEL_RUNTIME', {
-    message: `The model worker ${fileURLToPath(entry)} is not built.`,
+    message: 'The model worker src/vlm/worker/entry.ts is not built.',
     hint: 'Run npm run build.',
-    details: { file: fileURLToPath(entry) },
   });
 }

@@ -1,0 +1,32 @@
+/** What ships beside the code: models, the page for the browser, package.json. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = folderWithPackageJson(dirname(fileURLToPath(import.meta.url)));
+
+/** @param path from the root of the package: `models/reader`; the same from `src` and from `dist` */
+export function packageFile(path: string): string {
+  return join(ROOT, path);
+}
+
+/**
+ * A module that another thread or process starts: JavaScript that the build made, also where the caller
+ * runs from its TypeScript source.
+ *
+ * @param source from the root of the package: `src/extract/child.ts`
+ * @returns its path; null where nothing was built
+ */
+export function builtFile(source: string): string | null {
+  const file = packageFile(join('dist', source.replace(/\.ts$/, '.js')));
+  return existsSync(file) ? file : null;
+}
+
+export function packageJson(): { version: string; description: string } {
+  return JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
+}
+
+function folderWithPackageJson(folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : folderWithPackageJson(dirname(folder));
+}
