@@ -39,6 +39,7 @@ import {
   withRenderOptions,
 } from './options.js';
 import { compressProgress, Progress } from './progress.js';
+import { warnIfUnreadable } from './readable-rendering.js';
 import { givenOptions } from './setting-defaults.js';
 
 interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
@@ -126,9 +127,13 @@ async function askHere(target: string, question: string, flags: Flags) {
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);
+    const renderConfig = givesRenderConfig(flags)
+      ? renderConfigOf(flags, model.info.rendering)
+      : null;
+    if (renderConfig) warnIfUnreadable(model.info, renderConfig);
     await interruptible(async (signal) => {
       const result = await askModel(asked, question, model, {
-        renderConfig: givesRenderConfig(flags) ? renderConfigOf(flags, model.info.rendering) : null,
+        renderConfig,
         defaultConfig: () => renderConfigOf(flags, model.info.rendering),
         plan: prunePlanOf(flags, model.info.layers),
         sidecar: flags.sidecar ?? null,

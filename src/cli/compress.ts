@@ -18,8 +18,14 @@ import {
   withModelOptions,
   withSidecarOption,
 } from './model-options.js';
-import { type RenderFlags, renderConfigOf, withRenderOptions } from './options.js';
+import {
+  givesRenderConfig,
+  type RenderFlags,
+  renderConfigOf,
+  withRenderOptions,
+} from './options.js';
 import { compressProgress, Progress } from './progress.js';
+import { warnIfUnreadable } from './readable-rendering.js';
 import { reportText } from './report-text.js';
 
 interface Flags extends RenderFlags, ModelFlags, SidecarFlags {
@@ -65,6 +71,7 @@ Examples:
         warnIfUntrained(model.info);
         const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
         const renderConfig = renderConfigOf(flags, model.info.rendering);
+        if (givesRenderConfig(flags)) warnIfUnreadable(model.info, renderConfig);
         const settings = { renderConfig, plan, model, sidecar: flags.sidecar ?? 0 };
         const { report, cached, rebuiltBecause } = await interruptible((signal) =>
           ensureCompressed(document, settings, flags.out, {

@@ -3,7 +3,9 @@ import { GlyphpressError } from '../errors.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { readDocument } from '../pipeline/read-document.js';
 import { renderToFolder } from '../pipeline/render-to-folder.js';
+import { renderingOf } from '../vlm/index.js';
 import { interruptible } from './interrupt.js';
+import { READER_FOLDER } from './model-options.js';
 import {
   configKeysHelp,
   type RenderFlags,
@@ -15,6 +17,7 @@ import { Progress } from './progress.js';
 
 interface Flags extends RenderFlags {
   out: string;
+  model?: string;
   from?: number;
   to?: number;
   countBlank?: boolean;
@@ -29,6 +32,10 @@ export function registerRender(program: Command): void {
       .description('draw a text as dense page images, with a span map')
       .argument('<file>', 'text file')
       .requiredOption('-o, --out <dir>', 'folder for page-0001.png … and pages.json')
+      .option(
+        '--model <dir>',
+        'draw what this model was trained to read (default: the reader that ships with glyphpress)',
+      )
       .option('--from <page>', 'first page to draw', wholeNumber(1, 1e9))
       .option('--to <page>', 'last page to draw', wholeNumber(1, 1e9))
       .option('--count-blank', 'also count the visual tokens of cells without ink')
@@ -38,6 +45,8 @@ export function registerRender(program: Command): void {
     .addHelpText(
       'after',
       `
+Pages are drawn as compress draws them: without --config, what the model was trained to read.
+
 Examples:
   $ glyphpress render book.txt -o pages
   $ glyphpress render book.txt -o pages --config glyph-72 --reflow
@@ -46,9 +55,10 @@ ${configKeysHelp()}`,
     )
     .action(async (file: string, flags: Flags) => {
       const pageRange = pageRangeOf(flags);
+      const renderConfig = renderConfigOf(flags, renderingOf(flags.model ?? READER_FOLDER));
       const progress = new Progress();
       const result = await interruptible((signal) =>
-        renderToFolder(readDocument(file, flags.encoding), renderConfigOf(flags), flags.out, {
+        renderToFolder(readDocument(file, flags.encoding), renderConfig, flags.out, {
           chromium: chromiumOptions(),
           browsers: flags.browsers,
           ...pageRange,

@@ -12,7 +12,13 @@ export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { GLM_4V_PAGES } from './families/glm4v.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
 export { type PageImage, visualTokenGrid } from './image-processor.js';
-export { type Inspection, inspectModel, type ModelInfo, type VisionInfo } from './inspect.js';
+export {
+  type Inspection,
+  inspectModel,
+  type ModelInfo,
+  renderingOf,
+  type VisionInfo,
+} from './inspect.js';
 export type { ContextLayer } from './kv-cache.js';
 export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
 export {

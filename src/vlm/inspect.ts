@@ -132,6 +132,16 @@ function describeVision(
   };
 }
 
+/** The render config that a model was trained to read; null for models that say nothing of it. */
+export function renderingOf(dir: string): ModelInfo['rendering'] {
+  const checkpoint = openCheckpoint(dir);
+  try {
+    return checkpoint.rendering;
+  } finally {
+    checkpoint.close();
+  }
+}
+
 export interface Inspection extends ModelInfo {
   /** Visual tokens of one page of the size asked for; null for a model that reads text only. */
   page: {

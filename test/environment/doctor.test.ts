@@ -154,7 +154,7 @@ describe('the command', () => {
   it('prints JSON and exits by what is missing', async () => {
     const { output, exitCode } = await run('--json');
     const report: DoctorReport = JSON.parse(output);
-    expect(report.checks.map(({ name }) => name)).toEqual(CHECKS);
+    expect(report.checks.map(({ name }) => name)).toEqual([...CHECKS, 'stored', 'settings']);
     expect(exitCode).toBe(report.ok ? 0 : 1);
   });
 
