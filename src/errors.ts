@@ -22,6 +22,8 @@ export const ERROR_CATALOGUE = {
     meaning: 'The document holds pictures of pages and no text.',
     retryable: false,
   },
+  GP_INPUT_URL: { meaning: 'An address is not one that is read from.', retryable: false },
+  GP_INPUT_FETCH: { meaning: 'A document could not be read from its address.', retryable: true },
   GP_OUTPUT_EXISTS: {
     meaning: 'The output folder holds something else.',
     retryable: false,

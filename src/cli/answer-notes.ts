@@ -3,6 +3,8 @@
 import type { AskResult } from '../pipeline/backends/answer.js';
 import type { Citation } from '../pipeline/citing/citations.js';
 
+type Place = Pick<Citation, 'page' | 'start' | 'end' | 'file'>;
+
 /** @returns a line, or nothing where there is nothing to say */
 export function answerNotes(result: AskResult): string {
   const { confidence, calibrated, citations, found, answer, finishReason, usage } = result;
@@ -20,8 +22,13 @@ export function answerNotes(result: AskResult): string {
   return notes.join(' | ');
 }
 
-export function placeText({ page, start, end }: Pick<Citation, 'page' | 'start' | 'end'>): string {
-  return `page ${page}, characters ${whole(start)}–${whole(end)}`;
+export function placeText({ file, ...place }: Place): string {
+  if (!file) return `page ${place.page}, characters ${range(place)}`;
+  // The page of the file is what its reader turns to; that of the drawing is for whoever looks at it.
+  const page = file.page === undefined ? '' : `, page ${file.page}`;
+  return `${file.name}${page}, characters ${range(file)} (drawn page ${place.page})`;
 }
+
+const range = ({ start, end }: { start: number; end: number }) => `${whole(start)}–${whole(end)}`;
 
 const whole = (n: number) => n.toLocaleString('en-US');

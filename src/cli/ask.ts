@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
@@ -9,7 +9,9 @@ import type { AskResult } from '../pipeline/backends/answer.js';
 import { type AskTarget, askModel } from '../pipeline/backends/ask-model.js';
 import { askServer } from '../pipeline/backends/ask-server.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument } from '../pipeline/read-document.js';
+import { citeFiles } from '../pipeline/citing/cite-files.js';
+import type { Inputs } from '../pipeline/inputs/read-inputs.js';
+import { isArtifactFolder } from '../store/artifact-folder.js';
 import { inspectModel } from '../vlm/index.js';
 import { answerNotes } from './answer-notes.js';
 import {
@@ -19,6 +21,14 @@ import {
   withBackendOptions,
 } from './backend-options.js';
 import { keepCacheBounded } from './cache-bound.js';
+import {
+  INPUT_ARGUMENT,
+  INPUT_HELP,
+  type InputFlags,
+  inputsJson,
+  openInputs,
+  withInputOptions,
+} from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -42,7 +52,7 @@ import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { givenOptions } from './setting-defaults.js';
 
-interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
+interface Flags extends InputFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens?: number;
   temperature?: number;
   seed?: number;
@@ -52,15 +62,18 @@ interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
 }
 
 export function registerAsk(program: Command): void {
-  withBackendOptions(
+  const ask = withBackendOptions(
     withSidecarOption(
       withModelOptions(
         withRenderOptions(
           program
             .command('ask')
-            .description('ask a question about a text or a compressed folder')
-            .argument('<file|dir>', 'text file, or folder made by compress')
-            .argument('<question>')
+            .description('ask a question about documents or a compressed folder')
+            .usage('[options] <input...> <question>')
+            .argument(
+              '<input...>',
+              `${INPUT_ARGUMENT}, or one folder made by compress; the question comes last`,
+            )
             .option(
               '--max-tokens <n>',
               'longest answer, in tokens (default: what the model, or the server, has for it)',
@@ -84,7 +97,8 @@ export function registerAsk(program: Command): void {
   )
     .addHelpText(
       'after',
-      `
+      `${INPUT_HELP}
+
 A text is compressed on its first question; later questions with the same settings re-use its context.
 With --question-first the pages are read, and V²Drop drops, with the question in mind: --keep then leaves
 what the question speaks of, and what follows it. That context serves one question: the text is compressed
@@ -96,30 +110,46 @@ ${API_KEY_HELP}
 
 Examples:
   $ glyphpress ask book.txt "Who wrote the letter?"
+  $ glyphpress ask report.pdf annex.docx "Who signed it?"
+  $ glyphpress ask docs/ 'src/**/*.ts' "Where are retries counted?"
+  $ man tar | glyphpress ask - "Which option lists an archive?"
+  $ glyphpress ask https://example.org/terms.html "Who may end it?" --allow-url
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
   $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
-    .action((target: string, question: string, all: Flags, command: Command) => {
+    .action(async (words: string[], all: Flags, command: Command) => {
+      const sources = words.slice(0, -1);
+      const question = words.at(-1)!;
+      checkQuestion(sources, question);
       // A compressed folder says itself how it was made.
-      const flags = isFolder(target) ? givenOptions<Flags>(command) : all;
-      if (question.trim() === '') {
-        throw new GlyphpressError('GP_USAGE', {
-          message: 'The question is empty',
-          hint: 'Ask something.',
-        });
-      }
-      if (flags.questionFirst) checkQuestionFirst(target, flags);
-      return flags.backend === 'openai'
-        ? askRemote(target, question, flags)
-        : askHere(target, question, flags);
+      const flags = (await isArtifactFolder(sources[0]!)) ? givenOptions<Flags>(command) : all;
+      if (flags.questionFirst) await checkQuestionFirst(sources, flags);
+      await (flags.backend === 'openai' ? askRemote : askHere)(sources, question, flags);
     });
+  withInputOptions(ask);
 }
 
-async function askHere(target: string, question: string, flags: Flags) {
+/** @throws {GlyphpressError} GP_USAGE */
+function checkQuestion(sources: readonly string[], question: string): void {
+  if (sources.length === 0) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: "missing required argument 'question'",
+      hint: 'Give what is read, then the question: glyphpress ask book.txt "Who wrote it?"',
+    });
+  }
+  if (question.trim() === '') {
+    throw new GlyphpressError('GP_USAGE', {
+      message: 'The question is empty',
+      hint: 'Ask something.',
+    });
+  }
+}
+
+async function askHere(sources: readonly string[], question: string, flags: Flags) {
   const start = performance.now();
-  const asked = await openTarget(target, flags);
+  const { inputs, ...asked } = await openTarget(sources, flags);
   const extractMs = performance.now() - start;
   const { compressed } = asked;
   const reader = flags.questionFirst ? QUESTION_FIRST_READER_FOLDER : READER_FOLDER;
@@ -156,7 +186,7 @@ async function askHere(target: string, question: string, flags: Flags) {
           ...(flags.seed !== undefined && { seed: flags.seed }),
         },
       });
-      printAnswer(flags, result);
+      printAnswer(flags, result, { document: asked.document, inputs });
       await keepCacheBounded();
     });
   } finally {
@@ -165,10 +195,10 @@ async function askHere(target: string, question: string, flags: Flags) {
   }
 }
 
-async function askRemote(target: string, question: string, flags: Flags) {
+async function askRemote(sources: readonly string[], question: string, flags: Flags) {
   const start = performance.now();
   const backend = openAiBackendOf(flags);
-  const { document, compressed } = await openTarget(target, flags);
+  const { inputs, document, compressed } = await openTarget(sources, flags);
   const progress = new Progress();
   try {
     await interruptible(async (signal) => {
@@ -200,7 +230,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
         },
       );
       progress.stop();
-      printAnswer(flags, result);
+      printAnswer(flags, result, { document, inputs });
       await keepCacheBounded();
     });
   } finally {
@@ -209,7 +239,7 @@ async function askRemote(target: string, question: string, flags: Flags) {
 }
 
 /** @throws {GlyphpressError} GP_USAGE where pages cannot be read for one question */
-function checkQuestionFirst(target: string, { backend }: Flags): void {
+async function checkQuestionFirst(sources: readonly string[], { backend }: Flags): Promise<void> {
   if (backend === 'openai') {
     throw new GlyphpressError('GP_USAGE', {
       message:
@@ -217,7 +247,8 @@ function checkQuestionFirst(target: string, { backend }: Flags): void {
       hint: 'Leave out --question-first, or use --backend onnx.',
     });
   }
-  if (isFolder(target)) {
+  const [target = ''] = sources;
+  if (await isArtifactFolder(target)) {
     throw new GlyphpressError('GP_USAGE', {
       message: `--question-first reads a text for one question; ${target} is a folder for any`,
       hint: 'Leave out --question-first, or give the text itself.',
@@ -226,12 +257,26 @@ function checkQuestionFirst(target: string, { backend }: Flags): void {
   }
 }
 
-async function openTarget(target: string, flags: Flags): Promise<AskTarget> {
-  if (isFolder(target)) {
+interface OpenedTarget extends AskTarget {
+  /** What the document was made of; null for a compressed folder. */
+  inputs: Inputs | null;
+}
+
+async function openTarget(sources: readonly string[], flags: Flags): Promise<OpenedTarget> {
+  const [target] = sources;
+  if (sources.length === 1 && target !== undefined && (await isArtifactFolder(target))) {
     const compressed = await readCompressedSource(target);
-    return { document: compressed.document, compressed: { ...compressed, folder: target } };
+    return {
+      document: compressed.document,
+      compressed: { ...compressed, folder: target },
+      inputs: null,
+    };
   }
-  return { document: readDocument(target, flags.encoding), compressed: null };
+  const progress = new Progress();
+  const inputs = await interruptible((signal) =>
+    openInputs(sources, flags, { signal, progress }),
+  ).finally(() => progress.stop());
+  return { document: inputs.document, compressed: null, inputs };
 }
 
 /**
@@ -249,15 +294,6 @@ function modelOf(compressed: AskTarget['compressed']): string | null {
   });
 }
 
-/** What cannot be looked at is no folder; reading it tells why. */
-function isFolder(target: string): boolean {
-  try {
-    return statSync(target).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
 function streamer(flags: Flags): (text: string) => void {
   if (!flags.stream) return () => {};
   // With --json the answer is part of the object; what grows goes to stderr.
@@ -265,10 +301,16 @@ function streamer(flags: Flags): (text: string) => void {
   return (text) => out.write(text);
 }
 
-function printAnswer(flags: Flags, result: AskResult): void {
+function printAnswer(
+  flags: Flags,
+  answered: AskResult,
+  { document, inputs }: Pick<OpenedTarget, 'document' | 'inputs'>,
+): void {
+  const result = { ...answered, citations: citeFiles(answered.citations, document.files) };
   if (flags.stream) (flags.json ? process.stderr : process.stdout).write('\n');
   else if (!flags.json) process.stdout.write(`${result.answer}\n`);
-  if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (flags.json)
+    process.stdout.write(`${JSON.stringify({ ...result, ...(inputs && inputsJson(inputs)) })}\n`);
   else {
     const notes = answerNotes(result);
     if (notes !== '') process.stderr.write(`${notes}\n`);

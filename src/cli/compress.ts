@@ -5,8 +5,15 @@ import { assertNoOtherDocument } from '../pipeline/artifacts/compressed-folder.j
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { contextKey, ensureCompressed } from '../pipeline/compress.js';
-import { readDocument } from '../pipeline/read-document.js';
 import { keepCacheBounded } from './cache-bound.js';
+import {
+  INPUT_ARGUMENT,
+  INPUT_HELP,
+  type InputFlags,
+  inputsJson,
+  openInputs,
+  withInputOptions,
+} from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -28,20 +35,20 @@ import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { reportText } from './report-text.js';
 
-interface Flags extends RenderFlags, ModelFlags, SidecarFlags {
+interface Flags extends InputFlags, RenderFlags, ModelFlags, SidecarFlags {
   out: string;
   force?: boolean;
   json?: boolean;
 }
 
 export function registerCompress(program: Command): void {
-  withSidecarOption(
+  const command = withSidecarOption(
     withModelOptions(
       withRenderOptions(
         program
           .command('compress')
-          .description('turn a text into a compressed context that can be asked many times')
-          .argument('<file>', 'text file')
+          .description('turn documents into a compressed context that can be asked many times')
+          .argument('<input...>', INPUT_ARGUMENT)
           .requiredOption('-o, --out <dir>', 'folder for pages, report and context')
           .option('--force', 'replace a folder that holds another compressed document')
           .option('--json', 'print the report as JSON'),
@@ -50,7 +57,8 @@ export function registerCompress(program: Command): void {
   )
     .addHelpText(
       'after',
-      `
+      `${INPUT_HELP}
+
 A folder that already holds the same document with the same settings is kept as it is; with other settings
 it is made again. One that holds another document is replaced with --force only.
 
@@ -58,15 +66,20 @@ Examples:
   $ glyphpress compress contract.txt -o contract.gp
   $ glyphpress compress contract.txt -o contract.gp --config glyph-96 --keep 0.5
   $ glyphpress compress contract.txt -o contract.gp --plan lossless --sidecar 200
+  $ glyphpress compress docs 'src/**/*.ts' -o project.gp
+  $ pdftotext scan.pdf - | glyphpress compress - -o scan.gp
   $ glyphpress ask contract.gp "Who may end the contract?"`,
     )
-    .action(async (file: string, flags: Flags) => {
+    .action(async (sources: string[], flags: Flags) => {
+      const progress = new Progress();
       const start = performance.now();
-      const document = readDocument(file, flags.encoding);
+      const inputs = await interruptible((signal) =>
+        openInputs(sources, flags, { signal, progress }),
+      ).finally(() => progress.stop());
+      const { document } = inputs;
       const extractMs = performance.now() - start;
       if (!flags.force) await assertNoOtherDocument(flags.out, document);
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
-      const progress = new Progress();
       try {
         warnIfUntrained(model.info);
         const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
@@ -95,7 +108,7 @@ Examples:
         if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
         process.stdout.write(
           flags.json
-            ? `${JSON.stringify(report)}\n`
+            ? `${JSON.stringify({ ...report, ...inputsJson(inputs) })}\n`
             : `${reportText(report)}\n${cached ? 'kept as it was: ' : 'written to '}${path.join(flags.out, '')}\n`,
         );
       } finally {
@@ -103,4 +116,5 @@ Examples:
         await model.close();
       }
     });
+  withInputOptions(command);
 }

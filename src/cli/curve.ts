@@ -28,8 +28,8 @@ import {
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument } from '../pipeline/read-document.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
+import { readHaystack } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import { openModel, READER_FOLDER, warnIfUntrained } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber } from './options.js';
@@ -102,7 +102,7 @@ export function registerCurve(evaluation: Command): void {
     .option('--seeds <n>', 'texts, each with its own random choices', wholeNumber(1, 100), SEEDS)
     .option('--seed <n>', 'the first seed', wholeNumber(0, 2 ** 32 - 101), 1)
     .addOption(
-      new Option('--haystack <file>', 'texts from this file (repeatable)')
+      new Option('--haystack <input>', 'texts from this file or folder (repeatable)')
         .argParser((file: string, files: string[]) => [...files, file])
         .default([], 'made-up prose'),
     )
@@ -187,7 +187,7 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
   const size = flags.quick ? QUICK : WHOLE;
   const renderFlags: RenderFlags = { set: [], ...(flags.config && { config: flags.config }) };
   const renderings = curveRenderings(renderConfigOf(renderFlags, info.rendering));
-  const text = flags.haystack.map((file) => readDocument(file).text).join('\n\n');
+  const text = await readHaystack(flags.haystack, {}, signal);
   const haystack = flags.haystack.length > 0 ? haystackFrom(text) : shortParagraphs;
   const pages = flags.pages ?? size.pages;
   const perPage = await charactersPerPage(renderings.base!, haystack, {

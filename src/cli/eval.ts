@@ -27,13 +27,13 @@ import {
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import type { PlattCurve } from '../vlm/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { registerCurve } from './curve.js';
 import { naturalPlan, naturalReport } from './eval-natural.js';
+import { type InputFlags, readHaystack, withInputOptions } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
   type ModelFlags,
@@ -46,6 +46,7 @@ import {
   withSidecarOption,
 } from './model-options.js';
 import {
+  collect,
   numberList,
   pageCounts,
   type RenderFlags,
@@ -60,7 +61,7 @@ const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcri
 const SUITES = ['reader', 'natural', 'quick', 'all', ...TASK_SUITES] as const;
 type SuiteName = (typeof SUITES)[number];
 
-interface Flags extends RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
+interface Flags extends InputFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   suite?: SuiteName;
   tasks?: string;
   pages?: number[];
@@ -111,7 +112,7 @@ export function registerEval(program: Command): void {
             .option('--documents <n>', 'natural: so many of its documents', wholeNumber(1, 10_000))
             .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
             .addOption(
-              new Option('--haystack <file>', 'hide needles in this text (repeatable)')
+              new Option('--haystack <input>', 'hide needles in this text (repeatable)')
                 .argParser(collect)
                 .default([], 'made-up prose'),
             )
@@ -168,6 +169,7 @@ Examples:
   $ glyphpress eval --suite reader --json
   $ glyphpress eval --suite natural --documents 12 --samples 20
   $ glyphpress eval --suite lookup --pages 1,2,4,8,16 --depths 0,10,20,30,40,50,60,70,80,90,100
+  $ glyphpress eval --suite lookup --haystack handbook.pdf --haystack notes/
   $ glyphpress eval --suite hex --keep 0.5 -o runs/hex-keep-50
   $ glyphpress eval --tasks niah_single_1.jsonl --limit 50 --config glyph-96 \\
       --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
@@ -176,6 +178,7 @@ Examples:
       checkFlags(flags);
       return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags);
     });
+  withInputOptions(evaluation);
   // Options behind a command below are that command's own.
   registerCurve(evaluation.enablePositionalOptions());
 }
@@ -280,7 +283,7 @@ async function makePlan(
   }
   const suite = flags.suite ?? 'reader';
   if (suite === 'natural') return naturalPlan(flags, config, style, asker, signal);
-  const text = flags.haystack.map((file) => readDocument(file, flags.encoding).text).join('\n\n');
+  const text = await readHaystack(flags.haystack, flags, signal);
   const setting: SuiteSetting = {
     config,
     seed: flags.seed,
@@ -319,7 +322,3 @@ function checkFlags(flags: Flags): void {
 const commandLine = () => ['npx glyphpress', ...process.argv.slice(2)].join(' ');
 
 const percents = (text: string) => numberList(text, 0, 100, false).map((percent) => percent / 100);
-
-function collect(value: string, previous: string[]): string[] {
-  return [...previous, value];
-}

@@ -1,7 +1,6 @@
 /** Options that several commands share. */
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { TEXT_ENCODINGS } from '../extract/text-encoding.js';
+import { type Command, InvalidArgumentError } from 'commander';
 import {
   allowedValues,
   CONFIG_KEYS,
@@ -18,7 +17,6 @@ export interface RenderFlags {
   config?: string;
   set: string[];
   reflow?: boolean;
-  encoding?: (typeof TEXT_ENCODINGS)[number];
   browsers?: number | undefined;
 }
 
@@ -30,7 +28,6 @@ export function withRenderOptions(command: Command): Command {
     )
     .option('--set <key=value>', 'replace one key of the config (repeatable)', collect, [])
     .option('--reflow', 'join the lines of hard-wrapped paragraphs')
-    .addOption(new Option('--encoding <name>', 'encoding of the text').choices(TEXT_ENCODINGS))
     .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64));
 }
 
@@ -86,6 +83,6 @@ export function numberList(text: string, min: number, max: number, whole: boolea
   return [...new Set(values)].sort((a, b) => a - b);
 }
 
-function collect(value: string, previous: string[]): string[] {
+export function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

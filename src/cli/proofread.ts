@@ -2,14 +2,21 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { prepareProofFolder, writeProof } from '../pipeline/proofing/proof-pictures.js';
 import { type ProofReport, proofread } from '../pipeline/proofing/proofread.js';
-import { readDocument } from '../pipeline/read-document.js';
 import { placeText } from './answer-notes.js';
+import {
+  INPUT_ARGUMENT,
+  INPUT_HELP,
+  type InputFlags,
+  inputsJson,
+  openInputs,
+  withInputOptions,
+} from './input-options.js';
 import { interruptible } from './interrupt.js';
 import { openModel, READER_FOLDER } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
 import { Progress } from './progress.js';
 
-interface Flags extends RenderFlags {
+interface Flags extends InputFlags, RenderFlags {
   model?: string;
   threads?: number;
   worst: number;
@@ -20,23 +27,26 @@ interface Flags extends RenderFlags {
 
 export function registerProofread(program: Command): void {
   withRenderOptions(
-    program
-      .command('proofread')
-      .description('measure how well a reader can read the pages of a text, page by page')
-      .argument('<file>', 'text file')
-      .option(
-        '--model <dir>',
-        'model folder with a legibility probe (default: the reader that ships)',
-      )
-      .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
-      .option('--worst <n>', 'places to tell of', wholeNumber(0, 1_000), 10)
-      .option('--max-error <share>', 'exit with 1 if more of the characters are wrong', share)
-      .option('-o, --out <dir>', 'folder for pictures of the worst places, and the report')
-      .option('--json', 'print the report as JSON'),
+    withInputOptions(
+      program
+        .command('proofread')
+        .description('measure how well a reader can read the pages of documents, page by page')
+        .argument('<input...>', INPUT_ARGUMENT)
+        .option(
+          '--model <dir>',
+          'model folder with a legibility probe (default: the reader that ships)',
+        )
+        .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
+        .option('--worst <n>', 'places to tell of', wholeNumber(0, 1_000), 10)
+        .option('--max-error <share>', 'exit with 1 if more of the characters are wrong', share)
+        .option('-o, --out <dir>', 'folder for pictures of the worst places, and the report')
+        .option('--json', 'print the report as JSON'),
+    ),
   )
     .addHelpText(
       'after',
-      `
+      `${INPUT_HELP}
+
 No question is asked and no decoder runs: every page is drawn, encoded, read by the legibility probe and
 compared with its text. White space counts as one space. What the probe cannot know (anything beyond
 printable ASCII, renderings that the model was not trained on) counts as wrong.
@@ -46,11 +56,14 @@ Examples:
   $ glyphpress proofread contract.txt -o proof --worst 30
   $ glyphpress proofread contract.txt --max-error 0.03 --json`,
     )
-    .action(async (file: string, flags: Flags) => {
-      const document = readDocument(file, flags.encoding);
+    .action(async (sources: string[], flags: Flags) => {
+      const progress = new Progress();
+      const inputs = await interruptible((signal) =>
+        openInputs(sources, flags, { signal, progress }),
+      ).finally(() => progress.stop());
+      const { document } = inputs;
       if (flags.out !== undefined) await prepareProofFolder(flags.out);
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
-      const progress = new Progress();
       try {
         const config = renderConfigOf(flags, model.info.rendering);
         const proof = await interruptible((signal) =>
@@ -67,7 +80,8 @@ Examples:
         progress.stop();
         const pictures = flags.out === undefined ? [] : await writeProof(flags.out, proof);
         const { report } = proof;
-        if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+        if (flags.json)
+          process.stdout.write(`${JSON.stringify({ ...report, ...inputsJson(inputs) })}\n`);
         else {
           process.stdout.write(`${proofText(report)}\n`);
           if (flags.out !== undefined)

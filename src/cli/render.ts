@@ -1,9 +1,16 @@
 import type { Command } from 'commander';
 import { GlyphpressError } from '../errors.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument } from '../pipeline/read-document.js';
 import { renderToFolder } from '../pipeline/render-to-folder.js';
 import { renderingOf } from '../vlm/index.js';
+import {
+  INPUT_ARGUMENT,
+  INPUT_HELP,
+  type InputFlags,
+  inputsJson,
+  openInputs,
+  withInputOptions,
+} from './input-options.js';
 import { interruptible } from './interrupt.js';
 import { READER_FOLDER } from './model-options.js';
 import {
@@ -15,7 +22,7 @@ import {
 } from './options.js';
 import { Progress } from './progress.js';
 
-interface Flags extends RenderFlags {
+interface Flags extends InputFlags, RenderFlags {
   out: string;
   model?: string;
   from?: number;
@@ -27,38 +34,43 @@ interface Flags extends RenderFlags {
 
 export function registerRender(program: Command): void {
   withRenderOptions(
-    program
-      .command('render')
-      .description('draw a text as dense page images, with a span map')
-      .argument('<file>', 'text file')
-      .requiredOption('-o, --out <dir>', 'folder for page-0001.png … and pages.json')
-      .option(
-        '--model <dir>',
-        'draw what this model was trained to read (default: the reader that ships with glyphpress)',
-      )
-      .option('--from <page>', 'first page to draw', wholeNumber(1, 1e9))
-      .option('--to <page>', 'last page to draw', wholeNumber(1, 1e9))
-      .option('--count-blank', 'also count the visual tokens of cells without ink')
-      .option('--force', 'draw into a folder that holds other files; they stay')
-      .option('--json', 'print the result as JSON'),
+    withInputOptions(
+      program
+        .command('render')
+        .description('draw documents as dense page images, with a span map')
+        .argument('<input...>', INPUT_ARGUMENT)
+        .requiredOption('-o, --out <dir>', 'folder for page-0001.png … and pages.json')
+        .option(
+          '--model <dir>',
+          'draw what this model was trained to read (default: the reader that ships with glyphpress)',
+        )
+        .option('--from <page>', 'first page to draw', wholeNumber(1, 1e9))
+        .option('--to <page>', 'last page to draw', wholeNumber(1, 1e9))
+        .option('--count-blank', 'also count the visual tokens of cells without ink')
+        .option('--force', 'draw into a folder that holds other files; they stay')
+        .option('--json', 'print the result as JSON'),
+    ),
   )
     .addHelpText(
       'after',
-      `
+      `${INPUT_HELP}
+
 Pages are drawn as compress draws them: without --config, what the model was trained to read.
 
 Examples:
   $ glyphpress render book.txt -o pages
   $ glyphpress render book.txt -o pages --config glyph-72 --reflow
+  $ glyphpress render report.pdf -o pages
   $ glyphpress render log.txt -o pages --set font-family="DejaVu Sans Mono" --set columns=2
 ${configKeysHelp()}`,
     )
-    .action(async (file: string, flags: Flags) => {
+    .action(async (sources: string[], flags: Flags) => {
       const pageRange = pageRangeOf(flags);
       const renderConfig = renderConfigOf(flags, renderingOf(flags.model ?? READER_FOLDER));
       const progress = new Progress();
-      const result = await interruptible((signal) =>
-        renderToFolder(readDocument(file, flags.encoding), renderConfig, flags.out, {
+      const result = await interruptible(async (signal) => {
+        const inputs = await openInputs(sources, flags, { signal, progress });
+        const rendered = await renderToFolder(inputs.document, renderConfig, flags.out, {
           chromium: chromiumOptions(),
           browsers: flags.browsers,
           ...pageRange,
@@ -67,8 +79,9 @@ ${configKeysHelp()}`,
           signal,
           onPage: ({ pagesDone, share }) =>
             progress.update({ stage: 'render', done: pagesDone, unit: 'pages', share }),
-        }),
-      ).finally(() => progress.stop());
+        });
+        return { ...rendered, ...inputsJson(inputs) };
+      }).finally(() => progress.stop());
       if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
       else process.stdout.write(`${renderText(result, flags.out)}\n`);
     });

@@ -64,7 +64,7 @@ export function withSearchOptions(command: Command): Command {
       .option('--tasks <file>', 'questions from a JSONL file: RULER, MRCR, LongBench or own shape')
       .option('--limit <n>', 'only the first lines of --tasks', wholeNumber(4, 1_000_000))
       .addOption(
-        new Option('--haystack <file|dir>', 'texts to hide values in (repeatable)')
+        new Option('--haystack <input>', 'texts to hide values in: files or folders (repeatable)')
           .argParser((value: string, all: string[]) => [...all, value])
           .default([], 'made-up prose'),
       )

@@ -1,8 +1,6 @@
 /** The texts and questions that a search is given on the command line. */
 
-import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { GlyphpressError } from '../errors.js';
 import { shortParagraphs } from '../eval/curve-tasks.js';
 import {
   charactersPerPage,
@@ -14,9 +12,9 @@ import {
   type TaskSuite,
 } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { readDocument } from '../pipeline/read-document.js';
 import type { RenderConfig } from '../render/index.js';
 import { documentsFor, quickTasks, type SearchTasks, splitTasks } from '../search/index.js';
+import { readHaystack } from './input-options.js';
 
 export const SEARCH_SUITES = ['quick', ...TASK_SUITES] as const;
 export type SearchSuite = (typeof SEARCH_SUITES)[number];
@@ -48,9 +46,8 @@ export async function searchTasksOf(
       seed,
     );
   }
-  const files = flags.haystack.flatMap(textFiles);
-  const text = files.map((file) => readDocument(file).text).join('\n\n');
-  const haystack = files.length > 0 ? haystackFrom(text) : shortParagraphs;
+  const text = await readHaystack(flags.haystack, {}, signal);
+  const haystack = flags.haystack.length > 0 ? haystackFrom(text) : shortParagraphs;
   const measure = (config: RenderConfig) =>
     charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal });
   const suite = flags.suite ?? 'quick';
@@ -66,20 +63,4 @@ export async function searchTasksOf(
     measure,
   );
   return splitTasks(suite, documents, seed);
-}
-
-/** A file, or the text files of a folder in the order of their names. */
-function textFiles(target: string): string[] {
-  const info = statSync(target, { throwIfNoEntry: false });
-  if (!info?.isDirectory()) return [target];
-  const files = readdirSync(target, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(txt|md|text)$/i.test(name))
-    .sort()
-    .map((name) => path.join(target, name));
-  if (files.length > 0) return files;
-  throw new GlyphpressError('GP_INPUT_EMPTY', {
-    message: `${target} holds no text file (.txt, .md)`,
-    hint: 'Give a folder of texts, or one file.',
-    details: { folder: target },
-  });
 }

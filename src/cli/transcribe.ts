@@ -1,13 +1,20 @@
 import type { Command } from 'commander';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { transcribePage } from '../pipeline/proofing/transcribe.js';
-import { readDocument } from '../pipeline/read-document.js';
+import {
+  INPUT_ARGUMENT,
+  INPUT_HELP,
+  type InputFlags,
+  inputsJson,
+  openInputs,
+  withInputOptions,
+} from './input-options.js';
 import { interruptible } from './interrupt.js';
 import { openModel, READER_FOLDER } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
 import { Progress } from './progress.js';
 
-interface Flags extends RenderFlags {
+interface Flags extends InputFlags, RenderFlags {
   page: number;
   model?: string;
   threads?: number;
@@ -16,21 +23,24 @@ interface Flags extends RenderFlags {
 
 export function registerTranscribe(program: Command): void {
   withRenderOptions(
-    program
-      .command('transcribe')
-      .description('print what a reader sees on a page, without its decoder')
-      .argument('<file>', 'text file')
-      .option('--page <n>', 'which page', wholeNumber(1, 1e9), 1)
-      .option(
-        '--model <dir>',
-        'model folder with a legibility probe (default: the reader that ships)',
-      )
-      .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
-      .option('--json', 'print rows, source ranges and rectangles as JSON'),
+    withInputOptions(
+      program
+        .command('transcribe')
+        .description('print what a reader sees on a page, without its decoder')
+        .argument('<input...>', INPUT_ARGUMENT)
+        .option('--page <n>', 'which page', wholeNumber(1, 1e9), 1)
+        .option(
+          '--model <dir>',
+          'model folder with a legibility probe (default: the reader that ships)',
+        )
+        .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
+        .option('--json', 'print rows, source ranges and rectangles as JSON'),
+    ),
   )
     .addHelpText(
       'after',
-      `
+      `${INPUT_HELP}
+
 The page is drawn and encoded as for a question; the legibility probe then reads the characters of each
 visual token. It knows the rendering that its model was trained on, and the printable characters of ASCII.
 
@@ -39,10 +49,13 @@ Examples:
   $ glyphpress transcribe book.txt --page 3 --json
   $ glyphpress transcribe book.txt --set line-height=14`,
     )
-    .action(async (file: string, flags: Flags) => {
-      const document = readDocument(file, flags.encoding);
-      const model = await openModel(flags.model ?? READER_FOLDER, flags);
+    .action(async (sources: string[], flags: Flags) => {
       const progress = new Progress();
+      const inputs = await interruptible((signal) =>
+        openInputs(sources, flags, { signal, progress }),
+      ).finally(() => progress.stop());
+      const { document } = inputs;
+      const model = await openModel(flags.model ?? READER_FOLDER, flags);
       try {
         const config = renderConfigOf(flags, model.info.rendering);
         const transcription = await interruptible((signal) =>
@@ -56,7 +69,9 @@ Examples:
         );
         progress.stop();
         process.stdout.write(
-          flags.json ? `${JSON.stringify(transcription)}\n` : `${transcription.text}\n`,
+          flags.json
+            ? `${JSON.stringify({ ...transcription, ...inputsJson(inputs) })}\n`
+            : `${transcription.text}\n`,
         );
       } finally {
         progress.stop();

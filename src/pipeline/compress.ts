@@ -35,6 +35,7 @@ import { CONTEXT_FILE, readContext, writeContext } from './artifacts/context-fil
 import { decodePage } from './artifacts/page-images.js';
 import { layerDrops, promptImages, Stopwatch } from './backends/prune-hooks.js';
 import { makeSidecar, SIDECAR_VERSION, type Sidecar } from './exact-values/sidecar.js';
+import type { DocumentFile } from './inputs/document-files.js';
 import { type SourceDocument, sha256Hex } from './read-document.js';
 import { type RenderToFolderOptions, writePages } from './render-to-folder.js';
 import { type CompressionReport, tokenAccount } from './report.js';
@@ -64,6 +65,8 @@ export interface CompressedBody {
   plan: PrunePlan;
   modelDir: string;
   report: CompressionReport;
+  /** What the document was made of; absent where that was not told. */
+  files?: readonly DocumentFile[];
   /** What `--sidecar` asked for, and what it gave. */
   sidecar?: Sidecar & { budget: number };
 }
@@ -181,6 +184,7 @@ async function compressToFolder(
       plan: { id: plan.id ?? describePlan(plan), ...plan },
       modelDir: model.info.dir,
       report,
+      ...(document.files && { files: document.files }),
       ...(sidecar && { sidecar: { ...sidecar, budget } }),
     };
   });

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { GlyphpressError } from '../errors.js';
 import { decodeText, type TextEncoding } from '../extract/text-encoding.js';
+import type { DocumentFile } from './inputs/document-files.js';
 
 export interface SourceDocument {
   /** `doc_` and the start of the SHA-256 of the bytes: identical bytes have an identical id. */
@@ -11,7 +12,11 @@ export interface SourceDocument {
   /** SHA-256 of the bytes, hex. */
   hash: string;
   text: string;
+  /** The files that it was made of. */
+  files?: readonly DocumentFile[];
 }
+
+export const documentId = (hash: string) => `doc_${hash.slice(0, 24)}`;
 
 /** JavaScript strings end at 2^29 − 24 units; a document stays well below. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -35,7 +40,7 @@ export function decodeDocument(
   }
   const hash = sha256Hex(bytes);
   return {
-    id: `doc_${hash.slice(0, 24)}`,
+    id: documentId(hash),
     hash,
     text: decodeText(bytes, name, encoding).text,
   };

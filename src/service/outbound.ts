@@ -1,13 +1,9 @@
-/**
- * Requests to addresses that clients name. Nothing inside the operator's network can be reached by
- * them: names are resolved once, every address is judged, and the connection goes to the judged one.
- */
+/** Requests to addresses that clients name; see public-address.ts for what they may reach. */
 
-import { lookup } from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { GlyphpressError } from '../errors.js';
+import { isPrivateHost, publicLookup } from '../public-address.js';
 
 export interface OutboundPolicy {
   /** `host` or `host:port` as the operator names them: may be private, and may be http. */
@@ -22,50 +18,6 @@ const TIMEOUT_MS = 10_000;
 /** Nothing of an answer is used but its status. */
 const MAX_REPLY_BYTES = 64 * 1024;
 
-/** What is no address of a host on the internet (IANA special-purpose registries). */
-const SPECIAL_V4: readonly (readonly [string, number])[] = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.88.99.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 4],
-  ['240.0.0.0', 4],
-];
-/** Tunnels and documentation; whatever lies outside 2000::/3 is refused without a list. */
-const SPECIAL_V6: readonly (readonly [string, number])[] = [
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['3fff::', 20],
-];
-
-const special = new BlockList();
-for (const [net, bits] of SPECIAL_V4) special.addSubnet(net, bits, 'ipv4');
-for (const [net, bits] of SPECIAL_V6) special.addSubnet(net, bits, 'ipv6');
-const globalV6 = new BlockList();
-globalV6.addSubnet('2000::', 3, 'ipv6');
-
-/** Fails closed: what cannot be read is not public. */
-export function isPublicAddress(address: string): boolean {
-  switch (isIP(address)) {
-    case 4:
-      return !special.check(address, 'ipv4');
-    case 6:
-      return globalV6.check(address, 'ipv6') && !special.check(address, 'ipv6');
-    default:
-      return false;
-  }
-}
-
 /**
  * @returns the address as it will be used
  * @throws {GlyphpressError} GP_WEBHOOK_ADDRESS for what is refused whatever its name resolves to
@@ -77,8 +29,7 @@ export function checkAddress(text: string, policy: OutboundPolicy): URL {
   if (url.username !== '' || url.password !== '') throw refused('The address carries a password');
   if (url.protocol !== 'https:' && !(allowed && url.protocol === 'http:'))
     throw refused(`Expected an address that begins with https:, got ${url.protocol}`);
-  const host = hostOf(url);
-  if (isIP(host) && !allowed && !isPublicAddress(host)) throw refused('The address is not public');
+  if (!allowed && isPrivateHost(url)) throw refused('The address is not public');
   return url;
 }
 
@@ -117,7 +68,7 @@ export async function post(
         agent: false,
         headers: { ...headers, 'content-length': Buffer.byteLength(body) },
         signal: within,
-        ...(!isAllowed(url, policy) && { lookup: publicLookup }),
+        ...(!isAllowed(url, policy) && { lookup }),
       },
       (reply) => {
         let bytes = 0;
@@ -137,23 +88,11 @@ export async function post(
   });
 }
 
-/** Judges what a name leads to, and lets the connection go there and nowhere else. */
-const publicLookup: LookupFunction = (hostname, options, done) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return done(error, []);
-    // One private address among public ones is what an attack looks like.
-    if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address)))
-      return done(refused('The name leads to an address that is not public'), []);
-    if (options.all) return done(null, addresses);
-    return done(null, addresses[0]!.address, addresses[0]!.family);
-  });
-};
+const lookup = publicLookup(() => refused('The name leads to an address that is not public'));
 
 function isAllowed(url: URL, { allow }: OutboundPolicy): boolean {
   return allow.includes(url.hostname) || allow.includes(url.host);
 }
-
-const hostOf = ({ hostname }: URL) => hostname.replace(/^\[(.*)\]$/, '$1');
 
 function refused(message: string): GlyphpressError {
   return new GlyphpressError('GP_WEBHOOK_ADDRESS', {

@@ -127,6 +127,12 @@ function signed(json: string): string {
   return `${json}\n${sha256(json)}\n`;
 }
 
+/** Whether a folder holds an artifact, of any form; what is wrong with it shows when it is read. */
+export async function isArtifactFolder(folder: string): Promise<boolean> {
+  const text = await readFile(path.join(folder, MANIFEST_FILE), 'utf8').catch(() => '');
+  return /^\{"kind":"glyphpress-/.test(text);
+}
+
 /** @returns null for anything but what {@link signed} wrote */
 function parseManifest<Body>(text: string): Manifest<Body> | null {
   const json = text.slice(0, text.indexOf('\n'));

@@ -17,7 +17,6 @@ function put(name: string, content: string | Buffer): string {
 
 const good = put('good.txt', 'The north gate is shut.');
 const empty = put('empty.txt', '');
-const blank = put('blank.txt', ' \n\n');
 const latin = put('latin.txt', Buffer.from('caf\xe9 noir', 'latin1'));
 const plan = put('plan.json', '{"decoder":[{"layer":1,"keepRatio":0.5,"method":"v2drop"}]}');
 const badPlan = put('bad-plan.json', '{"decoder":[{"layer":1,"keepRatio":1.5,"method":"v2drop"}]}');
@@ -44,11 +43,14 @@ const cases: [what: string, args: string[], code: string, message: RegExp][] = [
   ['a missing file', ['compress', at('none.txt'), '-o', out], 'GP_INPUT_NOT_FOUND', /none\.txt/],
   ['a missing file', ['render', at('none.txt'), '-o', out], 'GP_INPUT_NOT_FOUND', /none\.txt/],
   ['a path through a file', ['ask', `${good}/x`, 'Who?'], 'GP_INPUT_UNREADABLE', /ENOTDIR/],
-  ['a folder for a text', ['render', folder, '-o', out], 'GP_INPUT_UNREADABLE', /is a directory/],
+  ['a folder without text', ['render', at('no-model'), '-o', out], 'GP_INPUT_EMPTY', /no text in/],
+  ['a pattern for nothing', ['ask', at('*.md'), 'Who?'], 'GP_INPUT_NOT_FOUND', /Nothing matches/],
+  ['an address, unasked', ['ask', 'https://example.org', 'Who?'], 'GP_USAGE', /is an address/],
+  ['a question alone', ['ask', 'Who?'], 'GP_USAGE', /question/],
   ['a device for a text', ['render', '/dev/zero', '-o', out], 'GP_INPUT_UNREADABLE', /no regular/],
-  ['an uncompressed folder', ['ask', at('mine'), 'Who?'], 'GP_INPUT_NOT_FOUND', /no compressed/],
-  ['an empty file', ['ask', empty, 'Who?', ...TINY], 'GP_INPUT_EMPTY', /is empty/],
-  ['an empty file', ['render', empty, '-o', out], 'GP_INPUT_EMPTY', /is empty/],
+  ['an empty folder', ['ask', at('no-model'), 'Who?'], 'GP_INPUT_EMPTY', /no text in/],
+  ['an empty file', ['ask', empty, 'Who?', ...TINY], 'GP_INPUT_EMPTY', /holds no text/],
+  ['an empty file', ['render', empty, '-o', out], 'GP_INPUT_EMPTY', /holds no text/],
   [
     'bytes that are not in the stated encoding',
     ['ask', latin, 'Who?', '--encoding', 'utf-8'],
@@ -161,7 +163,7 @@ const cases: [what: string, args: string[], code: string, message: RegExp][] = [
     'GP_OUTPUT_EXISTS',
     /another compressed document \(doc_other\)/,
   ],
-  ['no browser', ['compress', blank, '-o', out, ...TINY], 'GP_BROWSER_NOT_FOUND', /nonexistent/],
+  ['no browser', ['compress', good, '-o', out, ...TINY], 'GP_BROWSER_NOT_FOUND', /nonexistent/],
   ['a share above 1', ['ask', good, 'Who?', '--keep', '1.5'], 'GP_USAGE', /--keep/],
   ['a word for a number', ['render', good, '-o', out, '--from', 'two'], 'GP_USAGE', /--from/],
   [

@@ -22,6 +22,7 @@ const GROUND = [
   'did-you-mean',
   'output-folder',
   'package-file',
+  'public-address',
 ];
 
 /** Folder → the other folders that it may import. */

@@ -10,6 +10,8 @@ export interface CliOptions {
   /** Put over the environment of the test; undefined unsets. */
   env?: Record<string, string | undefined>;
   cwd?: string;
+  /** What it reads from standard input; without it, that is empty. */
+  stdin?: Buffer | string;
 }
 
 export interface CliResult {
@@ -36,9 +38,11 @@ export function startGlyphpress(args: readonly string[], options: CliOptions = {
       OPENAI_API_KEY: undefined,
       ...options.env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  // One that ends early closes its pipe.
+  child.stdin?.on('error', () => {}).end(options.stdin);
   const chunks: string[] = [];
   let stderr = '';
   child.stdout!.setEncoding('utf8').on('data', (text: string) => chunks.push(text));

@@ -44,5 +44,11 @@ export async function readCompressedSource(folder: string): Promise<CompressedSo
   }
   const { body, key } = manifest;
   const text = (await readArtifactFile(folder, manifest, SOURCE_FILE)).toString('utf8');
-  return { document: { id: body.documentId, hash: body.documentHash, text }, body, key };
+  const document: SourceDocument = {
+    id: body.documentId,
+    hash: body.documentHash,
+    text,
+    ...(body.files && { files: body.files }),
+  };
+  return { document, body, key };
 }

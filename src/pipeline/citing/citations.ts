@@ -1,6 +1,7 @@
 /** The places of the source that an answer was read from, as ranges and as rectangles on the pages. */
 
 import type { PageRecord } from '../artifacts/page-folder.js';
+import type { FilePlace } from '../inputs/document-files.js';
 import { finalAnswer } from './final-answer.js';
 import { type Located, locateAnswer } from './locate-answer.js';
 import { saysNotFound } from './says-not-found.js';
@@ -23,6 +24,8 @@ export interface Citation {
   rect: Rectangle;
   /** 0 to 1: how alike answer and place are, and how much of the question stands near. */
   score: number;
+  /** The place in the file that the document was made of. */
+  file?: FilePlace;
 }
 
 type Lines = Pick<PageRecord, 'start' | 'end' | 'lines'>;
