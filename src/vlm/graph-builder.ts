@@ -18,7 +18,7 @@ export interface PlacedFloats {
   shape: readonly number[];
 }
 
-/** Blocks as `MatMulNBits` reads them; scales and offsets are halves, one a block. */
+/** Blocks as `MatMulNBits` reads them; scales and minima are halves, one a block. */
 export interface PlacedBlocks {
   form: 'quantised';
   bits: 4 | 8;
@@ -28,7 +28,7 @@ export interface PlacedBlocks {
   shape: readonly number[];
   blocks: ExternalData;
   scales: ExternalData;
-  offsets: ExternalData | undefined;
+  minima: ExternalData | undefined;
 }
 
 /** Where the bytes of each weight lie, and in which form. */
@@ -158,7 +158,7 @@ export class GraphBuilder {
   #quantisedLinear(
     x: Value,
     name: string,
-    { bits, blockSize, accuracyLevel, shape, blocks, scales, offsets }: PlacedBlocks,
+    { bits, blockSize, accuracyLevel, shape, blocks, scales, minima }: PlacedBlocks,
     bias: Value | undefined,
     rows: readonly [first: number, count: number] = [0, shape[0]!],
   ): Value {
@@ -192,10 +192,14 @@ export class GraphBuilder {
       block_size: blockSize,
       accuracy_level: accuracyLevel,
     });
-    if (!offsets) return product!;
-    // Σ x·(c·s + o) = Σ x·c·s + Σ over blocks of o · (sum of x in the block): one small product more.
+    if (!minima) return product!;
+    // The operator takes code c for c − z. What is missing is the same for a whole block, minimum + z · scale
+    // times the sum of x in it: one small product more, of matrices that are folded when loaded.
+    const zero = this.float32(2 ** (bits - 1));
+    const shift = this.op('Mul', [inputs[2]!, zero]);
+    const missing = this.op('Add', [halves('minima', minima), shift]);
     const sums = this.#blockSums(x, perRow, blockSize);
-    return this.op('Gemm', [sums, halves('offsets', offsets), product!], { transB: 1 });
+    return this.op('Gemm', [sums, missing, product!], { transB: 1 });
   }
 
   /** x [S, blocks · B] → [S, blocks]; once for all weights that x is multiplied by */

@@ -10,12 +10,12 @@ import {
 
 function roundTrip(values: Float32Array, columns: number, options: QuantiseOptions): Float32Array {
   const rows = values.length / columns;
-  const { blocks, scales, offsets } = quantiseRows(values, { rows, columns }, options);
+  const { blocks, scales, minima } = quantiseRows(values, { rows, columns }, options);
   return dequantiseRows(
     {
       blocks,
       scales: float16ToFloat32(scales),
-      offsets: offsets && float16ToFloat32(offsets),
+      minima: minima && float16ToFloat32(minima),
     },
     { rows, columns, ...options },
   );
@@ -42,9 +42,9 @@ describe('quantiseRows', () => {
     // Widest value −8 takes code 0, so the scale is 1 and the code of v is v + 8.
     const values = Float32Array.from({ length: 16 }, (_, n) => n - 8);
     const options = { bits: 4 as const, blockSize: 16, asymmetric: false };
-    const { blocks, scales, offsets } = quantiseRows(values, { rows: 1, columns: 16 }, options);
+    const { blocks, scales, minima } = quantiseRows(values, { rows: 1, columns: 16 }, options);
     expect([...scales].map(halfValue)).toEqual([1]);
-    expect(offsets).toBeUndefined();
+    expect(minima).toBeUndefined();
     expect([...blocks]).toEqual([0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe]);
   });
 
@@ -56,7 +56,7 @@ describe('quantiseRows', () => {
     expect([...blocks]).toEqual([1, ...Array.from({ length: 15 }, (_, n) => 129 + n)]);
   });
 
-  it('holds sixteen even steps from any start exactly when blocks have offsets', () => {
+  it('holds sixteen even steps from any start exactly when blocks have minima', () => {
     const values = Float32Array.from({ length: 16 }, (_, n) => 100 + n / 4);
     const options = { bits: 4 as const, blockSize: 16, asymmetric: true };
     expect([...roundTrip(values, 16, options)]).toEqual([...values]);
@@ -73,7 +73,7 @@ describe('quantiseRows', () => {
           const block = values.subarray(from, Math.min(from + blockSize, (row + 1) * columns));
           const reach = Math.max(...block.map(Math.abs));
           const span = asymmetric ? Math.max(...block) - Math.min(...block) : 2 * reach;
-          // The end of a range searched over shares down to 0.82, scales and offsets rounded to halves,
+          // The end of a range searched over shares down to 0.82, scales and minima rounded to halves,
           // and the half's own smallest steps, 2^-24, once a code.
           const step = span / (2 ** bits - 1);
           const clipped = bits === 8 && !asymmetric ? 0 : 0.18 * span;

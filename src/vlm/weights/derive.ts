@@ -68,14 +68,14 @@ export function derivedTensors(
   const names = storedTensorNames(name, bits);
   // Small beside the codes, and complete once the codes have been read.
   const scales = new Uint16Array(rows * perRow);
-  const offsets = asymmetric ? new Uint16Array(rows * perRow) : undefined;
+  const minima = asymmetric ? new Uint16Array(rows * perRow) : undefined;
   function* blocks() {
     for (const { first, count, values } of pieces()) {
       checkFinite(values, name);
       const shape = { rows: count, columns };
       const quantised = quantiseRows(values, shape, { bits, blockSize, asymmetric });
       scales.set(quantised.scales, first * perRow);
-      offsets?.set(quantised.offsets!, first * perRow);
+      minima?.set(quantised.minima!, first * perRow);
       yield quantised.blocks;
     }
   }
@@ -84,8 +84,8 @@ export function derivedTensors(
   return [
     { name: names.blocks, dtype: 'U8', shape: blockShape, data: blocks },
     { name: names.scales, dtype: 'F16', shape: sideShape, data: () => [scales] },
-    ...(offsets
-      ? [{ name: names.offsets, dtype: 'F16' as const, shape: sideShape, data: () => [offsets] }]
+    ...(minima
+      ? [{ name: names.minima, dtype: 'F16' as const, shape: sideShape, data: () => [minima] }]
       : []),
   ];
 }

@@ -161,7 +161,7 @@ function placed(
         const element = ELEMENT[weight.tensor.dtype as keyof typeof ELEMENT];
         return { form: 'float', element, data: external(weight.tensor), shape };
       }
-      const { form, bits, blockSize, blocks, scales, offsets } = weight;
+      const { form, bits, blockSize, blocks, scales, minima } = weight;
       return {
         form,
         bits,
@@ -170,7 +170,7 @@ function placed(
         shape,
         blocks: external(blocks),
         scales: external(scales),
-        offsets: offsets && external(offsets),
+        minima: minima && external(minima),
       };
     },
   };

@@ -1,8 +1,9 @@
 /**
  * Rows of floats to blocks of 4- or 8-bit codes and back. Plain arrays in and out: no files, no graphs.
  *
- * A block is 32 neighbours of one row. Its value i is (code_i − 2^(bits − 1)) · scale (+ offset); scales
- * and offsets are halves, and codes are chosen for the rounded scale, so reading back is exact.
+ * A block is some neighbours of one row. A symmetric block stands for (code − 2^(bits − 1)) · scale, an
+ * asymmetric one for code · scale + minimum. Scales and minima are halves, and codes are chosen for the
+ * rounded ones.
  */
 import { halfBits, halfValue } from '../float16.js';
 
@@ -15,16 +16,16 @@ export interface BlockLayout {
 }
 
 export interface QuantiseOptions extends BlockLayout {
-  /** Blocks may have an offset; else their values lie around zero. */
+  /** Blocks have a minimum of their own; else their values lie around zero. */
   asymmetric: boolean;
 }
 
-/** Of [rows, K]: blocks [rows, ⌈K/B⌉, B·bits/8], scales and offsets [rows, ⌈K/B⌉]. */
+/** Of [rows, K]: blocks [rows, ⌈K/B⌉, B·bits/8], scales and minima [rows, ⌈K/B⌉]. */
 export interface QuantisedRows {
   blocks: Uint8Array;
   /** Bits of halves. */
   scales: Uint16Array;
-  offsets: Uint16Array | undefined;
+  minima: Uint16Array | undefined;
 }
 
 /**
@@ -47,36 +48,39 @@ export function quantiseRows(
   const blockBytes = (blockSize * bits) / 8;
   const blocks = new Uint8Array(rows * perRow * blockBytes);
   const scales = new Uint16Array(rows * perRow);
-  const offsets = asymmetric ? new Uint16Array(rows * perRow) : undefined;
+  const minima = asymmetric ? new Uint16Array(rows * perRow) : undefined;
   const codes = new Uint8Array(blockSize);
+  const zero = 2 ** (bits - 1);
   for (let row = 0; row < rows; row += 1) {
     for (let b = 0; b < perRow; b += 1) {
       const from = row * columns + b * blockSize;
       const to = Math.min(from + blockSize, (row + 1) * columns);
       const at = row * perRow + b;
-      if (offsets) {
+      if (minima) {
         fitAsymmetric(values, from, to, bits);
-        offsets[at] = fit.offset;
+        minima[at] = fit.minimum;
       } else {
         fitSymmetric(values, from, to, bits);
       }
       scales[at] = fit.scale;
-      encode(values, from, to, halfValue(fit.scale), halfValue(fit.offset), bits, codes);
+      const scale = halfValue(fit.scale);
+      const low = minima ? halfValue(fit.minimum) : -zero * scale;
+      encode(values, from, to, scale, low, bits, codes);
       pack(codes, bits, blocks, at * blockBytes);
     }
   }
-  return { blocks, scales, offsets };
+  return { blocks, scales, minima };
 }
 
 /**
- * @param quantised scales and offsets as float32
+ * @param quantised scales and minima as float32
  * @returns float32 [rows, columns]
  */
 export function dequantiseRows(
-  quantised: { blocks: Uint8Array; scales: Float32Array; offsets: Float32Array | undefined },
+  quantised: { blocks: Uint8Array; scales: Float32Array; minima: Float32Array | undefined },
   { rows, columns, bits, blockSize }: BlockLayout & { rows: number; columns: number },
 ): Float32Array {
-  const { blocks, scales, offsets } = quantised;
+  const { blocks, scales, minima } = quantised;
   const perRow = Math.ceil(columns / blockSize);
   const values = new Float32Array(rows * columns);
   const zero = 2 ** (bits - 1);
@@ -84,11 +88,11 @@ export function dequantiseRows(
     for (let b = 0; b < perRow; b += 1) {
       const at = row * perRow + b;
       const scale = scales[at]!;
-      const offset = offsets ? offsets[at]! : 0;
+      const low = minima ? minima[at]! : -zero * scale;
       const to = Math.min((b + 1) * blockSize, columns);
       for (let column = b * blockSize, i = at * blockSize; column < to; column += 1, i += 1) {
         const code = bits === 8 ? blocks[i]! : (blocks[i >> 1]! >> (4 * (i & 1))) & 15;
-        values[row * columns + column] = (code - zero) * scale + offset;
+        values[row * columns + column] = code * scale + low;
       }
     }
   }
@@ -96,7 +100,7 @@ export function dequantiseRows(
 }
 
 /** What the last fit chose, as bits of halves. One for all blocks: there are hundreds of millions. */
-const fit = { scale: 0, offset: 0 };
+const fit = { scale: 0, minimum: 0 };
 
 function fitSymmetric(values: Float32Array, from: number, to: number, bits: QuantisedBits): void {
   const zero = 2 ** (bits - 1);
@@ -110,7 +114,6 @@ function fitSymmetric(values: Float32Array, from: number, to: number, bits: Quan
       widest = value;
     }
   }
-  fit.offset = 0;
   // Eight bits are fine enough for the plain range; with four, the widest value takes the code −8, which
   // has no counterpart above, and the range is searched.
   if (bits === 8) {
@@ -120,7 +123,8 @@ function fitSymmetric(values: Float32Array, from: number, to: number, bits: Quan
   let least = Number.POSITIVE_INFINITY;
   for (let n = 0; n < RANGE_SHARES.length; n += 1) {
     const scale = halfBits((widest / -zero) * RANGE_SHARES[n]!);
-    const error = squaredError(values, from, to, halfValue(scale), 0, bits);
+    const value = halfValue(scale);
+    const error = squaredError(values, from, to, value, -zero * value, bits);
     if (error < least) {
       least = error;
       fit.scale = scale;
@@ -129,7 +133,6 @@ function fitSymmetric(values: Float32Array, from: number, to: number, bits: Quan
 }
 
 function fitAsymmetric(values: Float32Array, from: number, to: number, bits: QuantisedBits): void {
-  const zero = 2 ** (bits - 1);
   const steps = 2 ** bits - 1;
   let low = values[from]!;
   let high = low;
@@ -143,32 +146,32 @@ function fitAsymmetric(values: Float32Array, from: number, to: number, bits: Qua
   for (let n = 0; n < RANGE_SHARES.length; n += 1) {
     const scale = halfBits(((high - low) / steps) * RANGE_SHARES[n]!);
     // Code 0 stands for the low end, code `steps` for the high one: their middle is code steps / 2.
-    const offset = halfBits(middle - (steps / 2 - zero) * halfValue(scale));
-    const error = squaredError(values, from, to, halfValue(scale), halfValue(offset), bits);
+    const minimum = halfBits(middle - (steps / 2) * halfValue(scale));
+    const error = squaredError(values, from, to, halfValue(scale), halfValue(minimum), bits);
     if (error < least) {
       least = error;
       fit.scale = scale;
-      fit.offset = offset;
+      fit.minimum = minimum;
     }
   }
 }
 
+/** @param low what code 0 stands for */
 function encode(
   values: Float32Array,
   from: number,
   to: number,
   scale: number,
-  offset: number,
+  low: number,
   bits: QuantisedBits,
   codes: Uint8Array,
 ): void {
-  const zero = 2 ** (bits - 1);
   const top = 2 ** bits - 1;
-  // A scale too small for a half is zero: every code then stands for the offset.
+  // A scale too small for a half is zero: then all codes stand for the same.
   const inverse = scale === 0 ? 0 : 1 / scale;
-  codes.fill(zero);
+  codes.fill(2 ** (bits - 1));
   for (let i = from; i < to; i += 1) {
-    const code = Math.floor((values[i]! - offset) * inverse + zero + 0.5);
+    const code = Math.floor((values[i]! - low) * inverse + 0.5);
     codes[i - from] = code < 0 ? 0 : code > top ? top : code;
   }
 }
@@ -178,17 +181,16 @@ function squaredError(
   from: number,
   to: number,
   scale: number,
-  offset: number,
+  low: number,
   bits: QuantisedBits,
 ): number {
-  const zero = 2 ** (bits - 1);
   const top = 2 ** bits - 1;
   const inverse = scale === 0 ? 0 : 1 / scale;
   let sum = 0;
   for (let i = from; i < to; i += 1) {
-    const value = values[i]! - offset;
-    const code = Math.floor(value * inverse + zero + 0.5);
-    const error = value - ((code < 0 ? 0 : code > top ? top : code) - zero) * scale;
+    const value = values[i]! - low;
+    const code = Math.floor(value * inverse + 0.5);
+    const error = value - (code < 0 ? 0 : code > top ? top : code) * scale;
     sum += error * error;
   }
   return sum;

@@ -78,8 +78,8 @@ export function formFor(weight: StoredWeight, use: WeightUse, dtype: Dtype): Wei
 
 export function storedForm(weight: StoredWeight): WeightForm {
   if (weight.form === 'float') return { float: weight.tensor.dtype as 'F32' | 'F16' | 'BF16' };
-  const { bits, blockSize, offsets } = weight;
-  return { bits, blockSize, asymmetric: offsets !== undefined };
+  const { bits, blockSize, minima } = weight;
+  return { bits, blockSize, asymmetric: minima !== undefined };
 }
 
 /** How the graphs of a model use each weight. */

@@ -5,8 +5,8 @@
  * - `NAME.int4` or `NAME.int8`, U8 [N, ⌈K/B⌉, B·bits/8]: codes of B = 32 neighbours of a row, unsigned,
  *   the first of two in the low nibble (the layout of ONNX Runtime's MatMulNBits);
  * - `NAME.scales`, F16 [N, ⌈K/B⌉];
- * - `NAME.offsets`, F16 [N, ⌈K/B⌉], only where blocks are asymmetric.
- * A value is (code − 2^(bits − 1)) · scale + offset.
+ * - `NAME.minima`, F16 [N, ⌈K/B⌉], only where blocks are asymmetric.
+ * A value is code · scale + minimum, and without minima (code − 2^(bits − 1)) · scale.
  */
 import { GlyphpressError } from '../../errors.js';
 import { float16ToFloat32 } from '../float16.js';
@@ -36,7 +36,7 @@ export interface QuantisedWeight {
   blocks: LocatedTensor;
   scales: LocatedTensor;
   /** Undefined for symmetric blocks. */
-  offsets: LocatedTensor | undefined;
+  minima: LocatedTensor | undefined;
 }
 
 export type StoredWeight = FloatWeight | QuantisedWeight;
@@ -47,7 +47,7 @@ const FLOATS = ['F32', 'F16', 'BF16'];
 export const storedTensorNames = (name: string, bits: QuantisedBits) => ({
   blocks: `${name}.int${bits}`,
   scales: `${name}.scales`,
-  offsets: `${name}.offsets`,
+  minima: `${name}.minima`,
 });
 
 /**
@@ -78,7 +78,7 @@ export function findWeight(
       if (!blocks) continue;
       const scales = find(stored.scales);
       if (!scales) throw damaged(blocks, `has ${stored.blocks} but no ${stored.scales}`);
-      return quantisedWeight(name, expected, bits, blocks, scales, find(stored.offsets));
+      return quantisedWeight(name, expected, bits, blocks, scales, find(stored.minima));
     }
   }
   return undefined;
@@ -106,7 +106,7 @@ function quantisedWeight(
   bits: QuantisedBits,
   blocks: LocatedTensor,
   scales: LocatedTensor,
-  offsets: LocatedTensor | undefined,
+  minima: LocatedTensor | undefined,
 ): QuantisedWeight {
   const { rows, columns } = matrixShape(expected);
   const blockSize = ((blocks.shape[2] ?? 0) * 8) / bits;
@@ -119,11 +119,11 @@ function quantisedWeight(
   }
   const count = Math.ceil(columns / blockSize);
   checkShape(blocks, [rows, count, (blockSize * bits) / 8]);
-  for (const tensor of offsets ? [scales, offsets] : [scales]) {
+  for (const tensor of minima ? [scales, minima] : [scales]) {
     checkShape(tensor, [rows, count]);
     if (tensor.dtype !== 'F16') throw damaged(tensor, `holds ${tensor.name} not as F16`);
   }
-  return { form: 'quantised', name, shape: expected, bits, blockSize, blocks, scales, offsets };
+  return { form: 'quantised', name, shape: expected, bits, blockSize, blocks, scales, minima };
 }
 
 /** A weight of any rank as a matrix: its rows, and what is in a row. */
@@ -139,7 +139,7 @@ export function readRows(weight: StoredWeight, first: number, count: number): Fl
     const { shard, name } = weight.tensor;
     return shard.readFloat32(name, first * columns, count * columns);
   }
-  const { bits, blockSize, blocks, scales, offsets } = weight;
+  const { bits, blockSize, blocks, scales, minima } = weight;
   const perRow = blocks.shape[1]!;
   const halves = ({ shard, name }: LocatedTensor) =>
     float16ToFloat32(
@@ -154,7 +154,7 @@ export function readRows(weight: StoredWeight, first: number, count: number): Fl
         count * perRow * blockBytes,
       ),
       scales: halves(scales),
-      offsets: offsets && halves(offsets),
+      minima: minima && halves(minima),
     },
     { rows: count, columns, bits, blockSize },
   );
@@ -163,7 +163,7 @@ export function readRows(weight: StoredWeight, first: number, count: number): Fl
 /** Every tensor that the weight is stored in. */
 export function tensorsOf(weight: StoredWeight): LocatedTensor[] {
   if (weight.form === 'float') return [weight.tensor];
-  return [weight.blocks, weight.scales, ...(weight.offsets ? [weight.offsets] : [])];
+  return [weight.blocks, weight.scales, ...(weight.minima ? [weight.minima] : [])];
 }
 
 /** `F32`, `BF16`, … or `int4`, `int8`. */
