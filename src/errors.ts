@@ -55,6 +55,11 @@ export const ERROR_CATALOGUE = {
   GP_MODEL_FAMILY: { meaning: 'The model is of a family that is not supported.', retryable: false },
   GP_MODEL_NO_VISION: { meaning: 'The model reads text only, not pages.', retryable: false },
   GP_MODEL_DTYPE: { meaning: 'The weight type is not supported.', retryable: false },
+  GP_HUB_REFUSED: { meaning: 'The model hub does not give what was asked for.', retryable: false },
+  GP_HUB_UNAVAILABLE: {
+    meaning: 'The model hub does not answer, or what it sent is damaged.',
+    retryable: true,
+  },
   GP_MODEL_RUNTIME: { meaning: 'ONNX Runtime refused a graph or a run.', retryable: false },
   GP_TENSOR_SHAPE: {
     meaning: 'A tensor has another shape than the contract says.',

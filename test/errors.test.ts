@@ -45,6 +45,7 @@ describe('the catalogue', () => {
       'GP_STORAGE',
       'GP_BROWSER_LAUNCH',
       'GP_BROWSER_CRASHED',
+      'GP_HUB_UNAVAILABLE',
       'GP_BACKEND_UNAVAILABLE',
       'GP_REDIS_UNAVAILABLE',
       'GP_QUEUE_FULL',
