@@ -1,0 +1,195 @@
+"""The vision side: a tower that writes, from pixels, the packed vectors that the language side reads.
+
+    python -m reader.train_tower --base runs/base --corpus runs/corpus --maps runs/language/state.pt --out runs/tower --minutes 60
+
+The loss is the unexplained share of the packed vectors, and the characters of each cell (an auxiliary head, which stays
+the legibility probe). `--maps` is a state of train_language; without it, the maps as they start. Resumable.
+"""
+
+import argparse
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .base_weights import load_base
+from .batches import join_cells
+from .packing import Packing
+from .run_state import RunState
+from .sources import Documents
+from .tokens import TextTokens
+from .tower import CharacterHead, Tower, TowerConfig
+from .tower_pages import TowerPage, page_batches
+
+EMBEDDING = "model.embed_tokens.weight"
+HELD_OUT_BATCHES = 3
+
+
+class TowerTrainer:
+    def __init__(self, args: argparse.Namespace):
+        self.args = args
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not args.cpu else "cpu")
+        self.cuda = self.device.type == "cuda"
+        self.tokens = TextTokens(args.base / "tokenizer.json")
+        self.documents = Documents(args.corpus / "train.jsonl")
+        self.held_out_documents = Documents(args.corpus / "heldout.jsonl")
+        self.embedding = load_base(args.base)[EMBEDDING].to(self.device)
+        self.packing = Packing().to(self.device).requires_grad_(False)
+        if args.maps:
+            self.packing.load_state_dict(torch.load(args.maps, map_location="cpu", weights_only=True)["packing"])
+        self.run = RunState(args.out, args.save_every)
+        state = self.run.load()
+        config = TowerConfig(**state["config"]) if state else TowerConfig(args.width, args.inner, args.layers, args.heads)
+        torch.manual_seed(args.seed)
+        self.tower, self.head = Tower(config), CharacterHead(config)
+        self.step = 0
+        if state:
+            self.tower.load_state_dict(state["tower"])
+            self.head.load_state_dict(state["head"])
+            self.step = state["step"]
+        self.tower.to(self.device)
+        self.head.to(self.device)
+        parameters = [*self.tower.parameters(), *self.head.parameters()]
+        groups = [
+            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": args.decay},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98), fused=True)
+        if state and "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
+        if self.cuda:
+            torch.backends.cuda.matmul.allow_tf32 = True
+            self.tower.compile()
+        self.stopped = False
+
+    def losses(self, pages: list[TowerPage]) -> tuple[Tensor, dict[str, float]]:
+        pixels = torch.stack([torch.from_numpy(p.pixels) for p in pages]).to(self.device)
+        labels = torch.cat([torch.from_numpy(p.characters) for p in pages]).to(self.device).long()
+        cells = join_cells([p.cells for p in pages])
+        wanted = self.packing(self.embedding, cells)
+        filled = torch.zeros(cells.count, dtype=torch.bool, device=self.device)
+        filled[torch.tensor(cells.cell, device=self.device)] = True
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda):
+            seen, merged = self.tower(pixels)
+            logits = self.head(merged.flatten(0, 1)).float()
+        seen = seen.flatten(0, 1).float()
+        spread = (wanted[filled] - wanted[filled].mean(0)).square().sum()
+        missed = (seen - wanted).square().sum(-1)
+        unexplained = missed[filled].sum() / spread
+        blank = missed[~filled].sum() / spread
+        each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+        there = labels > 0
+        characters = each[there].mean() + 0.5 * each[~there].mean()
+        with torch.no_grad():
+            right = (logits.argmax(-1) == labels)[there].float().mean()
+        figures = {"unexplained": unexplained.item(), "blank": blank.item(), "characters_loss": characters.item(), "characters_right": right.item()}
+        return unexplained + blank + self.args.characters * characters, figures
+
+    def learning_rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / self.args.warmup)
+        cool = min(1.0, (1 - self.share()) / self.args.cooldown) if self.args.cooldown else 1.0
+        return self.args.lr * warm * max(cool, 0.02)
+
+    def share(self) -> float:
+        return (time.monotonic() - self.started) / (self.args.minutes * 60) if self.args.minutes else 0.0
+
+    def state(self) -> dict:
+        weights = lambda module: {n: w.detach().cpu() for n, w in module.state_dict().items()}  # noqa: E731
+        return {"tower": weights(self.tower), "head": weights(self.head), "config": self.tower.config.to_dict(), "step": self.step, "optimizer": self.optimizer.state_dict()}
+
+    def go(self) -> None:
+        args = self.args
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "stopped", True))
+        drawn = page_batches(self.documents, self.tokens, args.cells, f"train-{args.seed}", self.step, args.workers)
+        batches = reused(drawn, args.reuse, random.Random(self.step))
+        self.started = time.monotonic()
+        mean: dict[str, list[float]] = {}
+        while not self.stopped and self.share() < 1:
+            begun = time.monotonic()
+            loss, figures = self.losses(next(batches))
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+            rate = self.learning_rate()
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.step += 1
+            for key, value in (figures | {"norm": norm.item(), "seconds": time.monotonic() - begun}).items():
+                mean.setdefault(key, []).append(value)
+            if self.step % args.log_every == 0:
+                self.run.log(step=self.step, lr=rate, **{k: sum(v) / len(v) for k, v in mean.items()})
+                mean = {}
+            if self.run.due():
+                self.run.save(self.state())
+            if args.evaluate_every and self.step % args.evaluate_every == 0:
+                self.evaluate()
+        self.run.save(self.state())
+        if not self.stopped:
+            self.evaluate()
+
+    @torch.no_grad()
+    def evaluate(self) -> None:
+        batches = page_batches(self.held_out_documents, self.tokens, self.args.cells, "heldout", 0, 0)
+        figures = [self.losses(next(batches))[1] for _ in range(HELD_OUT_BATCHES)]
+        self.run.log(step=self.step, held_out=True, **{k: sum(f[k] for f in figures) / len(figures) for k in figures[0]})
+
+
+def reused(drawn: Iterator[list[TowerPage]], times: float, rng: random.Random, most: int = 300) -> Iterator[list[TowerPage]]:
+    """Each batch so many times, among others: drawing a page can take longer than a step that learns from it."""
+    kept: list[list[TowerPage]] = []
+    while True:
+        if len(kept) < 8 or rng.random() < 1 / times:
+            batch = next(drawn)
+            if times > 1:
+                kept = [*kept[-most + 1 :], batch]
+            yield batch
+        else:
+            yield rng.choice(kept)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--maps", type=Path, help="state of train_language")
+    parser.add_argument("--minutes", type=float, default=60, help="0: no limit")
+    parser.add_argument("--cells", type=int, default=192, help="cells in a step, about")
+    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--inner", type=int, default=1536)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--characters", type=float, default=0.3, help="weight of the character loss")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--decay", type=float, default=0.01)
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument("--cooldown", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--reuse", type=float, default=1, help="how often a drawn page is learned from")
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--log-every", type=int, default=20, help="steps")
+    parser.add_argument("--save-every", type=float, default=300, help="seconds")
+    parser.add_argument("--evaluate-every", type=int, default=500, help="steps")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    torch.set_flush_denormal(True)
+    TowerTrainer(args).go()
+
+
+if __name__ == "__main__":
+    main()
