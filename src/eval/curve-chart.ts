@@ -13,17 +13,18 @@ const AXIS_TITLES: Record<ChartAxis, string> = {
 };
 
 const PLOT = { left: 64, top: 44, width: 560, height: 340 };
-const LEGEND_LEFT = PLOT.left + PLOT.width + 20;
-const LEGEND_ROW = 20;
-const LEGEND_TEXT = 32;
-/** Wider than a letter of the legend is in the mean, whatever the typeface. */
+/** Names stand here, each joined to the last point of its series. */
+const LABELS_LEFT = PLOT.left + PLOT.width + 28;
+const LABEL_ROW = 18;
+/** Wider than a letter of a label is in the mean, whatever the typeface. */
 const LETTER = 7;
 
-/** Okabe and Ito's colours, which the colour-blind can tell apart, then darker ones. */
-const COLOURS =
-  '#000000 #0072b2 #d55e00 #009e73 #cc79a7 #56b4e9 #e69f00 #7a5195 #8c564b #4d4d4d #117733 #882255'.split(
-    ' ',
-  );
+/** Okabe and Ito's colours, which the colour-blind can tell apart. */
+const COLOURS = '#000000 #0072b2 #d55e00 #009e73 #cc79a7 #56b4e9 #e69f00'.split(' ');
+
+/** Beyond them, hues as far as possible from all before: each a golden angle further. */
+const colourOf = (i: number) =>
+  COLOURS[i] ?? `hsl(${Math.round((i * 137.5) % 360)} 70% ${[30, 45, 38][i % 3]}%)`;
 
 interface Series {
   name: string;
@@ -40,9 +41,9 @@ export function curveChart(report: CurveReport, axis: ChartAxis): string {
   const series = seriesOf(points, axis);
   const x = logScale(points.map((point) => point[axis]));
   const y = (share: number) => PLOT.top + (1 - share) * PLOT.height;
-  const height = Math.max(PLOT.top + PLOT.height + 64, PLOT.top + (series.length + 1) * LEGEND_ROW);
+  const height = Math.max(PLOT.top + PLOT.height + 64, PLOT.top + (series.length + 1) * LABEL_ROW);
   const longest = Math.max(0, ...series.map(({ name }) => name.length));
-  const width = LEGEND_LEFT + LEGEND_TEXT + longest * LETTER;
+  const width = LABELS_LEFT + longest * LETTER + 8;
   const parts = [
     text(
       PLOT.left,
@@ -53,7 +54,7 @@ export function curveChart(report: CurveReport, axis: ChartAxis): string {
     ...grid(x, y, axis),
     ...series.filter(({ joined }) => joined).map((one) => band(one, axis, x.at, y)),
     ...series.map((one) => line(one, axis, x.at, y)),
-    ...series.map(legend),
+    ...labels(series, axis, x.at, y),
   ];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
@@ -77,7 +78,7 @@ function seriesOf(points: readonly CurvePoint[], axis: ChartAxis): Series[] {
     if (whole && isShare) own.push(whole);
     return {
       name,
-      colour: COLOURS[i % COLOURS.length]!,
+      colour: colourOf(i),
       points: own.sort((a, b) => a[axis] - b[axis]),
       dashed: kind === 'control',
       joined: kind !== 'named' && own.length > 1,
@@ -170,12 +171,40 @@ function title({ name, accuracy, stackedRatio, contextTokens }: CurvePoint): str
   return `<title>${escapeXml(`${name}: ${percent(accuracy.value!)} % of ${accuracy.questions} (95 %: ${percent(accuracy.low)} to ${percent(accuracy.high)}), ${stackedRatio.toFixed(2)}×, ${Math.round(contextTokens)} context tokens`)}</title>`;
 }
 
-function legend({ name, colour, dashed, joined }: Series, i: number): string {
-  const y = PLOT.top + 8 + i * LEGEND_ROW;
-  const stroke = joined
-    ? `<path d="M${LEGEND_LEFT} ${y}h24" stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`
-    : '';
-  return `${stroke}<circle cx="${LEGEND_LEFT + 12}" cy="${y}" r="4" fill="${colour}"/>${text(LEGEND_LEFT + LEGEND_TEXT, y + 4, name, '')}`;
+/**
+ * The names beside the plot, from the top down as their lines end, so that leaders do not cross.
+ *
+ * Each stands at the height of its last point where there is room, else below the one above it.
+ */
+function labels(
+  series: readonly Series[],
+  axis: ChartAxis,
+  x: (value: number) => number,
+  y: (share: number) => number,
+): string[] {
+  const ends = series
+    .map((one) => ({ one, end: one.points.at(-1)! }))
+    .map(({ one, end }) => ({ one, fromX: x(end[axis]), fromY: y(end.accuracy.value!) }))
+    .sort((a, b) => a.fromY - b.fromY);
+  const heights = spread(ends.map(({ fromY }) => fromY));
+  return ends.map(({ one: { name, colour, dashed }, fromX, fromY }, i) => {
+    const at = heights[i]!;
+    const leader = `M${fix(fromX + 6)} ${fix(fromY)}L${LABELS_LEFT - 4} ${fix(at)}`;
+    return `<path d="${leader}" stroke="${colour}" stroke-opacity="0.35" fill="none"${dashed ? ' stroke-dasharray="2 3"' : ''}/>${text(LABELS_LEFT, at + 4, name, `fill="${colour}"`)}`;
+  });
+}
+
+/** Heights that are a row apart, in the order given, none above the plot. */
+function spread(wanted: readonly number[]): number[] {
+  const bottom = PLOT.top + Math.max(PLOT.height, wanted.length * LABEL_ROW);
+  const placed: number[] = [];
+  for (const [i, height] of wanted.entries()) {
+    const free = (placed[i - 1] ?? PLOT.top - LABEL_ROW) + LABEL_ROW;
+    // Those below need their rows too.
+    const last = bottom - (wanted.length - 1 - i) * LABEL_ROW;
+    placed.push(Math.min(Math.max(height, free), last));
+  }
+  return placed;
 }
 
 const fix = (value: number) => Number(value.toFixed(1));

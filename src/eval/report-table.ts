@@ -8,6 +8,7 @@ export function reportTable(report: EvalReport): string {
     Number.isInteger(row.pages) ? String(row.pages) : row.pages.toFixed(1),
     times(row.renderRatio),
     times(row.stackedRatio),
+    measureOf(row),
     percent(row.value, row.measure),
     interval(row),
     row.failed > 0 ? `${row.questions} (${row.failed} failed)` : String(row.questions),
@@ -16,9 +17,11 @@ export function reportTable(report: EvalReport): string {
     `suite ${report.suite}: ${report.answered} of ${report.questions} questions answered${report.failed > 0 ? `, ${report.failed} failed` : ''}`,
     '',
     ...columns([
-      ['', 'pages', 'render', 'stacked', 'value', '95 % interval', 'questions'],
+      ['', 'pages', 'render', 'stacked', 'measure', 'value', '95 % interval', 'questions'],
       ...rows,
     ]),
+    '',
+    '↑ higher is better, ↓ lower is better',
     '',
     ...columns([
       ['rendering', 'id', 'pages', 'text tokens', 'visual tokens', 'render', 'prune', 'stacked'],
@@ -38,6 +41,13 @@ export function reportTable(report: EvalReport): string {
   if (errors.length > 0)
     lines.push('', `errors: ${errors.map(([code, count]) => `${code} (${count})`).join(', ')}`);
   return lines.join('\n');
+}
+
+/** What the value of a row is, and which way is better. */
+function measureOf({ measure, kind }: TableRow): string {
+  if (measure === 'characterErrorRate') return 'error ↓';
+  if (measure === 'score') return 'score ↑';
+  return kind === 'absent' ? 'rate ↑' : 'rate ↓';
 }
 
 export function columns(rows: readonly (readonly string[])[]): string[] {

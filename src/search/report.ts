@@ -10,14 +10,14 @@ import type { Figure, FrontPoint, SearchSummary, TrialSummary } from './summary.
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 const STYLE = `
-body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;background:#fff;max-width:920px;margin:32px auto;padding:0 16px}
+body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;background:#fff;max-width:920px;margin:32px auto;padding:0 16px;overflow-wrap:anywhere}
 h1{font-size:24px;margin:0}h2{font-size:18px;margin:36px 0 8px}p{margin:8px 0}.muted{color:#64748b}
-svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text:not([fill]){fill:#334155}
+svg{width:100%;min-width:640px;height:auto;font:12px system-ui,sans-serif}svg text:not([fill]){fill:#334155}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px}
-th,td{text-align:left;padding:5px 8px;border-bottom:1px solid #e2e8f0;vertical-align:top}th{font-weight:600}
+th,td{text-align:left;overflow-wrap:normal;padding:5px 8px;border-bottom:1px solid #e2e8f0;vertical-align:top}th{font-weight:600}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code{font:12px ui-monospace,monospace;background:#f1f5f9;padding:1px 4px;border-radius:3px;overflow-wrap:anywhere}
-figure{margin:16px 0}figure img{max-width:100%;border:1px solid #cbd5e1}
+figure{margin:16px 0}figure img{max-width:100%;height:auto;border:1px solid #cbd5e1}
 .bar{display:inline-block;height:9px;background:#0072b2;border-radius:2px;vertical-align:middle}
 blockquote{margin:8px 0;padding:4px 12px;border-left:3px solid #cbd5e1;white-space:pre-wrap;overflow-wrap:anywhere}
 details{margin:6px 0}`;
@@ -31,7 +31,7 @@ export interface ReportParts {
 export function searchReport({ summary, pictures, contributions }: ReportParts): string {
   const sections = [
     heading(summary),
-    section('Front', paretoPlot(summary) + frontTable(summary)),
+    section('Front', `<div class="wide">${paretoPlot(summary)}</div>${frontTable(summary)}`),
     ...(pictures.length > 0 ? [section('Pages of the front', pages(summary, pictures))] : []),
     section('Named presets and plans', referenceTable(summary)),
     section('What goes with what', contributionTable(contributions)),

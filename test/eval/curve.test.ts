@@ -340,13 +340,22 @@ describe('the report', () => {
     for (const axis of ['stackedRatio', 'contextTokens'] as const) {
       const svg = curveChart(report, axis);
       expect(svg).not.toMatch(/NaN|Infinity|undefined/);
-      // A line and its sample in the legend for each control.
+      // A line and its leader for each control.
       const controls = new Set(
         report.points.filter(({ kind }) => kind === 'control').map(({ series }) => series),
       );
       expect(svg.match(/stroke-dasharray/g)).toHaveLength(2 * controls.size);
-      for (const series of new Set(report.points.map(({ series }) => series)))
-        expect(svg).toContain(`>${series}</text>`);
+      const names = new Set(report.points.map(({ series }) => series));
+      const labels = [
+        ...svg.matchAll(/<text x="[\d.]+" y="([\d.]+)" fill="([^"]+)">([^<]+)<\/text>/g),
+      ];
+      const ofSeries = labels.filter(([, , , name]) => names.has(name!));
+      // Each by its name, in a colour of its own, a row from the next.
+      expect(new Set(ofSeries.map(([, , , name]) => name))).toEqual(names);
+      expect(new Set(ofSeries.map(([, , colour]) => colour)).size).toBe(names.size);
+      const heights = ofSeries.map(([, y]) => Number(y)).sort((a, b) => a - b);
+      for (const [i, y] of heights.entries())
+        if (i > 0) expect(y - heights[i - 1]!).toBeGreaterThan(17.8);
       for (const tag of ['svg', 'g', 'text', 'title'])
         expect(svg.match(new RegExp(`<${tag}[ >]`, 'g'))?.length).toBe(
           svg.match(new RegExp(`</${tag}>`, 'g'))?.length,

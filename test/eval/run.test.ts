@@ -162,6 +162,7 @@ describe('a run', () => {
       [3 / 6, 3],
     ]);
     expect(reportTable(made)).toContain('errors: GP_CONTEXT_LENGTH (3), GP_INTERNAL (1)');
+    expect(reportTable(made)).toMatch(/score ↑ +83\.3 %/);
   });
 
   it('asks again what failed by chance', async () => {
