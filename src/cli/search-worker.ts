@@ -42,7 +42,7 @@ Examples:
 
 async function work(run: string, json: boolean): Promise<void> {
   const { connectRedis } = await import('../queue/connection.js');
-  const { startTrialWorker } = await import('../queue/trial-queue.js');
+  const { startSearchWorker } = await import('../../workers/search.js');
   const { doTrial } = await import('../search/trial-evaluator.js');
   const { run: name, tasks, flags, cache } = readOrders(run);
   const access = await runningRedis({});
@@ -55,7 +55,7 @@ async function work(run: string, json: boolean): Promise<void> {
   await withBench(flags, cache, ({ evaluator }) =>
     interruptible(async (signal) => {
       const redis = await connectRedis(access.url, 'worker');
-      const stop = await startTrialWorker(name, redis, (job) => doTrial(evaluator, tasks, job));
+      const stop = await startSearchWorker(name, redis, (job) => doTrial(evaluator, tasks, job));
       if (json) process.stdout.write(`${JSON.stringify({ pid: process.pid, run, queue: name })}\n`);
       await ended(signal);
       await stop();

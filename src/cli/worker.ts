@@ -74,7 +74,7 @@ Examples:
 async function work(flags: Flags, signal: AbortSignal): Promise<void> {
   // Questions are answered beside it. Before any thread is started: they take after this one.
   if (flags.background) os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
-  const { startWorkers } = await import('../service/worker-process.js');
+  const { startWorkers } = await import('../../workers/index.js');
   const models = modelsOf(flags);
   const redis = await runningRedis(flags);
   if (!redis) {
@@ -91,7 +91,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
     concurrency: flags.concurrency,
     lockMs: flags.lockSeconds * 1000,
     pagesPerJob: flags.pagesPerJob,
-    ...(flags.browsers !== undefined && { browsers: flags.browsers }),
+    browsers: flags.browsers,
     onError: logError,
   });
   const { queues, concurrency } = flags;

@@ -1,6 +1,6 @@
 /** Trials of a search for workers in other processes: one job a text, its result the job's value. */
 
-import { Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq';
+import { type Job, Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ERROR_CATALOGUE, type ErrorCode, GlyphpressError } from '../errors.js';
 import { BULL_PREFIX } from './compression-queue.js';
@@ -14,13 +14,10 @@ export interface TrialJob {
   leastRenderRatio: number;
 }
 
-/** A trial whose worker dies is given to another so many times. */
-const STALLED = 3;
-
 /** Kept until they are waited for, and no longer than that takes. */
 const RESULT_AGE_S = 600;
 
-const queueName = (run: string) => `search-${run}`;
+export const trialQueueName = (run: string) => `search-${run}`;
 
 export class TrialQueue {
   readonly #queue: Queue<TrialJob>;
@@ -31,7 +28,7 @@ export class TrialQueue {
    * @param connections one to ask, one to listen
    */
   constructor(run: string, connections: { ask: Redis; listen: Redis }) {
-    const name = queueName(run);
+    const name = trialQueueName(run);
     this.#queue = new Queue(name, { connection: connections.ask, prefix: BULL_PREFIX });
     this.#events = new QueueEvents(name, { connection: connections.listen, prefix: BULL_PREFIX });
     // Said again by the call that fails; without a listener it would end the process.
@@ -65,34 +62,30 @@ export class TrialQueue {
   }
 }
 
-/** @returns how to end it; work that is under way is given back */
-export async function startTrialWorker(
-  run: string,
-  connection: Redis,
-  work: (job: TrialJob) => Promise<unknown>,
-): Promise<() => Promise<void>> {
-  const worker = new Worker<TrialJob>(
-    queueName(run),
-    async ({ data }) => {
-      try {
-        return await work(data);
-      } catch (error) {
-        throw new UnrecoverableError(errorText(error));
-      }
-    },
-    { connection, prefix: BULL_PREFIX, concurrency: 1, maxStalledCount: STALLED },
-  );
-  worker.on('error', () => {});
-  await worker.waitUntilReady();
-  return () => worker.close(true);
-}
-
-function errorText(error: unknown): string {
+/** An error as the reason of a failed job, so that the search meets the same one. */
+export function trialErrorText(error: unknown): string {
   return JSON.stringify(
     error instanceof GlyphpressError
       ? error
       : { code: null, message: String(error), hint: '', details: {} },
   );
+}
+
+/** @throws {GlyphpressError} GP_JOB: somebody else wrote into the queue */
+export function parseTrialJob({ id, data }: Pick<Job, 'id' | 'data'>): TrialJob {
+  const { call, settings, split, index, leastRenderRatio } = (data ?? {}) as Partial<TrialJob>;
+  const isValid =
+    (call === 'glance' || call === 'score') &&
+    typeof settings === 'object' &&
+    typeof split === 'string' &&
+    Number.isSafeInteger(index) &&
+    Number.isFinite(leastRenderRatio);
+  if (isValid) return data as TrialJob;
+  throw new GlyphpressError('GP_JOB', {
+    message: `Expected a job with call, settings, split and index; job ${id} is something else`,
+    hint: 'Something else writes into this Redis under the same prefix.',
+    details: { job: id },
+  });
 }
 
 function errorOf(text: string): Error {

@@ -22,7 +22,7 @@ import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PageRange } from '../queue/compression-queue.js';
 import type { DocumentRecord, Stage } from '../queue/document-record.js';
-import type { Step, StepContext, StepResult } from '../queue/stage-worker.js';
+import type { Step, StepContext, StepResult } from '../queue/stage-runner.js';
 import {
   type ArtifactForm,
   isWholeArtifact,
@@ -45,10 +45,10 @@ const TEXT_FILE = 'source.txt';
 export interface StepTools {
   store: ContentStore;
   models: ModelRegistry;
-  chromium?: DrawOptions['chromium'];
+  chromium?: DrawOptions['chromium'] | undefined;
   browsers?: number | undefined;
   /** Pages that one job encodes, so that several workers share a long document. @defaultValue 16 */
-  pagesPerJob?: number;
+  pagesPerJob?: number | undefined;
 }
 
 /** A document with all that its record leads to. */

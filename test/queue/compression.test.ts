@@ -19,7 +19,7 @@ import { pageFileName } from '../../src/pipeline/artifacts/page-folder.js';
 import type { PageRange } from '../../src/queue/compression-queue.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import type { DocumentRecord, Stage } from '../../src/queue/document-record.js';
-import { MAX_STARTS, type Step } from '../../src/queue/stage-worker.js';
+import { MAX_STARTS, type Step } from '../../src/queue/stage-runner.js';
 import { DocumentService } from '../../src/service/documents.js';
 import { openWork, rangesOf } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';

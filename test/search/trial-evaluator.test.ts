@@ -5,13 +5,14 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
 import { connectRedis } from '../../src/queue/connection.js';
-import { startTrialWorker, TrialQueue } from '../../src/queue/trial-queue.js';
+import { TrialQueue } from '../../src/queue/trial-queue.js';
 import type { Evaluator } from '../../src/search/evaluator.js';
 import { EvolutionProposer } from '../../src/search/evolution-proposer.js';
 import { Journal } from '../../src/search/journal.js';
 import { runSearch, type SearchOutcome } from '../../src/search/search.js';
 import { Space } from '../../src/search/space.js';
 import { doTrial, TrialEvaluator } from '../../src/search/trial-evaluator.js';
+import { startSearchWorker } from '../../workers/search.js';
 import { temporaryFolder } from '../support/folders.js';
 import { cleanUpAtEnd, type TestRedis, testRedis } from '../support/service.js';
 import { SyntheticEvaluator, syntheticTasks } from './synthetic.js';
@@ -63,7 +64,7 @@ async function spread(run: string, workers: number) {
     Array.from({ length: workers }, async () => {
       const connection = await connectRedis(redis.url, 'worker');
       const own = evaluator();
-      const stop = await startTrialWorker(run, connection, (job) => doTrial(own, tasks, job));
+      const stop = await startSearchWorker(run, connection, (job) => doTrial(own, tasks, job));
       return () => stop().finally(() => connection.disconnect());
     }),
   );

@@ -90,7 +90,8 @@ export function violations(files: readonly SourceFile[]): string[] {
       } else {
         if (PARTS.includes(from) && OUTSIDE.test(specifier))
           say(`${from} may not know ${specifier}`);
-        if (isPackage(specifier, 'bullmq') && from !== 'queue') say('bullmq belongs to src/queue');
+        if (isPackage(specifier, 'bullmq') && !['queue', 'workers'].includes(from))
+          say('bullmq belongs to src/queue and workers');
         if (isPackage(specifier, 'puppeteer') || isPackage(specifier, 'puppeteer-core')) {
           if (typeOnly ? from !== 'render' : file.path !== 'src/render/chromium.ts')
             say(`puppeteer belongs to src/render/chromium.ts`);

@@ -11,11 +11,11 @@ import { CompressionQueue } from '../../src/queue/compression-queue.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { type DocumentRecord, STAGES, type Stage } from '../../src/queue/document-record.js';
 import { DocumentRecords, type RecordLimits } from '../../src/queue/document-records.js';
-import type { Step } from '../../src/queue/stage-worker.js';
+import type { Step } from '../../src/queue/stage-runner.js';
 import { ContentStore } from '../../src/service/content-store.js';
 import { DocumentService, type Submission } from '../../src/service/documents.js';
 import { ModelRegistry } from '../../src/service/models.js';
-import { startWorkers, type WorkerProcessOptions } from '../../src/service/worker-process.js';
+import { startWorkers, type WorkerProcessOptions } from '../../workers/index.js';
 import { TINY_MODEL } from './models.js';
 import { smallPage } from './rendering.js';
 

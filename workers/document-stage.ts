@@ -1,0 +1,101 @@
+/** What the queues of documents share: parse the job, run the step, say to BullMQ what became of it. */
+
+import { type Job, UnrecoverableError, WaitingChildrenError, WaitingError } from 'bullmq';
+import type { Redis } from 'ioredis';
+import {
+  ATTEMPTS,
+  type CompressionQueue,
+  type JobPayload,
+  payloadOf,
+} from '../src/queue/compression-queue.js';
+import type { Stage } from '../src/queue/document-record.js';
+import type { DocumentRecords } from '../src/queue/document-records.js';
+import {
+  type StageJob,
+  type StageOutcome,
+  StageRunner,
+  type Step,
+} from '../src/queue/stage-runner.js';
+import { StageWorker, type StageWorkerOptions } from '../src/queue/stage-worker.js';
+import type { StepTools } from '../src/service/steps.js';
+
+export interface WorkerParts extends StageWorkerOptions, StepTools {
+  redis: Redis;
+  records: DocumentRecords;
+  queue: CompressionQueue;
+  /** In place of the product's own; for tests. */
+  steps?: Partial<Record<Stage, Step>> | undefined;
+}
+
+export function documentStage(stage: Stage, ownStep: Step, parts: WorkerParts): StageWorker {
+  const { redis, records, queue, steps, onError = () => {} } = parts;
+  const runner = new StageRunner(stage, steps?.[stage] ?? ownStep, records, onError);
+  const process = async (job: Job<JobPayload>, token: string) => {
+    const payload = parse(job, onError);
+    if (payload.isSplit) await waitForParts(job, token);
+    const outcome = await runner.run(stageJob(job, payload, stage, queue));
+    return settle(outcome, job, token);
+  };
+  return new StageWorker(runner, process, redis, parts);
+}
+
+/** @throws {UnrecoverableError} for a job that is not one of ours: no other try makes it one */
+function parse(job: Job<JobPayload>, onError: (error: unknown, ref: null) => void): JobPayload {
+  try {
+    return payloadOf(job);
+  } catch (error) {
+    onError(error, null);
+    throw new UnrecoverableError((error as Error).message);
+  }
+}
+
+function stageJob(
+  job: Job<JobPayload>,
+  payload: JobPayload,
+  stage: Stage,
+  queue: CompressionQueue,
+): StageJob {
+  return {
+    payload,
+    isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? ATTEMPTS),
+    split: (ranges) => queue.split(job, stage, ranges),
+    async msOfParts() {
+      const values = Object.values(await job.getChildrenValues<{ ms?: number } | null>());
+      return values.reduce((sum, value) => sum + (value?.ms ?? 0), 0);
+    },
+  };
+}
+
+/** BullMQ is told by errors what to do with a job that is not done. */
+async function settle(
+  outcome: StageOutcome,
+  job: Job<JobPayload>,
+  token: string,
+): Promise<{ ms: number } | null> {
+  switch (outcome.kind) {
+    case 'done':
+      return outcome.ms === null ? null : { ms: outcome.ms };
+    case 'split':
+      await waitForParts(job, token);
+      // They are all done by now: the step is asked again at once.
+      return backToQueue(job, token);
+    case 'given back':
+      return backToQueue(job, token);
+    case 'unwanted':
+      throw new UnrecoverableError('not wanted any more');
+    case 'failed':
+      throw new UnrecoverableError(outcome.reason);
+    case 'interrupted':
+      throw outcome.error;
+  }
+}
+
+/** @throws {WaitingChildrenError} where the jobs of its pages are under way */
+async function waitForParts(job: Job<JobPayload>, token: string): Promise<void> {
+  if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+}
+
+async function backToQueue(job: Job<JobPayload>, token: string): Promise<never> {
+  await job.moveToWait(token);
+  throw new WaitingError();
+}
