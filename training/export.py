@@ -94,8 +94,9 @@ def write_folder(model: Glm4v, folder: Path, notes: dict, card: str | None = Non
 
 CARD = """# The glyphpress reader
 
-A very small vision-language model (GLM-4V architecture, {millions:.1f} M parameters) trained from nothing, on a CPU, to
-read pages that glyphpress renders, and to find and copy what stands on them. It knows bytes, printable
+A very small vision-language model (GLM-4V architecture, {millions:.1f} M parameters) that reads pages which glyphpress
+renders, and finds and copies what stands on them. No pretrained weights went into it: the tower was trained on
+a CPU, and the decoder began as a look-up circuit whose heads were written by hand, then trained too. It knows bytes, printable
 ASCII, and **one rendering**: DejaVu Sans Mono at a pitch of 28/3 px with 5 × 3 characters a visual token
 (`training/reader-render.json`). It is no general assistant: it repeats the sentence that a question is about
 ("What is the access code of the north gate?" → "The access code of the north gate is …", or "… is not found.") and does

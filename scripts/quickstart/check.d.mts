@@ -1,0 +1,1 @@
+export function holdsAnswer(answer: string, expected: string): boolean;
