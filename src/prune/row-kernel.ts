@@ -2,33 +2,11 @@
  * Inner products of many rows: the loops in which ApET spends its time, in 128-bit SIMD.
  *
  * JavaScript widens every float32 that it reads and multiplies one number at a time. The few
- * WebAssembly instructions below multiply two float64 or four float32 at a time. They are written out
- * as bytes, so there is no build step and no binary file. Rows are copied into the module's memory in
- * blocks, so a matrix is never doubled.
+ * WebAssembly instructions of row-kernel.wat multiply two float64 or four float32 at a time. Rows are
+ * copied into the module's memory in blocks, so a matrix is never doubled.
  */
 
-import {
-  add,
-  addFloat64,
-  advance,
-  type Code,
-  EMPTY,
-  float32x4,
-  float64x2,
-  functionBody,
-  get,
-  I32,
-  i32,
-  load,
-  loadFloat64,
-  loadWidened,
-  moduleOf,
-  repeatWhileBelow,
-  set,
-  storeFloat64,
-  V128,
-  zero,
-} from './wasm-code.js';
+import { ROW_KERNEL_CODE } from './row-kernel-code.js';
 
 /** Rows are padded with zeros to a whole number of these floats. */
 const LANES = 8;
@@ -102,7 +80,7 @@ export class RowKernel {
     this.#best = this.#results + this.#residentRows * 8;
     this.#index = this.#best + BATCH * 8;
     const bytes = this.#index + BATCH * 4;
-    compiled ??= new WebAssembly.Module(moduleBytes());
+    compiled ??= new WebAssembly.Module(Buffer.from(ROW_KERNEL_CODE, 'base64'));
     this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
     this.#exports.memory.grow(Math.ceil(bytes / 65_536));
   }
@@ -243,131 +221,3 @@ export class RowKernel {
 
 let compiled: WebAssembly.Module | undefined;
 let latest: RowKernel | undefined;
-
-/** A row after another: for each, the sum over its floats of `term`, which reads at `p` and perhaps `q`. */
-function rowSums(parameters: number, term: (step: number) => Code, perRow: Code, perStep: Code) {
-  // Parameters: 0 x, 1 count, 2 bytes; the last is out.
-  const out = parameters - 1;
-  const [end, p, pEnd] = [parameters, parameters + 1, parameters + 2];
-  // Local numbers: parameters, then four i32, then four sums, so that additions need not wait.
-  const sums = [0, 1, 2, 3].map((n) => parameters + 4 + n);
-  const partial = (a: number, b: number) => float64x2.add(get(sums[a]!), get(sums[b]!));
-  return functionBody(
-    [
-      [4, I32],
-      [4, V128],
-    ],
-    [
-      set(end, add(get(0), [get(1), get(2), 0x6c])),
-      repeatWhileBelow(0, end, [
-        set(p, get(0)),
-        set(pEnd, add(get(0), get(2))),
-        perRow,
-        sums.map((sum) => set(sum, zero)),
-        repeatWhileBelow(p, pEnd, [
-          sums.map((sum, step) => set(sum, float64x2.add(get(sum), term(step)))),
-          advance(p, i32(32)),
-          perStep,
-        ]),
-        set(sums[0]!, float64x2.add(partial(0, 1), partial(2, 3))),
-        storeFloat64(
-          get(out),
-          addFloat64(float64x2.lane(get(sums[0]!), 0), float64x2.lane(get(sums[0]!), 1)),
-        ),
-        advance(out, i32(8)),
-        set(0, get(pEnd)),
-      ]),
-    ],
-  );
-}
-
-function dotsBody(): Code {
-  // Parameters: x, count, bytes, v, out. Locals: end, p, pEnd, q.
-  const [p, v, q] = [6, 3, 8];
-  return rowSums(
-    5,
-    (step) => float64x2.multiply(loadWidened(get(p), 8 * step), load(get(q), 16 * step)),
-    set(q, get(v)),
-    advance(q, i32(64)),
-  );
-}
-
-function squaresBody(): Code {
-  // Parameters: x, count, bytes, out. Locals: end, p.
-  const p = 5;
-  const value = (step: number) => loadWidened(get(p), 8 * step);
-  return rowSums(4, (step) => float64x2.multiply(value(step), value(step)), [], []);
-}
-
-function nearestBody(): Code {
-  const [d, bytes, t, count, scale, best, index, first] = [0, 1, 2, 3, 4, 5, 6, 7];
-  const [at, end] = [8, 9];
-  const rows = [10, 11, 12, 13];
-  const pairs = [14, 15];
-  const tEnd = 16;
-  const targets = [17, 18];
-  const row = 19;
-  const sum = (pair: number, n: number) => 20 + pair * GROUP + n;
-  const score = 28;
-  const all = <T>(items: readonly T[], code: (item: T, n: number) => Code) => items.map(code);
-  const lanes = (local: number) => {
-    const lane = (n: number) => float32x4.lane(get(local), n);
-    return addFloat64(addFloat64(lane(0), lane(1)), addFloat64(lane(2), lane(3)));
-  };
-  const compare = (pair: number, n: number): Code => [
-    set(score, [lanes(sum(pair, n)), loadFloat64(get(scale), 8 * pair), 0xa2]),
-    [get(score), loadFloat64(get(best), 8 * n), 0x64],
-    [0x04, EMPTY],
-    storeFloat64(get(best), get(score), 8 * n),
-    [get(index), add(get(first), i32(pair)), 0x36, 2, 4 * n],
-    0x0b,
-  ];
-  return functionBody(
-    [
-      [9, I32],
-      [2, V128],
-      [1, V128],
-      [8, V128],
-      [1, 0x7c],
-    ],
-    [
-      set(tEnd, add(get(t), [get(count), get(bytes), 0x6c])),
-      repeatWhileBelow(t, tEnd, [
-        set(rows[0]!, get(d)),
-        all(rows.slice(1), (local, n) => set(local, add(get(rows[n]!), get(bytes)))),
-        set(pairs[0]!, get(t)),
-        set(pairs[1]!, add(get(t), get(bytes))),
-        set(at, get(pairs[0]!)),
-        set(end, get(pairs[1]!)),
-        all([0, 1], (pair) => all(rows, (_, n) => set(sum(pair, n), zero))),
-        repeatWhileBelow(pairs[0]!, end, [
-          all(targets, (local, pair) => set(local, load(get(pairs[pair]!)))),
-          all(rows, (local, n) => [
-            set(row, load(get(local))),
-            all(targets, (target, pair) =>
-              set(
-                sum(pair, n),
-                float32x4.add(get(sum(pair, n)), float32x4.multiply(get(row), get(target))),
-              ),
-            ),
-            advance(local, i32(16)),
-          ]),
-          all(pairs, (local) => advance(local, i32(16))),
-        ]),
-        all([0, 1], (pair) => all(rows, (_, n) => compare(pair, n))),
-        set(t, get(pairs[1]!)),
-        advance(scale, i32(16)),
-        advance(first, i32(2)),
-      ]),
-    ],
-  );
-}
-
-function moduleBytes(): Uint8Array<ArrayBuffer> {
-  const functions: [name: string, parameters: number, body: Code][] = [
-    ['dots', 5, dotsBody()],
-    ['squares', 4, squaresBody()],
-    ['nearest', 8, nearestBody()],
-  ];
-  return moduleOf(functions);
-}

@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/prune/index.js';
 import { RowKernel } from '../../src/prune/row-kernel.js';
+import { kernelModule } from '../support/compile-kernels.mjs';
+import { ROOT } from '../support/repository.js';
 
 const PROPERTY = { numRuns: 60, seed: 3 };
 const shape = fc.record({
@@ -22,6 +26,11 @@ function dot(x: Float32Array, a: number, b: number, dim: number): number {
 }
 
 describe('RowKernel', () => {
+  it('runs what its text says: npm run compile-kernels', async () => {
+    const written = readFileSync(path.join(ROOT, 'src/prune/row-kernel-code.ts'), 'utf8');
+    expect(written).toBe(await kernelModule());
+  });
+
   it('sums products and squares in float64, for any shape', () => {
     fc.assert(
       fc.property(shape, ({ n, dim, seed }) => {
