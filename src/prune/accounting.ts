@@ -91,25 +91,6 @@ export function accountTokens(layerTokens: readonly number[]): TokenAccount {
 }
 
 /**
- * Check what really happened against the plan.
- *
- * @throws {ShapeError} naming the first layer that holds another number of tokens than planned
- */
-export function assertAsPlanned(planned: TokenAccount, actual: TokenAccount): void {
-  const layers = Math.max(planned.layerTokens.length, actual.layerTokens.length);
-  for (let layer = 0; layer < layers; layer++) {
-    const [expected, got] = [planned.layerTokens[layer], actual.layerTokens[layer]];
-    if (expected === got) continue;
-    throw new ShapeError(
-      `visual tokens of layer ${layer}`,
-      `[${expected ?? 'no such layer'}]`,
-      got === undefined ? [] : [got],
-      'The stages did not follow the prune plan: check which rows were handed on.',
-    );
-  }
-}
-
-/**
  * The mean over layers as a share of the visual tokens, before any rounding to whole tokens and
  * without what the content of pages decides (blank cells, repetitions): the most that is left.
  *

@@ -196,34 +196,6 @@ export function scopeRuns(
   return n === 0 ? [] : [{ page: 0, start: 0, end: n }];
 }
 
-/**
- * Check kept rows against the contract: what a host does with a pruner that it did not write.
- *
- * @throws {ShapeError} if there are not exactly `count`
- * @throws {GlyphpressError} GP_TENSOR_VALUE if they are not ascending, unique and within [0, n)
- */
-export function assertKeptRows(rows: Int32Array, n: number, count: number): void {
-  if (rows.length !== count) {
-    throw new ShapeError(
-      'kept rows',
-      `[${count}]`,
-      [rows.length],
-      'A pruner keeps exactly its budget.',
-    );
-  }
-  let previous = -1;
-  for (const row of rows) {
-    if (row <= previous || row >= n) {
-      throw new GlyphpressError('GP_TENSOR_VALUE', {
-        message: `Expected kept rows ascending within [0, ${n}), got ${row} after ${previous}`,
-        hint: 'A pruner returns unique row indices in raster order.',
-        details: { tensor: 'kept rows', value: row, before: previous, rows: n },
-      });
-    }
-    previous = row;
-  }
-}
-
 /** Copy rows of a matrix. data [N, D], rows [K] → [K, D]. */
 export function gatherRows(data: Float32Array, dim: number, rows: Int32Array): Float32Array {
   const out = new Float32Array(rows.length * dim);

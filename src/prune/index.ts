@@ -1,7 +1,6 @@
 /** Visual tokens → fewer. Pure functions on typed arrays. */
 export {
   accountTokens,
-  assertAsPlanned,
   contextShare,
   predictEncodedTokens,
   predictTokens,
@@ -26,7 +25,6 @@ export { type MergeOptions, mergeDropped } from './apet-merge.js';
 export { dropAfterEncoder, dropBeforeLayer, dropHiddenBeforeLayer } from './apply-plan.js';
 export { inkedCells } from './blank.js';
 export {
-  assertKeptRows,
   gatherRows,
   type KeepOptions,
   keepHighest,

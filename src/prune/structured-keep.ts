@@ -36,91 +36,141 @@ export interface StructureOptions extends ScopeOptions {
  * Cost: O(N log N) time.
  */
 export function keepStructured(scores: Float32Array, options: StructureOptions): Int32Array {
-  const n = scores.length;
-  const { count, scope = 'document', minPerPage = 0, lines = [], minPerLine = 0 } = options;
+  assertKeepable(scores, options);
+  const { minPerPage = 0, minPerLine = 0, beside } = options;
+  const order = rowsByScore(scores);
+  const pages = pagesOf(scores.length, options);
+  const kept = new KeptRows(scores.length, budgetsOf(scores.length, pages, options));
+  if (minPerPage > 0) keepPageFloors(kept, order, pages, minPerPage);
+  if (minPerLine > 0) keepLineFloors(kept, order, options);
+  for (const row of order) {
+    if (kept.take(row) && beside) for (const neighbour of beside(row)) kept.take(neighbour);
+  }
+  return kept.rows();
+}
+
+function assertKeepable(scores: Float32Array, { count, minPerLine = 0 }: StructureOptions): void {
   assertRowCount(count);
   assertRowCount(minPerLine);
-  if (count > n) {
-    throw new ShapeError('kept rows', `[K], K ≤ ${n}`, [count], 'Ask for at most as many rows.');
+  if (count > scores.length) {
+    const expected = `[K], K ≤ ${scores.length}`;
+    throw new ShapeError('kept rows', expected, [count], 'Ask for at most as many rows.');
   }
   const bad = scores.findIndex((score) => Number.isNaN(score));
-  if (bad >= 0) {
-    throw new GlyphpressError('GP_TENSOR_VALUE', {
-      message: `Expected a number as score of row ${bad}, got NaN`,
-      hint: 'A NaN score comes from NaN or overflow in the model; check its weights and dtype.',
-      details: { tensor: 'scores', row: bad, value: 'NaN' },
-    });
-  }
-  const byPage = scope === 'page' || options.pageWeights !== undefined;
-  const pages: PageRun[] =
-    byPage || minPerPage > 0 ? pageRuns(options.pageOfRow, n) : [{ page: 0, start: 0, end: n }];
-  const pageBudget = options.pageWeights
-    ? densityBudgets(pages, options.pageWeights, count, minPerPage)
-    : // Also checks the floors where the document is the scope.
-      pageBudgets(pages, count, minPerPage);
-  const runs = byPage ? pages : [{ page: 0, start: 0, end: n }];
-  const budgets = byPage ? pageBudget : [count];
+  if (bad < 0) return;
+  throw new GlyphpressError('GP_TENSOR_VALUE', {
+    message: `Expected a number as score of row ${bad}, got NaN`,
+    hint: 'A NaN score comes from NaN or overflow in the model; check its weights and dtype.',
+    details: { tensor: 'scores', row: bad, value: 'NaN' },
+  });
+}
 
-  const order = Array.from({ length: n }, (_, row) => row);
-  order.sort((a, b) => scores[b]! - scores[a]! || a - b || 0);
+/** Rows from the highest score to the lowest; of equal scores the lower row first. */
+function rowsByScore(scores: Float32Array): number[] {
+  const order = Array.from(scores.keys());
   // ∞ − ∞ is NaN, which `||` passes on to the row order, as for any other tie.
-  const rank = new Uint32Array(n);
+  return order.sort((a, b) => scores[b]! - scores[a]! || a - b);
+}
+
+const wholeRun = (n: number): PageRun[] => [{ page: 0, start: 0, end: n }];
+
+const isSplitByPage = ({ scope, pageWeights }: StructureOptions) =>
+  scope === 'page' || pageWeights !== undefined;
+
+function pagesOf(n: number, options: StructureOptions): PageRun[] {
+  const needsPages = isSplitByPage(options) || (options.minPerPage ?? 0) > 0;
+  return needsPages ? pageRuns(options.pageOfRow, n) : wholeRun(n);
+}
+
+interface Budget extends PageRun {
+  left: number;
+}
+
+/** How many rows may come from where, in row order. @throws {GlyphpressError} GP_PRUNE_PLAN for floors beyond them */
+function budgetsOf(n: number, pages: readonly PageRun[], options: StructureOptions): Budget[] {
+  const { count, minPerPage = 0, pageWeights } = options;
+  const counts = pageWeights
+    ? densityBudgets(pages, pageWeights, count, minPerPage)
+    : pageBudgets(pages, count, minPerPage);
+  if (!isSplitByPage(options)) return wholeRun(n).map((run) => ({ ...run, left: count }));
+  return pages.map((run, i) => ({ ...run, left: counts[i]! }));
+}
+
+/** Rows taken so far, never more than the budgets allow. */
+class KeptRows {
+  readonly #kept: Uint8Array;
+
+  constructor(
+    n: number,
+    private readonly budgets: readonly Budget[],
+  ) {
+    this.#kept = new Uint8Array(n);
+  }
+
+  has(row: number): boolean {
+    return this.#kept[row] === 1;
+  }
+
+  /** @returns whether the row is kept now */
+  take(row: number): boolean {
+    if (this.has(row)) return true;
+    const budget = this.#budgetOf(row);
+    if (budget.left === 0) return false;
+    this.#kept[row] = 1;
+    budget.left--;
+    return true;
+  }
+
+  /** Ascending. */
+  rows(): Int32Array {
+    return Int32Array.from(this.#kept.keys()).filter((row) => this.has(row));
+  }
+
+  #budgetOf(row: number): Budget {
+    let [low, high] = [0, this.budgets.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (row < this.budgets[middle]!.end) high = middle;
+      else low = middle + 1;
+    }
+    return this.budgets[low]!;
+  }
+}
+
+function keepPageFloors(
+  kept: KeptRows,
+  order: readonly number[],
+  pages: readonly PageRun[],
+  minPerPage: number,
+): void {
+  const missing = pages.map(({ start, end }) => Math.min(minPerPage, end - start));
+  const pageAt = new Int32Array(order.length);
+  pages.forEach(({ start, end }, i) => {
+    pageAt.fill(i, start, end);
+  });
+  for (const row of order) if (missing[pageAt[row]!]!-- > 0) kept.take(row);
+}
+
+/** @throws {GlyphpressError} GP_PRUNE_PLAN if the budget does not hold them */
+function keepLineFloors(
+  kept: KeptRows,
+  order: readonly number[],
+  { lines = [], minPerLine = 0, count }: StructureOptions,
+): void {
+  const rank = new Uint32Array(order.length);
   order.forEach((row, at) => {
     rank[row] = at;
   });
-
-  const kept = new Uint8Array(n);
-  const left = [...budgets];
-  const runOf = (row: number) => {
-    if (runs.length === 1) return 0;
-    let [low, high] = [0, runs.length - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (row < runs[middle]!.end) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  };
-  const take = (row: number): boolean => {
-    if (kept[row]) return true;
-    const run = runOf(row);
-    if (left[run] === 0) return false;
-    kept[row] = 1;
-    left[run]!--;
-    return true;
-  };
-
-  if (minPerPage > 0) {
-    const floors = pages.map(({ start, end }) => Math.min(minPerPage, end - start));
-    const pageAt = new Int32Array(n);
-    pages.forEach(({ start, end }, i) => {
-      pageAt.fill(i, start, end);
-    });
-    for (const row of order) if (floors[pageAt[row]!]!-- > 0) take(row);
+  const shortFirst = lines.toSorted((a, b) => a.length - b.length);
+  for (const line of shortFirst) {
+    const keptOfLine = line.reduce((sum, row) => sum + (kept.has(row) ? 1 : 0), 0);
+    const missing = Math.max(0, Math.min(minPerLine, line.length) - keptOfLine);
+    const best = Array.from(line)
+      .filter((row) => !kept.has(row))
+      .sort((a, b) => rank[a]! - rank[b]!);
+    for (const row of best.slice(0, missing))
+      if (!kept.take(row)) throw lineFloorError(lines.length, minPerLine, count);
   }
-  if (minPerLine > 0) {
-    const shortFirst = [...lines.keys()].sort(
-      (a, b) => lines[a]!.length - lines[b]!.length || a - b,
-    );
-    for (const line of shortFirst) {
-      const rows = [...lines[line]!].sort((a, b) => rank[a]! - rank[b]!);
-      let missing = Math.min(minPerLine, rows.length);
-      for (const row of rows) if (kept[row]) missing--;
-      for (const row of rows) {
-        if (missing <= 0) break;
-        if (kept[row]) continue;
-        if (!take(row)) throw lineFloorError(lines.length, minPerLine, count);
-        missing--;
-      }
-    }
-  }
-  for (const row of order) {
-    if (!take(row) || !options.beside) continue;
-    for (const neighbour of options.beside(row)) take(neighbour);
-  }
-  const result = new Int32Array(count);
-  for (let row = 0, k = 0; row < n; row++) if (kept[row]) result[k++] = row;
-  return result;
 }
 
 function lineFloorError(lines: number, minPerLine: number, count: number): GlyphpressError {

@@ -52,7 +52,7 @@ export interface DocumentRecord extends DocumentRef {
   bytes: number;
   /** SHA-256 of the bytes. */
   contentHash: string;
-  /** As they were asked for; see src/service/settings.ts. */
+  /** As they were asked for; see src/service/document-settings.ts. */
   settings: string;
   /** Names what the settings come to: equal names, equal contexts. */
   settingsKey: string;

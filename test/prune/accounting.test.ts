@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   accountTokens,
-  assertAsPlanned,
   contextShare,
   type DecoderDrop,
   dropAfterEncoder,
@@ -14,7 +13,7 @@ import {
   predictTokens,
   randomTwin,
 } from '../../src/prune/index.js';
-import { codeOf, thrown } from './thrown-code.js';
+import { codeOf } from './thrown-code.js';
 
 const v2 = (layer: number, keepRatio: number) => ({ layer, keepRatio, method: 'v2drop' as const });
 
@@ -93,10 +92,8 @@ describe('predictTokens', () => {
             }
             actual.push(pageOfRow.length);
           }
-          assertAsPlanned(
-            predictTokens(encoded.keptRows.length, layers, plan),
-            accountTokens(actual),
-          );
+          const planned = predictTokens(encoded.keptRows.length, layers, plan);
+          expect(accountTokens(actual)).toEqual(planned);
         },
       ),
     );
@@ -172,18 +169,6 @@ describe('accountTokens', () => {
     expect(codeOf(() => accountTokens([]))).toBe('GP_TENSOR_SHAPE');
     expect(codeOf(() => accountTokens([2.5]))).toBe('GP_TENSOR_SHAPE');
     expect(codeOf(() => accountTokens([-1]))).toBe('GP_TENSOR_SHAPE');
-  });
-
-  it('names the first layer that departs from the plan', () => {
-    const planned = accountTokens([8, 4]);
-    expect(codeOf(() => assertAsPlanned(planned, accountTokens([8, 4])))).toBeUndefined();
-    expect(thrown(() => assertAsPlanned(planned, accountTokens([8, 3])))?.message).toContain(
-      'layer 1',
-    );
-    expect(thrown(() => assertAsPlanned(planned, accountTokens([8, 4, 4])))?.message).toContain(
-      'layer 2',
-    );
-    expect(codeOf(() => assertAsPlanned(planned, accountTokens([8])))).toBe('GP_TENSOR_SHAPE');
   });
 });
 

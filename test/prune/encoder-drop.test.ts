@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  assertKeptRows,
   cellsLeftByContent,
   dropAfterEncoder,
   dropEncodedPages,
@@ -12,6 +11,7 @@ import {
   parsePrunePlan,
   predictEncodedTokens,
 } from '../../src/prune/index.js';
+import { expectKeptRows } from './kept-rows.js';
 import { codeOf } from './thrown-code.js';
 
 const DIM = 3;
@@ -74,7 +74,7 @@ describe('the encoder drop of a plan', () => {
         expect(total).toBe(predictEncodedTokens(cells, plan, cells - left));
         kept.forEach((page, i) => {
           const { grid, tokens, signals } = pages[i]!;
-          assertKeptRows(page.kept, grid.rows * grid.cols, page.kept.length);
+          expectKeptRows(page.kept, grid.rows * grid.cols, page.kept.length);
           page.kept.forEach((cell, row) => {
             // Dropping changes no token.
             expect([...page.tokens.subarray(row * DIM, (row + 1) * DIM)]).toEqual([
