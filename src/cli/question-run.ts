@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { cacheFolder } from '../cache-folder.js';
 import { type Asker, type EvalPlan, runKey, runPlan } from '../eval/index.js';
-import { sha256Hex } from '../pipeline/read-document.js';
+import { sha256Hex } from '../sha256.js';
 import type { Progress } from './progress.js';
 
 export interface QuestionRunOptions {

@@ -12,6 +12,7 @@ import {
   type SearchSetting,
   searchKey,
 } from '../search/index.js';
+import { sha256Hex } from '../sha256.js';
 import { cacheOf, type SearchFlags } from './search-options.js';
 import { WORKER_FILE, type WorkerOrders } from './search-worker.js';
 import { ownRedis, runningRedis } from './service-options.js';
@@ -28,7 +29,6 @@ export async function withWorkers<T>(
   const { connectRedis } = await import('../queue/connection.js');
   const { TrialQueue } = await import('../queue/trial-queue.js');
   const { TrialEvaluator } = await import('../search/trial-evaluator.js');
-  const { sha256Hex } = await import('../pipeline/read-document.js');
   const key = searchKey(setting);
   openSearchFolder(folder, key);
   const run = sha256Hex(`${JSON.stringify(key)} ${path.resolve(folder)}`).slice(0, 16);

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { packageFile, packageJson } from '../package-file.js';
 import { WorkerChildren } from '../server/worker-children.js';
+import { aborted } from '../service/changes.js';
 import { interruptible } from './interrupt.js';
 import { warnIfUntrained } from './model-options.js';
 import { wholeNumber } from './options.js';
@@ -167,11 +168,4 @@ function hostList(text: string): string[] {
     .split(',')
     .map((host) => host.trim().toLowerCase())
     .filter((host) => host !== '');
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -2,6 +2,7 @@ import os from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
 import { type DocumentRef, STAGES, type Stage } from '../queue/document-record.js';
+import { aborted } from '../service/changes.js';
 import { interruptible } from './interrupt.js';
 import { wholeNumber } from './options.js';
 import {
@@ -109,13 +110,6 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
 function parentGone(): Promise<void> {
   return new Promise((resolve) => {
     if (process.channel) process.once('disconnect', () => resolve());
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }
 

@@ -1,13 +1,13 @@
 /** A Redis or Valkey server of glyphpress's own: started, watched, started again, and ended with it. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { redisChoices } from '#setup/discovery.mjs';
 import { GlyphpressError } from '../errors.js';
 import { makeFolderSync } from '../output-folder.js';
+import { sha256Hex } from '../sha256.js';
 import { findRedisServer, pingRedis } from './redis.js';
 
 export interface PrivateRedis {
@@ -45,7 +45,7 @@ export function privateRedisSocket(dataFolder: string): string {
   const folder = path.resolve(dataFolder, 'redis');
   const socket = path.join(folder, 'redis.sock');
   if (Buffer.byteLength(socket) <= MAX_SOCKET_PATH_BYTES) return socket;
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  const name = sha256Hex(folder).slice(0, 16);
   return path.join(tmpdir(), `glyphpress-${process.getuid?.() ?? ''}-${name}`, 'redis.sock');
 }
 

@@ -11,7 +11,7 @@ import {
   ensureCompressed,
   type PageSource,
 } from '../pipeline/compress.js';
-import { decodeDocument, sha256Hex } from '../pipeline/read-document.js';
+import { decodeDocument } from '../pipeline/read-document.js';
 import { writePages } from '../pipeline/render-to-folder.js';
 import { planId } from '../prune/index.js';
 import {
@@ -21,6 +21,7 @@ import {
   type RenderSummary,
   renderingId,
 } from '../render/index.js';
+import { sha256Hex } from '../sha256.js';
 import type { EncodedImage, VisionLanguageModel } from '../vlm/index.js';
 import type { Asker, OpenedDocument, Reply } from './asker.js';
 import type { CurvePlan } from './curve-tasks.js';

@@ -12,7 +12,8 @@
 
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { readDocument, sha256Hex } from '../pipeline/read-document.js';
+import { readDocument } from '../pipeline/read-document.js';
+import { sha256Hex } from '../sha256.js';
 import type { PromptStyle } from './questions.js';
 import { METRIC_NAMES, type MetricName } from './score.js';
 import type { EvalDocument, EvalQuestion } from './task.js';

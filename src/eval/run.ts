@@ -3,8 +3,8 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { sha256Hex } from '../pipeline/read-document.js';
 import { renderingId } from '../render/index.js';
+import { sha256Hex } from '../sha256.js';
 import { openRunFolder, type RunForm } from '../store/run-folder.js';
 import type { Asker, OpenedDocument } from './asker.js';
 import type { EvalPlan } from './plan.js';

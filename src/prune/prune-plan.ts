@@ -1,6 +1,6 @@
 /** What to drop where: the words of a prune plan, its defaults and its id. */
 
-import { createHash } from 'node:crypto';
+import { sha256Hex } from '../sha256.js';
 import { APET_DEFAULTS, type BasisRule, type MergeRule, type SlotOrder } from './apet.js';
 import type { BasisChoice } from './apet-basis.js';
 import type { RankingScope } from './contract.js';
@@ -144,7 +144,7 @@ const SCOPE_DEFAULTS = { scope: 'document', minPerPage: 0 } as const;
  */
 export function planId(plan: PrunePlan): string {
   const { id: _, ...rest } = resolvePlan(plan);
-  return createHash('sha256').update(canonicalJson(rest)).digest('hex').slice(0, 16);
+  return sha256Hex(canonicalJson(rest)).slice(0, 16);
 }
 
 /**

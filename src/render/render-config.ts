@@ -1,9 +1,9 @@
 /** Parses and checks a render config; every message names key, value and allowed range. */
 
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 import { normalColor } from './color.js';
 import {
   type Alignment,
@@ -95,7 +95,7 @@ export function renderConfigId(config: RenderConfig): string {
   const canonical = JSON.stringify(
     Object.fromEntries(Object.entries(portable).sort(([a], [b]) => (a < b ? -1 : 1))),
   );
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+  return sha256Hex(canonical).slice(0, 16);
 }
 
 function checkKey(key: string, value: unknown): void {

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolder } from '../output-folder.js';
-import { sha256Hex } from '../pipeline/read-document.js';
+import { sha256Hex } from '../sha256.js';
 import { writeWhole } from '../store/write-whole.js';
 
 export class ResultCache {

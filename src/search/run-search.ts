@@ -1,7 +1,7 @@
 /** A whole search in its folder: the journal, the loop, and what is written when it is done. */
 
 import path from 'node:path';
-import { sha256Hex } from '../pipeline/read-document.js';
+import { sha256Hex } from '../sha256.js';
 import { writeWholeSync } from '../store/write-whole.js';
 import { axisContributions } from './axis-contributions.js';
 import { writeBest } from './best.js';

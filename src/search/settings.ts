@@ -1,6 +1,5 @@
 /** A point → what the pipeline takes: render config, prune plan, sidecar budget. */
 
-import { createHash } from 'node:crypto';
 import { type PrunePlan, parsePrunePlan, planId } from '../prune/index.js';
 import {
   parseRenderConfig,
@@ -9,6 +8,7 @@ import {
   renderingId,
   VISUAL_TOKEN_CELL_PX,
 } from '../render/index.js';
+import { sha256Hex } from '../sha256.js';
 import { AXES, DECODER_DROPS, FREE_PAGE, INDENTS, PALETTES } from './axes.js';
 import { canonicalPoint, type Point } from './point.js';
 
@@ -29,7 +29,7 @@ export function parsedConfig({ config }: Settings): RenderConfig {
 /** Equal ids: the same pages, the same drops, the same sidecar. */
 export function settingsId(settings: Settings): string {
   const parts = [renderingId(parsedConfig(settings)), planId(settings.plan), settings.sidecar];
-  return createHash('sha256').update(parts.join(' ')).digest('hex').slice(0, 16);
+  return sha256Hex(parts.join(' ')).slice(0, 16);
 }
 
 /**

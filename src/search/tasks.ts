@@ -11,7 +11,7 @@ import type { Haystack } from '../eval/haystack.js';
 import type { PromptStyle } from '../eval/questions.js';
 import type { EvalDocument } from '../eval/task.js';
 import { makeLookUp } from '../eval/tasks/look-up.js';
-import { sha256Hex } from '../pipeline/read-document.js';
+import { sha256Hex } from '../sha256.js';
 
 export const SPLITS = ['train', 'validation', 'heldOut'] as const;
 export type Split = (typeof SPLITS)[number];

@@ -5,7 +5,7 @@
 
 import { appendFileSync } from 'node:fs';
 import type { TextMessage } from '../pipeline/backends/chat-client.js';
-import { sha256Hex } from '../pipeline/read-document.js';
+import { sha256Hex } from '../sha256.js';
 import { recoverEntries } from './journal.js';
 import type { ChatReply } from './llm-chat.js';
 

@@ -1,10 +1,10 @@
 /** Idempotency-Key: the same request twice makes one thing (draft-ietf-httpapi-idempotency-key-header). */
 
-import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
 import { KEY_PREFIX } from '../queue/key-prefix.js';
+import { sha256Hex } from '../sha256.js';
 
 const KEEP_MS = 24 * 3_600_000;
 
@@ -43,8 +43,8 @@ export async function once(
       details: { param: 'Idempotency-Key' },
     });
   }
-  const place = `${KEY_PREFIX}:once:${request.caller.tenant}:${sha256(key)}`;
-  const fingerprint = sha256(JSON.stringify([request.routeOptions.url, content]));
+  const place = `${KEY_PREFIX}:once:${request.caller.tenant}:${sha256Hex(key)}`;
+  const fingerprint = sha256Hex(JSON.stringify([request.routeOptions.url, content]));
   const running: Entry = { request: fingerprint, result: null };
   const isFirst = await redis.set(place, JSON.stringify(running), 'PX', RUNNING_MS, 'NX');
   if (isFirst === null) {
@@ -75,8 +75,4 @@ export async function once(
     await redis.del(place).catch(() => {}); // it ends by itself
     throw error;
   }
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,6 +1,6 @@
 /** Tells the services of a tenant what became of its documents and answers (Standard Webhooks 1.0). */
 
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
 import {
@@ -10,6 +10,7 @@ import {
 } from '../queue/delivery-queue.js';
 import { KEY_PREFIX } from '../queue/key-prefix.js';
 import { OUTBOX_CHANNEL, readOutbox, removeFromOutbox, WEBHOOKS_KEY } from '../queue/outbox.js';
+import { sha256Hex } from '../sha256.js';
 import { checkAddress, type OutboundPolicy, post } from './outbound.js';
 
 export const WEBHOOK_EVENTS = [
@@ -343,7 +344,7 @@ function secretsOf({ secret, previous }: StoredWebhook): string[] {
 
 /** The same for every try, so that a service can tell what it knows already. */
 function eventId(tenant: string, object: string, type: string): string {
-  const hash = createHash('sha256').update(`${tenant} ${object} ${type}`).digest('hex');
+  const hash = sha256Hex(`${tenant} ${object} ${type}`);
   return `evt_${hash.slice(0, 24)}`;
 }
 

@@ -19,6 +19,7 @@ import {
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { makeFolder, unusableOutput } from '../output-folder.js';
+import { sha256Hex } from '../sha256.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from './process-tag.js';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -124,7 +125,7 @@ export async function readManifest<Body>(
 
 /** A manifest with its checksum on a line of its own. */
 function signed(json: string): string {
-  return `${json}\n${sha256(json)}\n`;
+  return `${json}\n${sha256Hex(json)}\n`;
 }
 
 /** Whether a folder holds an artifact, of any form; what is wrong with it shows when it is read. */
@@ -154,7 +155,7 @@ export async function readArtifactFile(
   } catch (cause) {
     throw damaged(file, `cannot be read: ${(cause as Error).message}`, cause);
   }
-  if (bytes.length !== expected.bytes || sha256(bytes) !== expected.sha256) {
+  if (bytes.length !== expected.bytes || sha256Hex(bytes) !== expected.sha256) {
     throw damaged(file, 'does not match its checksum');
   }
   return bytes;
@@ -273,10 +274,6 @@ async function checksums(folder: string): Promise<Manifest<unknown>['files']> {
     files[name] = { bytes: (await stat(file)).size, sha256: hash.digest('hex') };
   }
   return files;
-}
-
-function sha256(data: string | Buffer): string {
-  return createHash('sha256').update(data).digest('hex');
 }
 
 function damaged(file: string, problem: string, cause?: unknown): GlyphpressError {

@@ -1,11 +1,11 @@
 /** What something was made from and with, by name: its key. Equal keys, equal artifacts. */
 
-import { createHash } from 'node:crypto';
+import { sha256Hex } from '../sha256.js';
 
 /** The same key, the same name. */
 export function keyName(key: Record<string, string>): string {
   const canonical = JSON.stringify(Object.entries(key).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 32);
+  return sha256Hex(canonical).slice(0, 32);
 }
 
 /** The settings in which what is stored differs from what is wanted, by name. */

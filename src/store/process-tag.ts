@@ -1,14 +1,11 @@
 /** Marks unfinished files with the process that writes them, so that others can tell work from leftovers. */
 
-import { createHash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import os from 'node:os';
+import { sha256Hex } from '../sha256.js';
 
 /** Process ids mean something within one host and one process namespace only. */
-const PLACE = createHash('sha256')
-  .update(`${os.hostname()} ${processNamespace()}`)
-  .digest('hex')
-  .slice(0, 8);
+const PLACE = sha256Hex(`${os.hostname()} ${processNamespace()}`).slice(0, 8);
 
 /** For file names: where this process runs, and which one it is. */
 export const PROCESS_TAG = `${PLACE}-${process.pid}`;

@@ -22,6 +22,7 @@ const GROUND = [
   'did-you-mean',
   'output-folder',
   'package-file',
+  'sha256',
   'public-address',
 ];
 

@@ -1,11 +1,11 @@
 /** The natural suite as it lies on disk: real documents, and what people ask of them. */
 
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
 import { packageFile } from '../../package-file.js';
+import { sha256Hex } from '../../sha256.js';
 
 /** Documents and questions. */
 export const NATURAL_FOLDER = packageFile('suites/natural');
@@ -87,7 +87,7 @@ function readText(document: NaturalDocument, folder: string): string {
     document.origin === 'package'
       ? document.files!.map((file) => readFile(fileOfPackage(document.package!, file))).join('\n')
       : readFile(path.join(folder, 'documents', document.document));
-  const sha256 = createHash('sha256').update(text).digest('hex');
+  const sha256 = sha256Hex(text);
   if (sha256 === document.sha256) return text;
   const { package: name, version } = document;
   throw new GlyphpressError('GP_INPUT_UNREADABLE', {
