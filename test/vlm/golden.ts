@@ -1,4 +1,4 @@
-/** Reads test/fixtures/vlm: see training/fixtures/make_glm4v_golden.py for what is in it. */
+/** Reads test/fixtures/vlm: see the README there for what is in it. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PageImage } from '../../src/vlm/image-processor.js';
@@ -17,11 +17,18 @@ export class Golden {
   readonly #file: SafetensorsFile;
   readonly question: string;
   readonly rendered: string;
+  /** What stands before the question where there are no images. */
+  readonly document: string | null;
+  /** Before it every third visual row goes. */
+  readonly dropLayer: number;
 
-  constructor(name: CaseName) {
-    this.#file = SafetensorsFile.open(`${FIXTURES}/golden-${name}.safetensors`);
-    const prompts = JSON.parse(readFileSync(`${FIXTURES}/prompts.json`, 'utf8'));
+  /** @param folder of the family. @defaultValue that of glm4v */
+  constructor(name: CaseName, folder = FIXTURES) {
+    this.#file = SafetensorsFile.open(`${folder}/golden-${name}.safetensors`);
+    const prompts = JSON.parse(readFileSync(`${folder}/prompts.json`, 'utf8'));
     ({ question: this.question, rendered: this.rendered } = prompts[name]);
+    this.document = prompts[name].document ?? null;
+    this.dropLayer = prompts.dropLayer ?? 2;
   }
 
   floats(name: string): Float32Array {
@@ -54,19 +61,16 @@ export class Golden {
     return this.images.map((_, n) => values.slice(3 * n, 3 * n + 3) as [number, number, number]);
   }
 
-  /** float32 [patches, 1176], put together from its byte codes. */
-  get pixelValues(): Float32Array {
+  /** float32 [patches, 3 · frames · patchSize²], put together from the byte codes of the first frame. */
+  pixelValues(patchSize: number, frames: number): Float32Array {
     const codes = this.bytes('pixel_codes');
     const table = this.floats('pixel_table');
-    const patches = codes.length / 588;
-    const values = new Float32Array(patches * 1176);
-    for (let patch = 0; patch < patches; patch += 1) {
-      for (let channel = 0; channel < 3; channel += 1) {
-        for (let n = 0; n < 392; n += 1) {
-          const code = codes[patch * 588 + channel * 196 + (n % 196)]!;
-          values[patch * 1176 + channel * 392 + n] = table[channel * 256 + code]!;
-        }
-      }
+    const area = patchSize ** 2;
+    const values = new Float32Array(codes.length * frames);
+    for (let at = 0; at < values.length; at += 1) {
+      const plane = Math.floor(at / (frames * area)); // one colour of one patch
+      const code = codes[plane * area + (at % area)]!;
+      values[at] = table[(plane % 3) * 256 + code]!;
     }
     return values;
   }

@@ -55,7 +55,9 @@ export async function goldenPrompt(engine: Engine, golden: Golden): Promise<Prom
   const images = encoded.map(wholeImage);
   const shape = promptShape(engine.checkpoint.config);
   const template = templateOf(engine.checkpoint);
-  const prefixIds = template.documentPrefix(images.length);
+  const text =
+    golden.document === null ? [] : tokenizerOf(engine.checkpoint).encodeLiteral(golden.document);
+  const prefixIds = [...template.documentPrefix(images.length), ...text];
   const suffixIds = template.questionSuffix(golden.question);
   const rows = (ids: readonly number[]) => promptRows(ids, shape, images);
   return {

@@ -2,6 +2,8 @@
 import { compile } from '../../src/vlm/compile.js';
 import { runStage } from '../../src/vlm/decoder.js';
 import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
+import { tokenWidth } from '../../src/vlm/decoders/text-config.js';
+import { DeepStackRows } from '../../src/vlm/deepstack.js';
 import type { Engine } from '../../src/vlm/engine.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
 import { selectPositions } from '../../src/vlm/positions.js';
@@ -10,10 +12,6 @@ import { Session } from '../../src/vlm/runtime.js';
 import { argmax } from '../../src/vlm/sampler.js';
 import { StagePool } from '../../src/vlm/stage-pool.js';
 import { readRows } from '../../src/vlm/weights/stored-weight.js';
-
-/** Of the tiny checkpoint. */
-const WIDTH = 64;
-const LAYERS = 4;
 
 /** What a drop before `layer` left, each row as `image:cell`, and its new values if it changed them. */
 export interface KeptRows {
@@ -26,13 +24,15 @@ export interface KeptRows {
 export function embedRows(engine: Engine, rows: PromptRows): Float32Array {
   const weight = engine.checkpoint.weights.get(EMBEDDING)!;
   const table = readRows(weight, 0, weight.shape[0]!);
+  const { text } = engine.checkpoint.config;
+  const width = text.hiddenSize;
   const visual = Float32Array.from(rows.features.flatMap((feature) => [...feature]));
-  const hidden = new Float32Array(rows.tokenIds.length * WIDTH);
+  const hidden = new Float32Array(rows.tokenIds.length * width);
   let taken = 0;
   for (const [row, id] of rows.tokenIds.entries()) {
-    const from = id < 0 ? visual.subarray(taken, taken + WIDTH) : table.subarray(id * WIDTH);
-    if (id < 0) taken += WIDTH;
-    hidden.set(from.subarray(0, WIDTH), row * WIDTH);
+    const from = id < 0 ? visual.subarray(taken, taken + width) : table.subarray(id * width);
+    if (id < 0) taken += tokenWidth(text);
+    hidden.set(from.subarray(0, width), row * width);
   }
   return hidden;
 }
@@ -49,6 +49,7 @@ export async function recomputeAnswer(
   drops: readonly KeptRows[],
 ): Promise<number[]> {
   const { text } = engine.checkpoint.config;
+  const width = text.hiddenSize;
   const behind = [...question, ...answer.slice(0, -1)];
   const counting = behind.map((_, n) => prefix.next + n);
   const join = (a: Int32Array, b: number[]) => Int32Array.of(...a, ...b);
@@ -71,6 +72,7 @@ export async function recomputeAnswer(
   };
   let hidden = embedRows(engine, rows);
   let alive = Int32Array.from(rows.image.keys());
+  const added = new DeepStackRows(rows.features, width, text.deepStackLevels, rows.image);
   const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, [1, 2, 3]);
   const lease = await pool.acquire([]);
   try {
@@ -84,25 +86,39 @@ export async function recomputeAnswer(
           if (rows.image[row]! >= 0 && !place.has(key(row))) return;
           const given = drop.hidden && place.get(key(row));
           const source = given === undefined ? hidden : drop.hidden!;
-          const at = (given ?? n) * WIDTH;
-          next.push(...source.subarray(at, at + WIDTH));
+          const at = (given ?? n) * width;
+          next.push(...source.subarray(at, at + width));
         });
         alive = alive.filter((row) => rows.image[row]! < 0 || place.has(key(row)));
         hidden = Float32Array.from(next);
       }
-      const caches = Array.from({ length: LAYERS }, () => new LayerCache(2, WIDTH / 4));
+      const caches = Array.from(
+        { length: text.layers },
+        () => new LayerCache(text.kvHeads, text.headDim),
+      );
       for (const cache of caches) cache.reserve(alive.length);
       const positions = selectPositions(rows.positions, alive);
       const span = [0, alive.length] as const;
       hidden = Float32Array.from(
-        (await runStage(stage, text, caches, hidden, positions, span, ['output'])).output!,
+        (
+          await runStage(
+            stage,
+            text,
+            caches,
+            hidden,
+            positions,
+            span,
+            ['output'],
+            added.select(alive),
+          )
+        ).output!,
       );
     }
   } finally {
     await lease.release();
     await pool.close();
   }
-  return likeliest(engine, hidden.subarray(-answer.length * WIDTH));
+  return likeliest(engine, hidden.subarray(-answer.length * width));
 }
 
 async function likeliest(engine: Engine, hidden: Float32Array): Promise<number[]> {
@@ -112,8 +128,9 @@ async function likeliest(engine: Engine, hidden: Float32Array): Promise<number[]
     threads: 1,
     arena: false,
   });
-  const rows = hidden.length / WIDTH;
-  const { logits } = await session.run({ hidden: { data: hidden, dims: [rows, WIDTH] } }, [
+  const width = engine.checkpoint.config.text.hiddenSize;
+  const rows = hidden.length / width;
+  const { logits } = await session.run({ hidden: { data: hidden, dims: [rows, width] } }, [
     'logits',
   ]);
   await session.release();
