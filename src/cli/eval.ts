@@ -318,7 +318,11 @@ function checkFlags(flags: Flags): void {
     );
 }
 
-/** As it was typed, for whoever wants the same figures. */
-const commandLine = () => ['npx glyphpress', ...process.argv.slice(2)].join(' ');
+/** As it was typed, without the folder of the run: for whoever wants the same figures. */
+function commandLine(args = process.argv.slice(2)): string {
+  const isOut = (arg: string | undefined) => arg === '-o' || arg === '--out';
+  const kept = args.filter((arg, i) => !isOut(arg) && !isOut(args[i - 1]) && arg !== '--json');
+  return ['npx glyphpress', ...kept].join(' ');
+}
 
 const percents = (text: string) => numberList(text, 0, 100, false).map((percent) => percent / 100);
