@@ -27,6 +27,19 @@ export interface RecordLimits {
   total: number;
 }
 
+export interface ListPage {
+  limit: number;
+  /** The document behind which to go on. */
+  after?: string | undefined;
+  /** @defaultValue newest */
+  order?: 'newest' | 'oldest' | undefined;
+  origin?: string | undefined;
+  purpose?: string | undefined;
+}
+
+/** Records that are looked at in one go where not all are wanted. */
+const LIST_STEP = 200;
+
 /** One thing that happened to a document; ids grow with time. */
 export interface DocumentEvent {
   id: string;
@@ -101,11 +114,14 @@ if not open() then return {'unwanted'} end
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[4] then return {'unwanted'} end
 local starts = redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[7], 1)
 if starts > tonumber(ARGV[5]) then return {'poison', tostring(starts - 1)} end
+local before = redis.call('HGET', KEYS[1], 'stage')
 redis.call('HSET', KEYS[1], 'state', 'in_progress', 'stage', ARGV[3], 'updatedAt', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[2])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[1], 'share', '0')
+  -- Pages are counted anew in each stage; one that is begun again goes on from what it had done.
+  if before ~= ARGV[3] then redis.call('HSET', KEYS[1], 'pagesDone', '0') end
   emit('stage', ARGV[6])
 end
 return {'go'}`,
@@ -245,21 +261,55 @@ export class DocumentRecords {
     return decodeRecord(await this.#redis.hgetall(keysOf(ref).record));
   }
 
-  /** A tenant's documents, newest first. */
-  async list(
-    tenant: string,
-    { limit, after }: { limit: number; after?: string | undefined },
-  ): Promise<DocumentRecord[]> {
+  /**
+   * A tenant's documents.
+   *
+   * @throws {GlyphpressError} GP_DOCUMENT_UNKNOWN where `after` is no document of the tenant
+   */
+  async list(tenant: string, page: ListPage): Promise<DocumentRecord[]> {
+    const { limit, after, order = 'newest', origin, purpose } = page;
     const { index } = keysOf({ tenant, id: '' });
+    const [rankOf, rangeOf] =
+      order === 'newest' ? (['zrevrank', 'zrevrange'] as const) : (['zrank', 'zrange'] as const);
     let from = 0;
     if (after !== undefined) {
-      const rank = await this.#redis.zrevrank(index, after);
-      if (rank === null) return [];
+      const rank = await this.#redis[rankOf](index, after);
+      if (rank === null) throw noSuchPlace(after);
       from = rank + 1;
     }
-    const ids = await this.#redis.zrevrange(index, from, from + limit - 1);
-    const records = await Promise.all(ids.map((id) => this.get({ tenant, id })));
-    return records.filter((record) => record !== null);
+    const wanted: DocumentRecord[] = [];
+    const isFiltered = origin !== undefined || purpose !== undefined;
+    const step = isFiltered ? Math.max(limit, LIST_STEP) : limit;
+    for (;;) {
+      const ids = await this.#redis[rangeOf](index, from, from + step - 1);
+      const matching = isFiltered ? await this.#matching(tenant, ids, { origin, purpose }) : ids;
+      const records = await Promise.all(
+        matching.slice(0, limit - wanted.length).map((id) => this.get({ tenant, id })),
+      );
+      wanted.push(...records.filter((record) => record !== null));
+      if (wanted.length >= limit || ids.length < step) return wanted;
+      from += ids.length;
+    }
+  }
+
+  /** Those of these documents that came in by this door and for this purpose. */
+  async #matching(
+    tenant: string,
+    ids: readonly string[],
+    { origin, purpose }: Pick<ListPage, 'origin' | 'purpose'>,
+  ): Promise<string[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.hmget(keysOf({ tenant, id }).record, 'origin', 'purpose');
+    const replies = (await pipeline.exec()) ?? [];
+    return ids.filter((_, i) => {
+      const [error, fields] = replies[i] as [Error | null, (string | null)[]];
+      if (error) throw error;
+      const [itsOrigin, itsPurpose] = fields;
+      return (
+        (origin === undefined || itsOrigin === origin) &&
+        (purpose === undefined || itsPurpose === purpose)
+      );
+    });
   }
 
   /** Other documents of the tenant with the same bytes: id → settings key. */
@@ -426,4 +476,12 @@ export class DocumentRecords {
     const commands = this.#redis as unknown as Record<Script, ScriptCall>;
     return commands[script](...keys, ...args);
   }
+}
+
+function noSuchPlace(after: string): GlyphpressError {
+  return new GlyphpressError('GP_DOCUMENT_UNKNOWN', {
+    message: `There is no document ${JSON.stringify(after.slice(0, 80))} to go on behind`,
+    hint: 'It was deleted meanwhile: list from the start again.',
+    details: { param: 'after' },
+  });
 }

@@ -8,13 +8,13 @@ const orNull = (ms: number | null) => (ms === null ? null : seconds(ms));
 
 export function documentView(record: DocumentRecord) {
   const { model, ...settings } = JSON.parse(record.settings) as DocumentSettings;
-  const { pagesDone, pages, share } = record;
+  const { pages, share } = record;
   return {
     id: record.id,
     object: 'document' as const,
     status: record.state,
     stage: record.stage,
-    progress: { pages_done: Math.max(pagesDone, pages ?? 0), pages, share },
+    progress: { pages_done: pagesDone(record), pages, share },
     filename: record.filename,
     media_type: record.mediaType,
     bytes: record.bytes,
@@ -28,6 +28,12 @@ export function documentView(record: DocumentRecord) {
     finished_at: orNull(record.finishedAt),
     expires_at: orNull(record.expiresAt),
   };
+}
+
+/** Of the stage that is under way: drawn while they are rendered, then encoded; all of them from then on. */
+function pagesDone({ state, stage, pagesDone, pages }: DocumentRecord): number {
+  const isEncoded = state === 'completed' || stage === 'prefill';
+  return isEncoded ? (pages ?? pagesDone) : pagesDone;
 }
 
 /** A file and its document are one thing with two names. */

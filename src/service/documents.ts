@@ -15,6 +15,7 @@ import {
   CHANGED_CHANNEL,
   type DocumentEvent,
   type DocumentRecords,
+  type ListPage,
   type RecordLimits,
 } from '../queue/document-records.js';
 import { aborted, Changes, later } from './changes.js';
@@ -119,10 +120,7 @@ export class DocumentService {
     });
   }
 
-  list(
-    tenant: string,
-    page: { limit: number; after?: string | undefined },
-  ): Promise<DocumentRecord[]> {
+  list(tenant: string, page: ListPage): Promise<DocumentRecord[]> {
     return this.#parts.records.list(tenant, page);
   }
 

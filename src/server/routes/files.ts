@@ -90,11 +90,13 @@ export function fileRoutes(app: App, parts: ServerParts): void {
       config: { access: ['submit', 'query'] },
       schema: {
         tags,
-        summary: 'The files, newest first',
+        summary: 'The files',
         querystring: Type.Object({
           limit: Type.Optional(queryNumber),
           after: Type.Optional(Type.String({ maxLength: 100 })),
-          order: Type.Optional(Type.String({ maxLength: 10 })),
+          order: Type.Optional(
+            Type.Enum(['asc', 'desc'], { description: 'By when they came. Default: desc.' }),
+          ),
           purpose: Type.Optional(Type.String({ maxLength: 40 })),
         }),
         response: {
@@ -111,20 +113,20 @@ export function fileRoutes(app: App, parts: ServerParts): void {
     },
     async ({ caller, query }) => {
       const limit = Math.max(1, Math.min(Number(query.limit ?? MAX_LIST), MAX_LIST));
-      const after = query.after === undefined ? undefined : documentIdOf(query.after);
-      const records = await documents.list(caller.tenant, { limit: limit + 1, after });
-      const data = records
-        .slice(0, limit)
-        .filter(({ origin }) => origin === 'file')
-        .filter(({ purpose }) => query.purpose === undefined || purpose === query.purpose)
-        .map(fileView);
+      const records = await documents.list(caller.tenant, {
+        limit: limit + 1,
+        after: query.after === undefined ? undefined : documentIdOf(query.after),
+        order: query.order === 'asc' ? 'oldest' : 'newest',
+        origin: 'file',
+        purpose: query.purpose,
+      });
+      const data = records.slice(0, limit).map(fileView);
       return {
         object: 'list' as const,
         data,
         has_more: records.length > limit,
         first_id: data[0]?.id ?? null,
-        // Where to go on from, also when nothing of this page is a file.
-        last_id: records.length === 0 ? null : fileIdOf(records.slice(0, limit).at(-1)!.id),
+        last_id: data.at(-1)?.id ?? null,
       };
     },
   );
