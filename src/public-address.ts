@@ -50,10 +50,19 @@ export function isPublicAddress(address: string): boolean {
   }
 }
 
-/** Whether a host of a URL is an address, and not a public one. Names are judged by {@link publicLookup}. */
+/**
+ * Whether a host of a URL is an address that is not public, or a name that leads nowhere beyond a machine or
+ * a local network. What other names lead to is judged by {@link publicLookup}.
+ */
 export function isPrivateHost(url: URL): boolean {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  return isIP(host) !== 0 && !isPublicAddress(host);
+  return isIP(host) === 0 ? isLocalName(host) : !isPublicAddress(host);
+}
+
+/** RFC 6761, 6762, 8375 and 9476, and names without a domain. */
+function isLocalName(host: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return !name.includes('.') || /\.(localhost|local|internal|home\.arpa|lan)$/.test(name);
 }
 
 /**

@@ -8,7 +8,7 @@ export {
   type RenderConfig,
 } from './config-schema.js';
 export type { DisplayCounts } from './display-text.js';
-export { BUNDLED_FAMILIES } from './fonts.js';
+export { BUNDLED_FAMILIES, resolveFonts } from './fonts.js';
 export { VISUAL_TOKEN_CELL_PX } from './grid.js';
 export { loadRenderConfig, parseOverrides } from './load-config.js';
 export { DEFAULT_PRESET, PRESETS } from './presets.js';

@@ -2,6 +2,7 @@
 
 import Type from 'typebox';
 import { CONFIG_KEYS, type KeyForm, PRESETS } from '../render/index.js';
+import { LEAST_KEEP } from '../service/document-settings.js';
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
@@ -78,7 +79,7 @@ const settingsFields = {
   }),
   keep: Type.Optional(
     Type.Number({
-      exclusiveMinimum: 0,
+      minimum: LEAST_KEEP,
       maximum: 1,
       description: 'Share of the visual tokens to keep, mean over the layers.',
     }),
@@ -121,7 +122,9 @@ export const documentObject = Type.Object(
     status: oneOf('queued', 'in_progress', 'completed', 'failed', 'cancelled'),
     stage: nullable(oneOf('extract', 'render', 'encode', 'prefill')),
     progress: Type.Object({
-      pages_done: Type.Integer(),
+      pages_done: Type.Integer({
+        description: 'Drawn in stage render, encoded in stage encode; all of them from then on.',
+      }),
       pages: nullable(Type.Integer()),
       share: Type.Number({ description: 'Of the stage, 0 to 1.' }),
     }),

@@ -11,15 +11,20 @@ import {
   planId,
 } from '../prune/index.js';
 import {
+  BUNDLED_FAMILIES,
   DEFAULT_PRESET,
   loadRenderConfig,
   PRESETS,
   type RawRenderConfig,
   type RenderConfig,
   renderingId,
+  resolveFonts,
 } from '../render/index.js';
 import { keyName } from '../store/artifact-key.js';
 import type { ModelInfo } from '../vlm/index.js';
+
+/** Less than a thousandth of the visual tokens is nothing that could be asked. */
+export const LEAST_KEEP = 0.001;
 
 /** As asked for; stored with the document. */
 export interface DocumentSettings {
@@ -103,10 +108,41 @@ function renderConfigOf({ render }: DocumentSettings, info: ModelInfo): RenderCo
       details: { param: 'render.font-path' },
     });
   }
-  return loadRenderConfig({ ...(info.rendering ?? PRESETS[DEFAULT_PRESET]) }, render);
+  const config = loadRenderConfig({ ...(info.rendering ?? PRESETS[DEFAULT_PRESET]) }, render);
+  if ('font-family' in render) assertFont(config);
+  return config;
 }
 
-function planOf({ keep, plan }: DocumentSettings, { layers }: ModelInfo): PrunePlan {
+/** A font that is not there is told now, not when pages are drawn. */
+function assertFont(config: RenderConfig): void {
+  try {
+    resolveFonts(config);
+  } catch (cause) {
+    throw new GlyphpressError('GP_CONFIG_VALUE', {
+      message: `There is no font ${JSON.stringify(config.fontFamily.slice(0, 80))}`,
+      hint: `Give one of ${BUNDLED_FAMILIES.join(', ')}.`,
+      details: { param: 'render.font-family', allowed: BUNDLED_FAMILIES },
+      cause,
+    });
+  }
+}
+
+function planOf(settings: DocumentSettings, info: ModelInfo): PrunePlan {
+  const plan = givenPlan(settings, info);
+  for (const { keepRatio } of [plan.encoder, ...plan.decoder].filter(
+    (drop) => drop !== undefined,
+  )) {
+    if (keepRatio === undefined || keepRatio >= LEAST_KEEP) continue;
+    throw new GlyphpressError('GP_PRUNE_PLAN', {
+      message: `The plan keeps a share of ${keepRatio}; ${LEAST_KEEP} is the least`,
+      hint: 'For example 0.5 keeps half of the visual tokens.',
+      details: { param: 'plan', value: keepRatio, least: LEAST_KEEP },
+    });
+  }
+  return plan;
+}
+
+function givenPlan({ keep, plan }: DocumentSettings, { layers }: ModelInfo): PrunePlan {
   if (keep !== undefined && plan !== undefined) {
     throw new GlyphpressError('GP_REQUEST', {
       message: 'keep and plan both say what to prune',

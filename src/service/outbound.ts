@@ -97,7 +97,7 @@ function isAllowed(url: URL, { allow }: OutboundPolicy): boolean {
 function refused(message: string): GlyphpressError {
   return new GlyphpressError('GP_WEBHOOK_ADDRESS', {
     message,
-    hint: 'Give a public https address. Whoever runs the service may allow others: serve --webhook-allow.',
+    hint: 'Give a public https address.',
     details: { param: 'url' },
   });
 }

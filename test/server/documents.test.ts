@@ -110,6 +110,24 @@ describe('a document handed in', () => {
       'GP_PRUNE_PLAN',
     ],
     ['two plans', { json: { text: 'a', keep: 0.5, plan: {} } }, 400, 'GP_REQUEST'],
+    ['next to nothing', { json: { text: 'a', keep: 1e-300 } }, 400, 'GP_REQUEST'],
+    [
+      'a plan of next to nothing',
+      {
+        json: {
+          text: 'a',
+          plan: { encoder: { method: 'random', keepRatio: 1e-300 }, decoder: [] },
+        },
+      },
+      400,
+      'GP_PRUNE_PLAN',
+    ],
+    [
+      'a font that is an address',
+      { json: { text: 'a', render: { 'font-family': 'url(http://10.0.0.1/x)' } } },
+      400,
+      'GP_CONFIG_VALUE',
+    ],
     ['an unknown encoding', { json: { text: 'a', encoding: 'klingon' } }, 400, 'GP_REQUEST'],
     [
       'no JSON',

@@ -2,7 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../../src/public-address.js';
+import { isPublicAddress, publicLookup } from '../../src/public-address.js';
 import { checkAddress, post } from '../../src/service/outbound.js';
 import { signatureHeaders } from '../../src/service/webhooks.js';
 import { type TestServer, testServer } from '../support/http.js';
@@ -207,16 +207,27 @@ describe('an address that clients name', () => {
 
   it('is judged by what its name leads to, when it is connected to', async () => {
     const none = { allow: [] };
-    expect(checkAddress('https://localhost/x', none).href).toBe('https://localhost/x');
-    await expect(
-      post('https://localhost/x', '{}', {}, none, new AbortController().signal),
-    ).rejects.toMatchObject({ code: 'GP_WEBHOOK_ADDRESS' });
+    const led = new Promise((resolve, reject) => {
+      const judged = publicLookup(() => new Error('not public'));
+      judged('localhost', {}, (error, address) => (error ? reject(error) : resolve(address)));
+    });
+    await expect(led).rejects.toThrow('not public');
+    expect(checkAddress('https://hooks.acme.example/x', none).hostname).toBe('hooks.acme.example');
     const port = Number(new URL(receiver.url).port);
     const allow = [`localhost:${port}`];
     const { signal } = new AbortController();
     expect(await post(`http://localhost:${port}/200`, '{}', {}, { allow }, signal)).toEqual({
       status: 200,
     });
+  });
+
+  it.each([
+    ...['https://localhost/', 'https://LOCALHOST./x', 'https://api.localhost/', 'https://redis/'],
+    ...['https://nas.local/', 'https://db.internal:8443/', 'https://router.home.arpa/'],
+  ])('%s is refused at once, unless whoever runs the service allows it', (address) => {
+    const refused = expect.objectContaining({ code: 'GP_WEBHOOK_ADDRESS' });
+    expect(() => checkAddress(address, { allow: [] })).toThrow(refused);
+    expect(() => checkAddress(address, { allow: [new URL(address).hostname] })).not.toThrow();
   });
 
   it('is signed over id, time and body', () => {
