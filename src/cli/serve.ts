@@ -27,6 +27,7 @@ interface Flags extends DataFlags, ServiceModelFlags {
   rate: number;
   webhookAllow: string[];
   contextMb: number;
+  maxWaiting: number;
   logLevel: string;
   json?: boolean;
 }
@@ -36,6 +37,7 @@ const BIN = packageFile('bin/glyphpress.js');
 const ANSWER_GRACE_MS = 10_000;
 /** A worker gives its work back to the queue first, then is killed. */
 const WORKER_GRACE_MS = 20_000;
+const DEFAULT_WAITING = 64;
 const MB = 1024 ** 2;
 const DAY_MS = 24 * 3_600_000;
 
@@ -84,6 +86,12 @@ export function registerServe(program: Command): void {
         .env('GLYPHPRESS_WEBHOOK_ALLOW'),
     )
     .option('--context-mb <n>', 'memory for contexts', wholeNumber(16, 1e6), 1_024)
+    .option(
+      '--max-waiting <n>',
+      'questions that may wait for a model; more are refused',
+      wholeNumber(0, 100_000),
+      DEFAULT_WAITING,
+    )
     .addOption(
       new Option('--log-level <level>', 'what to log, as JSON lines on stderr')
         .choices(['debug', 'info', 'warn', 'error', 'silent'])
@@ -128,7 +136,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         requestsPerMinute: flags.rate === 0 ? null : flags.rate,
         ...(flags.keepDays !== undefined && { keepMs: flags.keepDays * DAY_MS }),
       },
-      engine: { maxBytes: flags.contextMb * MB },
+      engine: { maxBytes: flags.contextMb * MB, maxWaiting: flags.maxWaiting },
       webhooks: { policy: { allow: flags.webhookAllow } },
       logger: { level: flags.logLevel, stream: process.stderr },
       version: packageJson().version,

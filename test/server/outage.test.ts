@@ -38,6 +38,28 @@ describe('a service whose Redis dies', () => {
   }, 60_000);
 });
 
+describe('a service whose Redis hangs', () => {
+  it('is told to be not ready within two seconds, and ready again after it', async () => {
+    const redis = await testRedis(cleanUp);
+    const server = await testServer(redis, cleanUp, {}, null);
+    expect((await server.fetch('/readyz')).status).toBe(200);
+    const pid = Number(/process_id:(\d+)/.exec(await redis.redis.info('server'))![1]);
+    // What was found is told again for two seconds.
+    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const started = performance.now();
+      const answer = await server.fetch('/readyz');
+      expect(performance.now() - started).toBeLessThan(2_000);
+      expect(answer.status).toBe(503);
+      expect((await answer.json()).checks.redis).toBe('does not answer');
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await until(async () => (await server.fetch('/readyz')).status === 200, 10_000, 'readiness');
+  }, 60_000);
+});
+
 describe('a service that is told to stop', () => {
   it('ends event streams at once and answers with their last words', async () => {
     const redis = await testRedis(cleanUp);

@@ -12,6 +12,9 @@ const LEAST_FREE_BYTES = 256 * 1024 ** 2;
 
 /** Probes come every few seconds; what they cost must not. */
 const READY_FOR_MS = 2_000;
+/** Each check; together they answer within two seconds. */
+const CHECK_WITHIN_MS = 800;
+const NO_ANSWER = 'does not answer';
 
 interface Readiness {
   ready: boolean;
@@ -145,15 +148,32 @@ export function operationRoutes(app: App, parts: ServerParts & { pressure: Press
   );
 }
 
+/** What hangs is not ready; a probe that hangs with it tells nothing. */
+async function soon(check: Promise<string>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(resolve, CHECK_WITHIN_MS, NO_ANSWER);
+  });
+  try {
+    return await Promise.race([check, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function look({ redis, store }: ServerParts): Promise<Readiness> {
   const checks: Record<string, string> = {
-    redis: await redis.ping().then(
-      () => 'ok',
-      () => 'does not answer',
+    redis: await soon(
+      redis.ping().then(
+        () => 'ok',
+        () => NO_ANSWER,
+      ),
     ),
-    disk: await statfs(store.root).then(
-      ({ bavail, bsize }) => (bavail * bsize < LEAST_FREE_BYTES ? 'nearly full' : 'ok'),
-      () => 'ok', // nothing was stored yet
+    disk: await soon(
+      statfs(store.root).then(
+        ({ bavail, bsize }) => (bavail * bsize < LEAST_FREE_BYTES ? 'nearly full' : 'ok'),
+        () => 'ok', // nothing was stored yet
+      ),
     ),
   };
   const ready = Object.values(checks).every((check) => check === 'ok');
