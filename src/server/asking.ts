@@ -1,6 +1,5 @@
 /** A question on its way to its answer, whichever route it came in by. */
 
-import { Readable } from 'node:stream';
 import { GlyphpressError } from '../errors.js';
 import { type CompressionReport, tokenAccount } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
@@ -21,6 +20,7 @@ import {
   type Sampling,
   type StopFilter,
 } from './chat-request.js';
+import type { InlineFiles } from './inline-files.js';
 import type { ServiceLimits } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { submissionOf } from './submission.js';
@@ -56,13 +56,14 @@ export async function readQuestion(
   parts: AskingParts,
   tenant: string,
   request: QuestionRequest,
+  files: InlineFiles,
 ): Promise<Question> {
   const { models, limits } = parts;
   const { model, glyphpress } = request;
   models.info(model);
   const text = questionOf(request, limits.questionCharacters);
   const documents: DocumentRecord[] = [];
-  for (const asked of documentsOf(request, limits.questionDocuments))
+  for (const asked of documentsOf(request, files, limits.questionDocuments))
     documents.push(await documentFor(parts, tenant, model, asked));
   for (const document of documents) assertModel(document, model);
   const wanted = glyphpress?.wait_seconds;
@@ -86,10 +87,10 @@ async function documentFor(
 ): Promise<DocumentRecord> {
   const { documents, store, limits } = parts;
   if (asked.kind === 'stored') return documents.get({ tenant, id: asked.id });
-  const upload = await store.receive(Readable.from([asked.data]), limits.documentBytes);
+  const { upload, mediaType: stated } = asked.file;
   try {
     const fields = { model, ...(asked.filename !== null && { filename: asked.filename }) };
-    const submission = submissionOf(parts, tenant, upload, fields, asked.mediaType);
+    const submission = submissionOf(parts, tenant, upload, fields, stated);
     const { settings, mediaType } = submission;
     const equal = await documents.findEqual(tenant, upload.hash, settings, mediaType);
     if (equal) return equal;

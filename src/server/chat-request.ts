@@ -3,6 +3,7 @@
 import { GlyphpressError } from '../errors.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import { documentIdOf } from './document-view.js';
+import type { InlineFile, InlineFiles } from './inline-files.js';
 
 export interface FilePart {
   file_id?: string | null;
@@ -36,16 +37,18 @@ export interface ChatRequest {
 
 export type AskedDocument =
   | { kind: 'stored'; id: string }
-  | { kind: 'inline'; data: Buffer; mediaType: string | undefined; filename: string | null };
+  | { kind: 'inline'; file: InlineFile; filename: string | null };
 
 /**
  * The documents of a request, each once, in the order that it names them.
  *
+ * @param files what came as file_data, by the names that stand in its place
  * @param max documents that one question may be about
- * @throws {GlyphpressError} GP_REQUEST for none, for too many, and for data that is no base64
+ * @throws {GlyphpressError} GP_REQUEST for none, and for too many
  */
 export function documentsOf(
   { messages, glyphpress }: Pick<ChatRequest, 'messages' | 'glyphpress'>,
+  files: InlineFiles,
   max: number,
 ): AskedDocument[] {
   const asked = new Map<string, AskedDocument>();
@@ -60,8 +63,10 @@ export function documentsOf(
       if (!isFile(part)) continue;
       const { file_id: id, file_data: data } = part.file;
       if (id) stored(id);
-      else if (data) asked.set(data, inlineDocument(part.file));
-      else throw bad('A file part needs file_id or file_data', 'messages');
+      else if (data) {
+        const inline = inlineDocument(part.file, files);
+        asked.set(inline.file.upload.hash, inline);
+      } else throw bad('A file part needs file_id or file_data', 'messages');
     }
   }
   if (asked.size === 0) {
@@ -81,17 +86,11 @@ export function documentsOf(
   return [...asked.values()];
 }
 
-function inlineDocument({ file_data: text, filename }: FilePart): AskedDocument {
-  const [, mediaType, base64 = text!] = /^data:([^;,]*)(?:;[^,]*)?,([\s\S]*)$/.exec(text!) ?? [];
-  if (!/^[A-Za-z0-9+/_-]*={0,2}\s*$/.test(base64)) {
-    throw bad('file_data is not base64', 'messages');
-  }
-  return {
-    kind: 'inline',
-    data: Buffer.from(base64, 'base64'),
-    mediaType: mediaType || undefined,
-    filename: filename ?? null,
-  };
+function inlineDocument({ file_data: name, filename }: FilePart, files: InlineFiles) {
+  const file = files.get(name!);
+  // Its key was written with escapes, so that it was taken for something else.
+  if (!file) throw bad('file_data could not be read', 'messages');
+  return { kind: 'inline' as const, file, filename: filename ?? null };
 }
 
 /**

@@ -150,7 +150,12 @@ export class ResponseRunner {
     for (;;) {
       let said = false;
       try {
-        const question = await readQuestion(this.#parts, tenant, questionOfKept(request));
+        const question = await readQuestion(
+          this.#parts,
+          tenant,
+          questionOfKept(request),
+          new Map(),
+        );
         // Nobody waits at the other end of a line: the document takes as long as it takes.
         const patient = { ...question, waitMs: Number.MAX_SAFE_INTEGER };
         return await composeResponse(this.#parts, head, patient, signal, (event) => {

@@ -19,6 +19,7 @@ import { type ChatRequest, StopFilter } from '../chat-request.js';
 import type { ServerParts } from '../context.js';
 import { httpFailure, openAiError } from '../errors.js';
 import { clientSignal, EventStream } from '../event-stream.js';
+import { inlineBodyBytes, inlineFilesOf, takeInlineFiles } from '../inline-files.js';
 import {
   evidenceObject,
   glyphpressOptions,
@@ -135,6 +136,8 @@ export function chatRoutes(app: App, parts: ServerParts): void {
     '/v1/chat/completions',
     {
       config: { access: ['query'] },
+      bodyLimit: inlineBodyBytes(parts.limits),
+      preParsing: takeInlineFiles(parts.store, parts.limits),
       schema: {
         tags: ['openai'],
         summary: 'Ask one or several documents',
@@ -161,7 +164,7 @@ async function whole(
   body: ChatRequest,
   signal: AbortSignal,
 ) {
-  const question = await readQuestion(parts, request.caller.tenant, body);
+  const question = await readQuestion(parts, request.caller.tenant, body, inlineFilesOf(request));
   const documents = await untilReady(parts, question, signal);
   const stops = new StopFilter(body.stop);
   let text = '';
@@ -192,7 +195,7 @@ async function streamed(
   body: ChatRequest,
   signal: AbortSignal,
 ): Promise<FastifyReply> {
-  const question = await readQuestion(parts, request.caller.tenant, body);
+  const question = await readQuestion(parts, request.caller.tenant, body, inlineFilesOf(request));
   const head = headOf(question);
   let stream: EventStream | null = null;
   const chunk = (delta: object, finish: string | null) => ({

@@ -18,6 +18,7 @@ import {
 import type { AppParts } from '../context.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import { once } from '../idempotency.js';
+import { inlineBodyBytes, inlineFilesOf, takeInlineFiles } from '../inline-files.js';
 import {
   type KeptRequest,
   keptRequestOf,
@@ -135,6 +136,8 @@ export function responseRoutes(app: App, parts: AppParts): void {
     '/v1/responses',
     {
       config: { access: ['query'] },
+      bodyLimit: inlineBodyBytes(parts.limits),
+      preParsing: takeInlineFiles(parts.store, parts.limits),
       schema: {
         tags,
         summary: 'Ask one or several documents; in the background too',
@@ -148,7 +151,7 @@ export function responseRoutes(app: App, parts: AppParts): void {
     async (request, reply) => {
       const asked = request.body as ResponseRequest;
       const { tenant } = request.caller;
-      const { head, question } = await prepare(parts, tenant, asked);
+      const { head, question } = await prepare(parts, request, asked);
       if (!asked.background) {
         const signal = clientSignal(reply, stopping);
         return asked.stream
@@ -296,9 +299,10 @@ export function responseRoutes(app: App, parts: AppParts): void {
 
 async function prepare(
   parts: AppParts,
-  tenant: string,
+  request: FastifyRequest,
   asked: ResponseRequest,
 ): Promise<{ head: ResponseHead; question: Question }> {
+  const { tenant } = request.caller;
   const store = asked.store !== false;
   if (asked.background && !store) {
     throw new GlyphpressError('GP_REQUEST', {
@@ -310,7 +314,8 @@ async function prepare(
   const { previous_response_id: previousId } = asked;
   const previous = previousId ? await previousOf(parts, { tenant, id: previousId }) : null;
   const questionRequest = questionRequestOf(asked, previous);
-  const question = await readQuestion(parts, tenant, questionRequest);
+  const files = inlineFilesOf(request);
+  const question = await readQuestion(parts, tenant, questionRequest, files);
   const documentIds = question.documents.map(({ id }) => id);
   const head = {
     id: ResponseRecords.newId(),
