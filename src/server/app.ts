@@ -8,6 +8,7 @@ import Fastify, { type FastifyRequest, type FastifyServerOptions } from 'fastify
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
 import type { AppParts } from './context.js';
+import { assertDeclaredSize } from './declared-size.js';
 import { sendFailure } from './errors.js';
 import { Pressure } from './pressure.js';
 import { adminRoutes } from './routes/admin.js';
@@ -21,6 +22,7 @@ import { responseRoutes } from './routes/responses.js';
 import { settingRoutes } from './routes/settings.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import type { App } from './typed-app.js';
+import { endUnreadBodies } from './unread-body.js';
 
 export interface AppOptions {
   requireKey: boolean;
@@ -30,6 +32,10 @@ export interface AppOptions {
 /** A client that sends its head slower than this, or then nothing for so long, is let go. */
 const HEADERS_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 120_000;
+/** Between two requests. */
+const KEEP_ALIVE_MS = 30_000;
+/** How often Node looks for those who are too slow. */
+const CHECK_EVERY_MS = 5_000;
 /** For a whole request body: large documents on slow lines take their time. */
 const REQUEST_TIMEOUT_MS = 15 * 60_000;
 
@@ -45,7 +51,11 @@ export async function createApp(
     bodyLimit: limits.jsonBytes,
     connectionTimeout: IDLE_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+    },
     forceCloseConnections: 'idle',
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];
@@ -71,9 +81,11 @@ export async function createApp(
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(commonHeaders(request));
   });
+  endUnreadBodies(app);
   const pressure = new Pressure(limits);
   parts.metrics.watch(app, pressure);
   guard(app, { ...parts, rate: limits.requestsPerMinute }, requireKey);
+  app.addHook('onRequest', async (request) => assertDeclaredSize(request, limits));
   pressure.guard(app);
 
   await app.register(swagger, {

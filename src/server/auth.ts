@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { type ApiKeys, SCOPES, type Scope } from './api-keys.js';
+import { FailedLogins } from './failed-logins.js';
 import { type RateLimiter, showRate } from './rate-limit.js';
 
 /** What a route asks for: `public` nothing, `any` a valid key, else one of these scopes. */
@@ -51,12 +52,13 @@ export function guard(
   requireKey: boolean,
 ): void {
   app.decorateRequest('caller', null as unknown as Caller);
+  const failures = new FailedLogins();
   app.addHook('onRequest', async (request, reply) => {
     const { access, free } = request.routeOptions.config;
     if (!requireKey) assertLocal(request);
     // No route: nobody is told apart from others by what does not exist.
     if (access === 'public' || request.is404) return;
-    const caller = await identify(request, keys, requireKey);
+    const caller = await identify(request, keys, failures, requireKey);
     request.caller = { ...caller, rate: caller.keyId === null ? null : (caller.rate ?? rate) };
     const { keyId, rate: limit } = request.caller;
     if (keyId !== null && limit !== null && !free) showRate(reply, await rates.count(keyId, limit));
@@ -67,7 +69,7 @@ export function guard(
     if (scopes.includes('admin') || wanted.some((scope) => scopes.includes(scope))) return;
     throw new GlyphpressError('GP_FORBIDDEN', {
       message: `This key may ${scopes.join(', ') || 'nothing'}; ${wanted.join(' or ') || 'admin'} is needed`,
-      hint: 'Use a key with that scope: glyphpress keys create --scopes …',
+      hint: 'Use a key with one of those scopes.',
       details: { scopes, needed: wanted },
     });
   });
@@ -76,6 +78,7 @@ export function guard(
 async function identify(
   request: FastifyRequest,
   keys: ApiKeys,
+  failures: FailedLogins,
   requireKey: boolean,
 ): Promise<Caller> {
   const given = keyIn(request);
@@ -83,14 +86,17 @@ async function identify(
   if (!requireKey && !given?.startsWith('gp_')) {
     return { tenant: LOCAL_TENANT, scopes: SCOPES, keyId: null, rate: null };
   }
+  if (given !== undefined) failures.assertMayTry(request.ip, given);
   const key = given === undefined ? null : await keys.verify(given);
   if (key) {
+    failures.succeeded(given!);
     const { tenant, scopes, id: keyId, requestsPerMinute: rate } = key;
     return { tenant, scopes, keyId, rate };
   }
+  if (given !== undefined) failures.failed(request.ip);
   throw new GlyphpressError('GP_UNAUTHORISED', {
     message: given === undefined ? 'The request has no API key' : 'The API key is not valid',
-    hint: 'Send Authorization: Bearer gp_…; glyphpress keys create makes one.',
+    hint: 'Send Authorization: Bearer gp_… with a key of this service.',
   });
 }
 
@@ -110,7 +116,7 @@ function assertLocal({ headers }: FastifyRequest): void {
     message: foreignOrigin
       ? 'Pages of other sites may not use a service that asks for no key'
       : 'A service that asks for no key answers under localhost only',
-    hint: 'Use http://127.0.0.1, or start the service with --require-key.',
+    hint: 'Use http://127.0.0.1; a service that asks for keys answers under any name.',
   });
 }
 

@@ -117,11 +117,32 @@ function asKnown(error: unknown): GlyphpressError | null {
   return fromFastify(error as FastifyError);
 }
 
+interface Violation {
+  instancePath: string;
+  params: object;
+  message?: string | undefined;
+}
+
+/** What is wrong at the first place, with the values that would be taken there. */
+export function problemOf(violations: readonly Violation[]): string {
+  const [first] = violations;
+  const values = violations
+    .filter(({ instancePath }) => instancePath === first?.instancePath)
+    .flatMap(({ params }) => {
+      const { allowedValue, allowedValues } = params as Record<string, unknown>;
+      return Array.isArray(allowedValues) ? allowedValues : (allowedValue ?? []);
+    });
+  if (values.length === 0) return first?.message ?? 'is not what is taken here';
+  const list = values.map((value) => JSON.stringify(value)).join(', ');
+  return values.length === 1 ? `must be ${list}` : `must be one of ${list}`;
+}
+
 /** Fastify's own errors of a request in our words. */
 function fromFastify(error: FastifyError): GlyphpressError | null {
   const { code = '', statusCode = 500, validation, validationContext, message } = error ?? {};
   if (validation) {
-    const { instancePath, params, message: problem } = validation[0]!;
+    const { instancePath, params } = validation[0]!;
+    const problem = problemOf(validation);
     const extra = (params as { additionalProperty?: string }).additionalProperty;
     const path = [...instancePath.split('/').slice(1), ...(extra ? [extra] : [])].join('.');
     return new GlyphpressError('GP_REQUEST', {

@@ -104,7 +104,9 @@ export class ContentStore {
       },
     });
     try {
-      await pipeline(source, count, createWriteStream(file, { mode: 0o600 }));
+      // What is too large must not end the connection that has to say so.
+      const bytesOf = source.iterator({ destroyOnReturn: false });
+      await pipeline(bytesOf, count, createWriteStream(file, { mode: 0o600 }));
       if (bytes === 0) {
         throw new GlyphpressError('GP_INPUT_EMPTY', {
           message: 'The document is empty',
@@ -226,7 +228,7 @@ function nearlyFull(freeBytes: number): GlyphpressError {
 export function tooLarge(maxBytes: number): GlyphpressError {
   return new GlyphpressError('GP_REQUEST_TOO_LARGE', {
     message: `The document has more than ${maxBytes} bytes`,
-    hint: 'Split the document, or raise the limit of the service.',
+    hint: 'Split the document; GET /v1/limits says what is taken.',
     details: { maxBytes },
   });
 }

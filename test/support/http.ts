@@ -39,6 +39,8 @@ export async function testServer(
     requireKey: false,
     version: '0.0.0',
     ...options,
+    // A slow machine is no reason to refuse work, but where that is what is tested.
+    limits: { eventLoopDelayMs: 60_000, ...options.limits },
   });
   cleanUp.push(() => service.close(1_000));
   if (workers) {

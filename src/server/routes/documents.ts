@@ -12,6 +12,7 @@ import type { Submission } from '../../service/documents.js';
 import { openWork, storedText } from '../../service/steps.js';
 import type { ServerParts } from '../context.js';
 import { documentView } from '../document-view.js';
+import { problemOf } from '../errors.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import { once } from '../idempotency.js';
 import { removeDocument } from '../remove-document.js';
@@ -401,11 +402,12 @@ function bodyStream(request: FastifyRequest): Readable {
 /** By the same schema that the OpenAPI document shows. */
 function checked<T extends Type.TSchema>(schema: T, value: unknown): Type.Static<T> {
   if (Value.Check(schema, value)) return value;
-  const [first] = Value.Errors(schema, value);
+  const errors = [...Value.Errors(schema, value)];
+  const [first] = errors;
   const where = first?.instancePath.split('/').slice(1).join('.') ?? '';
   const extra = (first?.params as { additionalProperties?: string[] })?.additionalProperties?.[0];
   throw new GlyphpressError('GP_REQUEST', {
-    message: extra ? `${extra} is not known here` : `${where || 'The body'} ${first?.message}`,
+    message: extra ? `${extra} is not known here` : `${where || 'The body'} ${problemOf(errors)}`,
     hint: 'GET /openapi.json describes every request.',
     details: { param: extra ?? where },
   });
