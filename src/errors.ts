@@ -55,6 +55,7 @@ export const ERROR_CATALOGUE = {
   GP_MODEL_FAMILY: { meaning: 'The model is of a family that is not supported.', retryable: false },
   GP_MODEL_NO_VISION: { meaning: 'The model reads text only, not pages.', retryable: false },
   GP_MODEL_DTYPE: { meaning: 'The weight type is not supported.', retryable: false },
+  GP_MODEL_DEVICE: { meaning: 'The model cannot run on the device asked for.', retryable: false },
   GP_HUB_REFUSED: { meaning: 'The model hub does not give what was asked for.', retryable: false },
   GP_HUB_UNAVAILABLE: {
     meaning: 'The model hub does not answer, or what it sent is damaged.',

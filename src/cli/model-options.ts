@@ -14,7 +14,14 @@ import {
   planFromKeep,
   questionFirstPlan,
 } from '../prune/index.js';
-import { DTYPES, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
+import {
+  DEVICES,
+  type Device,
+  DTYPES,
+  locateModel,
+  type ModelInfo,
+  VisionLanguageModel,
+} from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
 /** The reader that ships with glyphpress. */
@@ -31,18 +38,23 @@ export interface ModelFlags {
   questionFirst?: boolean;
   threads?: number;
   dtype?: string;
+  device?: Device;
 }
 
 export function withModelOptions(command: Command): Command {
   return command
-    .option('--model <dir>', 'model folder (default: the reader that ships with glyphpress)')
+    .option(
+      '--model <model>',
+      'model folder, .gguf file, or owner/name that was pulled (default: the reader that ships with glyphpress)',
+    )
     .option(
       '--plan <name|file>',
       `prune plan: ${Object.keys(NAMED_PLANS).join(', ')} (see glyphpress plans), or a JSON file`,
     )
     .option('--keep <share>', 'keep this share of the visual tokens, mean over the layers', ratio)
     .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
-    .addOption(dtypeOption());
+    .addOption(dtypeOption())
+    .addOption(deviceOption());
 }
 
 export function dtypeOption(): Option {
@@ -52,13 +64,22 @@ export function dtypeOption(): Option {
   ).choices(DTYPES);
 }
 
-export function openModel(
-  dir: string,
-  flags: Pick<ModelFlags, 'threads' | 'dtype'>,
+export function deviceOption(): Option {
+  return new Option(
+    '--device <name>',
+    'what runs the model; only the CPU is tested (default: cpu)',
+  ).choices(DEVICES);
+}
+
+/** @param model folder, .gguf file, or name of the hub */
+export async function openModel(
+  model: string,
+  flags: Pick<ModelFlags, 'threads' | 'dtype' | 'device'>,
 ): Promise<VisionLanguageModel> {
-  return VisionLanguageModel.open(dir, {
+  return VisionLanguageModel.open(await locateModel(model), {
     ...(flags.threads !== undefined && { threads: flags.threads }),
     ...(flags.dtype !== undefined && { dtype: flags.dtype }),
+    ...(flags.device !== undefined && { device: flags.device }),
   });
 }
 

@@ -1,39 +1,40 @@
 import type { Command } from 'commander';
-import { compileToFolder, type Inspection, inspectModel, quantiseToFolder } from '../vlm/index.js';
+import {
+  compileToFolder,
+  type Inspection,
+  inspectModel,
+  locateModel,
+  quantiseToFolder,
+} from '../vlm/index.js';
 import { registerCalibrate } from './model-calibrate.js';
+import { registerModelHub } from './model-hub.js';
 import { dtypeOption } from './model-options.js';
 import { wholeNumber } from './options.js';
 import { Progress } from './progress.js';
 
+const MODEL_ARGUMENT = 'model folder, .gguf file, or owner/name that was pulled';
+
 export function registerModel(program: Command): void {
   const model = program
     .command('model')
-    .description('look into model folders, compile and calibrate them');
+    .description('fetch models, look into them, compile, quantise and calibrate them');
 
   model
     .command('inspect')
     .description('family, sizes, tokens a page and key-value bytes a token')
-    .argument('<dir>', 'Hugging Face model folder')
+    .argument('<model>', MODEL_ARGUMENT)
     .option('--page-width <px>', 'page to count visual tokens for', wholeNumber(1, 100_000), 588)
     .option('--page-height <px>', '', wholeNumber(1, 100_000), 840)
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  $ glyphpress model inspect models/reader')
-    .action((dir: string, flags: { pageWidth: number; pageHeight: number; json?: boolean }) => {
-      const inspection = inspectModel(dir, {
-        widthPx: flags.pageWidth,
-        heightPx: flags.pageHeight,
-      });
-      process.stdout.write(
-        flags.json ? `${JSON.stringify(inspection)}\n` : `${inspectionText(inspection)}\n`,
-      );
-    });
+    .action(inspect);
 
   model
     .command('compile')
     .description(
       'turn the weights of a model to a type and write its ONNX graphs, to the cache folder',
     )
-    .argument('<dir>', 'Hugging Face model folder')
+    .argument('<model>', MODEL_ARGUMENT)
     .addOption(dtypeOption())
     .option('--json', 'print the manifest as JSON')
     .addHelpText(
@@ -44,7 +45,8 @@ run a model compile it themselves; do it beforehand to save the first of them th
 
 Examples:
   $ glyphpress model compile models/reader
-  $ glyphpress model compile ~/models/Glyph --dtype int4`,
+  $ glyphpress model compile ~/models/Glyph --dtype int4
+  $ glyphpress model compile SmolLM2-135M-Instruct.Q4_1.gguf`,
     )
     .action((dir: string, flags: { dtype?: string; json?: boolean }) => compileModel(dir, flags));
 
@@ -62,7 +64,24 @@ Examples:
     )
     .action(quantiseModel);
 
+  registerModelHub(model);
   registerCalibrate(model);
+}
+
+interface InspectFlags {
+  pageWidth: number;
+  pageHeight: number;
+  json?: boolean;
+}
+
+async function inspect(model: string, flags: InspectFlags): Promise<void> {
+  const inspection = inspectModel(await locateModel(model), {
+    widthPx: flags.pageWidth,
+    heightPx: flags.pageHeight,
+  });
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(inspection)}\n` : `${inspectionText(inspection)}\n`,
+  );
 }
 
 interface QuantiseFlags {
@@ -72,10 +91,14 @@ interface QuantiseFlags {
   json?: boolean;
 }
 
-async function compileModel(dir: string, flags: { dtype?: string; json?: boolean }): Promise<void> {
+async function compileModel(
+  model: string,
+  flags: { dtype?: string; json?: boolean },
+): Promise<void> {
   const progress = new Progress();
   try {
     const onProgress = weightProgress(progress, 'weights');
+    const dir = await locateModel(model);
     const manifest = await compileToFolder(dir, { dtype: flags.dtype, onProgress });
     progress.stop();
     process.stdout.write(`${JSON.stringify(manifest, null, flags.json ? 0 : 2)}\n`);

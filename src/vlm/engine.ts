@@ -25,7 +25,7 @@ import {
   variationMetrics,
 } from './prefill.js';
 import type { PromptRows } from './prompt.js';
-import { Session } from './runtime.js';
+import { checkDevice, type Device, Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { type StageLease, StagePool } from './stage-pool.js';
 import { chooseDtype } from './weights/dtype.js';
@@ -35,6 +35,8 @@ import type { AccuracyLevel } from './weights/recipe.js';
 export interface EngineOptions {
   /** Threads of each session. @defaultValue all cores */
   threads?: number;
+  /** What the graphs run on; the CPU is the tested one. @defaultValue cpu */
+  device?: Device;
   cacheDir?: string;
   /** fp32, fp16, int8 or int4. @defaultValue as stored if quantised, else by the model's size */
   dtype?: string;
@@ -90,6 +92,7 @@ const DEFAULT_CONTEXT_BYTES = 1024 ** 3;
 
 export class Engine {
   readonly #chunk: number;
+  readonly #device: Device;
   readonly #pool: StagePool;
   readonly #embedding: EmbeddingTable;
   readonly #contexts: ContextCache;
@@ -103,13 +106,16 @@ export class Engine {
     options: EngineOptions,
   ) {
     this.#chunk = checkChunk(options.prefillChunk ?? DEFAULT_CHUNK);
-    this.#pool = new StagePool(model, threads, options.cuts ?? []);
+    const { cuts = [], device = 'cpu' } = options;
+    this.#device = device;
+    this.#pool = new StagePool(model, threads, cuts, device);
     this.#contexts = new ContextCache(options.contextCacheBytes ?? DEFAULT_CONTEXT_BYTES);
     const { config, weights } = checkpoint;
     this.#embedding = new EmbeddingTable(weights.get(EMBEDDING)!, config.text.hiddenSize);
   }
 
   static async open(dir: string, options: EngineOptions = {}): Promise<Engine> {
+    checkDevice(options.device ?? 'cpu');
     const checkpoint = openCheckpoint(dir);
     try {
       const { dtype } = chooseDtype(checkpoint, options.dtype);
@@ -297,7 +303,12 @@ export class Engine {
     const known = this.#sessions.get(name);
     if (known) return known;
     const { weightsFolder } = this.model;
-    const session = Session.create(name, graph(), { weightsFolder, threads: this.threads, arena });
+    const session = Session.create(name, graph(), {
+      weightsFolder,
+      threads: this.threads,
+      device: this.#device,
+      arena,
+    });
     this.#sessions.set(name, session);
     // A failure is not kept: memory may be there next time.
     session.catch(() => this.#sessions.delete(name));

@@ -11,6 +11,13 @@ export { type CompileManifest, type CompileOptions, compileToFolder } from './co
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { GLM_4V_PAGES } from './families/glm4v.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
+export {
+  type CachedModel,
+  listCachedModels,
+  removeCachedModel,
+} from './hub/cached-models.js';
+export { requireHubName } from './hub/hub-settings.js';
+export { type PulledModel, type PullOptions, pullModel } from './hub/pull-model.js';
 export { type PageImage, visualTokenGrid } from './image-processor.js';
 export {
   type Inspection,
@@ -31,9 +38,11 @@ export {
   type PrefillOptions,
   VisionLanguageModel,
 } from './model.js';
+export { locateModel } from './model-location.js';
 export type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
 export { CELL_COLUMNS, CELL_ROWS, LegibilityProbe, PROBE_FILE } from './probe.js';
 export type { PromptImage } from './prompt.js';
+export { DEVICES, type Device } from './runtime.js';
 export { parseSafetensors, SafetensorsFile } from './safetensors.js';
 export {
   encodeSafetensors,

@@ -1,14 +1,20 @@
 /**
  * ONNX Runtime, the only module that imports it: sessions with checked options, typed errors.
  */
-import { env, InferenceSession, Tensor } from 'onnxruntime-node';
+import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
 import type { Feeds, TensorData } from './feed.js';
 
 /** Before 1.29 the CPU provider's grouped attention takes memory quadratic in the prompt length. */
 const MINIMUM_VERSION = [1, 29] as const;
 
+/** Execution providers that a session may run on. The CPU is the tested one. */
+export const DEVICES = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const;
+export type Device = (typeof DEVICES)[number];
+
 export interface SessionSettings {
+  /** What the device cannot run falls back to the CPU. @defaultValue cpu */
+  device?: Device;
   /** Folder that external weights are relative to. */
   weightsFolder: string;
   threads: number;
@@ -28,15 +34,18 @@ export class Session {
     settings: SessionSettings,
   ): Promise<Session> {
     checkVersion();
+    const { device = 'cpu' } = settings;
+    checkDevice(device);
     try {
       const session = await InferenceSession.create(model, {
-        executionProviders: ['cpu'],
+        executionProviders: device === 'cpu' ? ['cpu'] : [device, 'cpu'],
         intraOpNumThreads: settings.threads,
         interOpNumThreads: 1,
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         enableCpuMemArena: settings.arena,
-        enableMemPattern: settings.arena,
+        // It would keep a pattern for every shape that was ever run, and here nearly every run has its own.
+        enableMemPattern: false,
         logSeverityLevel: 3,
         // Values must be strings; unknown keys are ignored without a word, so keep this list short.
         extra: {
@@ -47,6 +56,7 @@ export class Session {
       });
       return new Session(name, session);
     } catch (cause) {
+      if (device !== 'cpu') throw deviceError(device, (cause as Error).message, cause);
       throw runtimeError(`refused the graph ${name}`, cause);
     }
   }
@@ -86,6 +96,33 @@ export function checkVersion(version = runtimeVersion()): void {
     message: `onnxruntime-node ${version} is installed; at least ${MINIMUM_VERSION.join('.')} is needed.`,
     hint: 'Run npm ci: the lock file pins a version that works.',
     details: { expected: MINIMUM_VERSION.join('.'), actual: version },
+  });
+}
+
+/**
+ * @param available as ONNX Runtime lists them
+ * @throws GP_MODEL_DEVICE for a device that the installed binary was not built for
+ */
+export function checkDevice(
+  device: string,
+  available: readonly string[] = listSupportedBackends().map(({ name }) => name),
+): asserts device is Device {
+  const isKnown = (DEVICES as readonly string[]).includes(device);
+  if (isKnown && (device === 'cpu' || available.includes(device))) return;
+  throw deviceError(
+    device,
+    `this machine's ONNX Runtime was built for ${available.join(', ') || 'the CPU only'}`,
+  );
+}
+
+function deviceError(device: string, problem: string, cause?: unknown): GlyphpressError {
+  const cuda =
+    ' CUDA needs the libraries that the install script of onnxruntime-node fetches, CUDA 12 and cuDNN 9.';
+  return new GlyphpressError('GP_MODEL_DEVICE', {
+    message: `The model cannot run on ${device}: ${problem}.`,
+    hint: `Use --device cpu, which is always there.${device === 'cuda' ? cuda : ''}`,
+    details: { device, devices: DEVICES },
+    cause,
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import { type CompiledModel, checkCuts, stageName, stageRanges } from './compile.js';
 import type { StageRange, VariationMetric } from './families/family.js';
-import { Session } from './runtime.js';
+import { type Device, Session } from './runtime.js';
 
 export interface Stage extends StageRange {
   session: Session;
@@ -32,6 +32,7 @@ export class StagePool {
     private readonly model: CompiledModel,
     private readonly threads: number,
     cuts: readonly number[],
+    private readonly device: Device = 'cpu',
   ) {
     this.#cuts = checkCuts(cuts, this.#layers);
   }
@@ -103,6 +104,7 @@ export class StagePool {
     return Session.create(stageName(range), this.model.stageGraph(range), {
       weightsFolder: this.model.weightsFolder,
       threads: this.threads,
+      device: this.device,
       arena: true,
     });
   }

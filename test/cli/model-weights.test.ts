@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { glyphpress } from '../support/cli.js';
+import { startHub } from '../support/hub-server.js';
 import { TINY_MODEL } from '../support/models.js';
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'glyphpress-model-cli-'));
@@ -41,6 +42,27 @@ describe('glyphpress model', () => {
     const again = await glyphpress(args, { env });
     expect(again.code).not.toBe(0);
     expect(again.stderr).toContain('GP_OUTPUT_EXISTS');
+  });
+
+  it('pulls a model from a hub, lists it, and takes it by its name', async () => {
+    const hub = await startHub({ 'tiny/glm': { folder: TINY_MODEL } });
+    const own = { ...env, HF_HOME: path.join(scratch, 'hf'), HF_ENDPOINT: hub.url, HF_TOKEN: '' };
+    try {
+      const pulled = await glyphpress(['model', 'pull', 'tiny/glm'], { env: own });
+      expect(pulled.code).toBe(0);
+      expect(pulled.stdout).toMatch(/^tiny\/glm at c0ffee000000: 7 files, \d\.\d MB, of which/);
+    } finally {
+      await hub.close();
+    }
+    const list = await glyphpress(['model', 'list'], { env: own });
+    expect(list.stdout).toMatch(/^tiny\/glm +\d\.\d MB/);
+    const inspected = await glyphpress(['model', 'inspect', 'tiny/glm'], { env: own });
+    expect(inspected.stdout).toContain('glm4v');
+    const unknown = await glyphpress(['model', 'inspect', 'tiny/other'], { env: own });
+    expect(unknown.stderr).toContain('glyphpress model pull tiny/other');
+    const removed = await glyphpress(['model', 'rm', 'tiny/glm'], { env: own });
+    expect(removed.stdout).toMatch(/^removed \d\.\d MB: /);
+    expect((await glyphpress(['model', 'list', '--json'], { env: own })).stdout).toBe('[]\n');
   });
 
   it('knows no other types', async () => {
