@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { readDocument } from '../pipeline/read-document.js';
 import {
   compileToFolder,
   type Inspection,
   inspectModel,
   locateModel,
+  measureDrift,
   quantiseToFolder,
 } from '../vlm/index.js';
 import { registerCalibrate } from './model-calibrate.js';
@@ -36,6 +38,7 @@ export function registerModel(program: Command): void {
     )
     .argument('<model>', MODEL_ARGUMENT)
     .addOption(dtypeOption())
+    .option('--report [text-file]', 'measure how far the model is from float32, on a text')
     .option('--json', 'print the manifest as JSON')
     .addHelpText(
       'after',
@@ -46,9 +49,10 @@ run a model compile it themselves; do it beforehand to save the first of them th
 Examples:
   $ glyphpress model compile models/reader
   $ glyphpress model compile ~/models/Glyph --dtype int4
-  $ glyphpress model compile SmolLM2-135M-Instruct.Q4_1.gguf`,
+  $ glyphpress model compile SmolLM2-135M-Instruct.Q4_1.gguf
+  $ glyphpress model compile models/reader --dtype int8 --report book.txt`,
     )
-    .action((dir: string, flags: { dtype?: string; json?: boolean }) => compileModel(dir, flags));
+    .action(compileModel);
 
   model
     .command('quantise')
@@ -91,17 +95,24 @@ interface QuantiseFlags {
   json?: boolean;
 }
 
-async function compileModel(
-  model: string,
-  flags: { dtype?: string; json?: boolean },
-): Promise<void> {
+interface CompileFlags {
+  dtype?: string;
+  /** True without a file. */
+  report?: string | true;
+  json?: boolean;
+}
+
+async function compileModel(model: string, flags: CompileFlags): Promise<void> {
   const progress = new Progress();
   try {
     const onProgress = weightProgress(progress, 'weights');
     const dir = await locateModel(model);
     const manifest = await compileToFolder(dir, { dtype: flags.dtype, onProgress });
     progress.stop();
-    process.stdout.write(`${JSON.stringify(manifest, null, flags.json ? 0 : 2)}\n`);
+    const text = typeof flags.report === 'string' ? readDocument(flags.report).text : undefined;
+    const drift = flags.report ? await measureDrift(dir, manifest.dtype, text) : undefined;
+    const result = { ...manifest, ...(drift && { drift }) };
+    process.stdout.write(`${JSON.stringify(result, null, flags.json ? 0 : 2)}\n`);
   } finally {
     progress.stop();
   }

@@ -10,6 +10,7 @@ import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
 import { registerKeys } from './keys.js';
 import { registerModel } from './model.js';
+import { registerModels } from './models.js';
 import { registerPlans } from './plans.js';
 import { registerProofread } from './proofread.js';
 import { registerRender } from './render.js';
@@ -39,6 +40,7 @@ export function makeProgram(): Command {
   registerTranscribe(program);
   registerProofread(program);
   registerModel(program);
+  registerModels(program);
   registerPlans(program);
   registerSearch(program);
   registerServe(program);

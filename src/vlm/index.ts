@@ -8,6 +8,7 @@ export {
   type PlattCurve,
 } from './calibration.js';
 export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';
+export { type DriftReport, measureDrift } from './drift.js';
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { GLM_4V_PAGES } from './families/glm4v.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
@@ -26,6 +27,7 @@ export {
   renderingOf,
   type VisionInfo,
 } from './inspect.js';
+export { KNOWN_MODELS, type KnownModelSizes, knownModelSizes } from './known-models.js';
 export type { ContextLayer } from './kv-cache.js';
 export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
 export {

@@ -4,7 +4,7 @@
 import { totalmem } from 'node:os';
 import { GlyphpressError } from '../../errors.js';
 import type { Checkpoint } from '../checkpoint.js';
-import { DTYPES, type Dtype, formFor, weightUses } from './recipe.js';
+import { DTYPES, type Dtype, formFor, type ModelWeights, weightUses } from './recipe.js';
 import { elementCount } from './stored-weight.js';
 
 export interface ChosenDtype {
@@ -26,7 +26,7 @@ const SMALL_BYTES = 1024 ** 3;
 const MEMORY_SHARE = 0.5;
 
 /** Memory of the weights once loaded, in bytes, without contexts and scratch. */
-export function weightMemory(checkpoint: Checkpoint, dtype: Dtype): number {
+export function weightMemory(checkpoint: ModelWeights, dtype: Dtype): number {
   let bytes = 0;
   for (const [name, use] of weightUses(checkpoint)) {
     if (use.part === 'embedding') continue;

@@ -18,7 +18,7 @@ export type Dtype = 'fp32' | 'fp16' | 'int8' | 'int4';
 export const DTYPES: readonly Dtype[] = ['fp32', 'fp16', 'int8', 'int4'];
 
 /** Raise it when equal weights come out as other codes, or equal codes are multiplied otherwise. */
-export const QUANTISER_VERSION = 1;
+export const QUANTISER_VERSION = 2;
 
 /** Values that share a scale. */
 export const BLOCK_SIZE = 32;
@@ -82,8 +82,11 @@ export function storedForm(weight: StoredWeight): WeightForm {
   return { bits, blockSize, asymmetric: minima !== undefined };
 }
 
+/** What of a checkpoint decides the forms of its weights: shapes and types, no bytes. */
+export type ModelWeights = Pick<Checkpoint, 'config' | 'weights'>;
+
 /** How the graphs of a model use each weight. */
-export function weightUses({ config, weights }: Checkpoint): Map<string, WeightUse> {
+export function weightUses({ config, weights }: ModelWeights): Map<string, WeightUse> {
   const uses = new Map<string, WeightUse>();
   const onPaper = {
     folder: '',

@@ -1,0 +1,157 @@
+/**
+ * How far a model in some dtype is from the same model in float32, on a text: what
+ * `glyphpress model compile --report` tells.
+ */
+import { GlyphpressError } from '../errors.js';
+import type { Forward } from './engine.js';
+import type { PageImage } from './image-processor.js';
+import { logSumExp } from './log-probability.js';
+import { type OpenOptions, VisionLanguageModel } from './model.js';
+import type { Dtype } from './weights/recipe.js';
+
+export interface DriftReport {
+  dtype: Dtype;
+  /** Rows of the prompt that were compared. */
+  rows: number;
+  /** Kullback-Leibler divergence of the next token from float32's, in nats. */
+  logitKl: { mean: number; max: number };
+  /** Share of rows whose likeliest token is the same. */
+  sameToken: number;
+  /** After each layer, ‖difference‖ / ‖float32‖ over all rows. */
+  layers: number[];
+  /** Of the visual tokens of a drawn page: mean and largest ‖difference‖ / ‖float32‖ of a row; null for text models. */
+  vision: { mean: number; max: number } | null;
+}
+
+/** Logits compared at once, so that memory stays below some hundred megabytes. */
+const MAX_LOGITS = 16_000_000;
+const MAX_ROWS = 512;
+
+/** An ordinary text where nobody gives another. */
+const DEFAULT_TEXT = `The harbour office opens at seven. Before that, the keeper walks along the quay and writes down which boats lie there, how deep their lines hang in the water and whether anyone is still on board. In March 1994 he noted 37 boats, two of them without a name. One belonged to a glazier from the north who came every spring, paid for six weeks in advance, and was never seen to set a sail. The list is kept in a tin box; the oldest sheet in it is from 1871, and the ink is still blue.`;
+
+/**
+ * @param text at least a sentence; its beginning is used
+ * @throws GP_INPUT_EMPTY for a text of fewer than 8 tokens
+ */
+export async function measureDrift(
+  dir: string,
+  dtype: Dtype,
+  text: string = DEFAULT_TEXT,
+  options: Pick<OpenOptions, 'cacheDir' | 'threads' | 'accuracyLevel'> = {},
+): Promise<DriftReport> {
+  const exact = await run(dir, { ...options, dtype: 'fp32' }, text);
+  const rounded = await run(dir, { ...options, dtype }, text);
+  const { vocabulary } = exact;
+  const rows = exact.forward.logits.length / vocabulary;
+  return {
+    dtype,
+    rows,
+    ...compareLogits(exact.forward.logits, rounded.forward.logits, vocabulary),
+    layers: exact.forward.hidden.map(({ data }, n) =>
+      relativeError(rounded.forward.hidden[n]!.data, data),
+    ),
+    vision:
+      exact.page && rounded.page ? compareRows(exact.page, rounded.page, exact.tokenWidth) : null,
+  };
+}
+
+interface Run {
+  forward: Forward;
+  page: Float32Array | null;
+  vocabulary: number;
+  tokenWidth: number;
+}
+
+async function run(dir: string, options: OpenOptions, text: string): Promise<Run> {
+  const model = await VisionLanguageModel.open(dir, options);
+  try {
+    const { vocabSize, layers, vision } = model.info;
+    const cuts = Array.from({ length: layers - 1 }, (_, n) => n + 1);
+    const rows = Math.min(MAX_ROWS, Math.floor(MAX_LOGITS / vocabSize));
+    return {
+      forward: await model.forward([], firstTokens(model, text, rows), cuts),
+      page: vision && (await model.encodeImage(drawnPage(8 * vision.cellPx))).tokens,
+      vocabulary: vocabSize,
+      tokenWidth: vision?.tokenWidth ?? 0,
+    };
+  } finally {
+    await model.close();
+  }
+}
+
+/** The beginning of the text that has about so many tokens. */
+function firstTokens(model: VisionLanguageModel, text: string, tokens: number): string {
+  const count = model.countTokens(text);
+  if (count < 8) {
+    throw new GlyphpressError('GP_INPUT_EMPTY', {
+      message: `The text to measure on has ${count} tokens; at least 8 are needed.`,
+      hint: 'Give a text of some sentences, as the model will read them.',
+    });
+  }
+  return count <= tokens ? text : text.slice(0, Math.floor((text.length * tokens) / count));
+}
+
+function compareLogits(
+  exact: Float32Array,
+  rounded: Float32Array,
+  vocabulary: number,
+): Pick<DriftReport, 'logitKl' | 'sameToken'> {
+  const rows = exact.length / vocabulary;
+  let [sum, max, same] = [0, 0, 0];
+  for (let row = 0; row < rows; row += 1) {
+    const a = exact.subarray(row * vocabulary, (row + 1) * vocabulary);
+    const b = rounded.subarray(row * vocabulary, (row + 1) * vocabulary);
+    const [normA, normB] = [logSumExp(a), logSumExp(b)];
+    let kl = 0;
+    let [bestA, bestB] = [0, 0];
+    for (let token = 0; token < vocabulary; token += 1) {
+      const logA = a[token]! - normA;
+      kl += Math.exp(logA) * (logA - (b[token]! - normB));
+      if (a[token]! > a[bestA]!) bestA = token;
+      if (b[token]! > b[bestB]!) bestB = token;
+    }
+    sum += kl;
+    max = Math.max(max, kl);
+    if (bestA === bestB) same += 1;
+  }
+  return { logitKl: { mean: sum / rows, max }, sameToken: same / rows };
+}
+
+function relativeError(actual: Float32Array, expected: Float32Array): number {
+  let [difference, norm] = [0, 0];
+  for (let i = 0; i < expected.length; i += 1) {
+    difference += (actual[i]! - expected[i]!) ** 2;
+    norm += expected[i]! ** 2;
+  }
+  return norm === 0 ? 0 : Math.sqrt(difference / norm);
+}
+
+function compareRows(
+  exact: Float32Array,
+  rounded: Float32Array,
+  width: number,
+): { mean: number; max: number } {
+  const rows = exact.length / width;
+  const errors = Array.from({ length: rows }, (_, row) =>
+    relativeError(
+      rounded.subarray(row * width, (row + 1) * width),
+      exact.subarray(row * width, (row + 1) * width),
+    ),
+  );
+  return { mean: errors.reduce((sum, error) => sum + error, 0) / rows, max: Math.max(...errors) };
+}
+
+/** Dark strokes of letter size on white, the same ones every time. */
+function drawnPage(sidePx: number): PageImage {
+  const data = new Uint8Array(sidePx * sidePx).fill(255);
+  let state = 1;
+  for (let y = 0; y < sidePx; y += 1) {
+    for (let x = 0; x < sidePx; x += 1) {
+      if (y % 12 < 4) continue;
+      if (x % 3 === 0) state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      if (state >>> 31 === 1) data[y * sidePx + x] = 20;
+    }
+  }
+  return { data, widthPx: sidePx, heightPx: sidePx, channels: 1 };
+}
