@@ -122,7 +122,7 @@ export class LlmProposer implements Proposer {
         messages,
         schema: REPLY_SCHEMA,
         maxTokens: REPLY_TOKENS,
-        ...(signal && { signal }),
+        signal,
       });
       this.transcript.note(step, { messages, reply });
       return reply;

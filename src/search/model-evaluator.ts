@@ -169,7 +169,7 @@ export class ModelEvaluator implements Evaluator {
           chromium: options.chromium,
           pages,
           encodePage: (page) => this.#encode(document, config, page),
-          ...(signal && { signal }),
+          signal,
         },
       );
       this.spent.inferenceMs += report.timings.prefillMs + report.timings.pruneMs;
@@ -178,7 +178,7 @@ export class ModelEvaluator implements Evaluator {
         for (const question of questions) {
           const { answer, totalMs } = await answerQuestion(model, context, question.question, {
             maxNewTokens: question.maxNewTokens,
-            ...(signal && { signal }),
+            signal,
           });
           signal?.throwIfAborted();
           this.spent.inferenceMs += totalMs;

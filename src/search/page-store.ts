@@ -80,7 +80,7 @@ export class PageStore {
     await ensurePages(document, config, folder, key, {
       chromium: this.chromium,
       browsers: 1,
-      ...(signal && { signal }),
+      signal,
     });
     this.spent.renderMs += performance.now() - start;
     return folder;

@@ -214,7 +214,7 @@ class Run {
       ids,
       records: this.#records,
       minRatio,
-      ...(signal && { signal }),
+      signal,
     });
     const candidates = round.proposals.map(
       (proposal): Candidate => ({

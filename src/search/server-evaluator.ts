@@ -76,7 +76,7 @@ export class ServerEvaluator implements Evaluator {
   /** A server that answers, if only that it has no list of models, may have disliked the pages. */
   async isAlive(signal?: AbortSignal): Promise<boolean> {
     try {
-      await this.backend.listModels({ ...(signal && { signal }) });
+      await this.backend.listModels({ signal });
       return true;
     } catch (error) {
       if (!(error instanceof GlyphpressError)) throw error;
@@ -109,7 +109,7 @@ export class ServerEvaluator implements Evaluator {
           maxNewTokens: options.maxNewTokens,
           stream: false,
           ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
-          ...(signal && { signal }),
+          signal,
         },
       );
       this.spent.inferenceMs += totalMs;

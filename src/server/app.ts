@@ -26,7 +26,7 @@ import { endUnreadBodies } from './unread-body.js';
 
 export interface AppOptions {
   requireKey: boolean;
-  logger?: FastifyServerOptions['logger'];
+  logger?: FastifyServerOptions['logger'] | undefined;
 }
 
 /** A client that sends its head slower than this, or then nothing for so long, is let go. */

@@ -43,7 +43,7 @@ export interface ServiceOptions {
   sweeper?: SweeperOptions;
   webhooks?: Partial<Pick<WebhookOptions, 'policy' | 'attempts' | 'backoffMs'>>;
   runner?: Pick<RunnerOptions, 'leaseMs'>;
-  logger?: FastifyServerOptions['logger'];
+  logger?: FastifyServerOptions['logger'] | undefined;
   version: string;
 }
 
@@ -130,7 +130,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     cleanUp.push(() => webhooks.close());
     const app = await createApp(
       { ...parts, runner, webhooks },
-      { requireKey, ...(options.logger !== undefined && { logger: options.logger }) },
+      { requireKey, logger: options.logger },
     );
     running = app;
     cleanUp.push(() => app.close());
