@@ -7,10 +7,11 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
-import type { AppParts } from './context.js';
+import type { ServerParts } from './context.js';
 import { assertDeclaredSize } from './declared-size.js';
 import { sendFailure } from './errors.js';
 import { Pressure } from './pressure.js';
+import type { ResponseRunner } from './response-runner.js';
 import { adminRoutes } from './routes/admin.js';
 import { chatRoutes } from './routes/chat.js';
 import { consoleRoutes } from './routes/console.js';
@@ -42,7 +43,7 @@ const REQUEST_TIMEOUT_MS = 15 * 60_000;
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export async function createApp(
-  parts: AppParts,
+  parts: ServerParts & { runner: ResponseRunner },
   { requireKey, logger = false }: AppOptions,
 ): Promise<App> {
   const { limits } = parts;

@@ -13,11 +13,10 @@ import { openWork } from '../service/steps.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import {
   type AskedDocument,
-  type ChatRequest,
   documentsOf,
   generateOptionsOf,
+  type QuestionRequest,
   questionOf,
-  type Sampling,
   type StopFilter,
 } from './chat-request.js';
 import type { InlineFiles } from './inline-files.js';
@@ -33,10 +32,6 @@ export interface AskingParts {
   engine: QuestionEngine;
   metrics: Metrics;
   limits: ServiceLimits;
-}
-
-export interface QuestionRequest extends Sampling, Pick<ChatRequest, 'messages' | 'glyphpress'> {
-  model: string;
 }
 
 export interface Question {

@@ -35,6 +35,11 @@ export interface ChatRequest {
   glyphpress?: { document_ids?: string[]; wait_seconds?: number; citations?: boolean };
 }
 
+/** A question, whichever route it came in by. */
+export interface QuestionRequest extends Sampling, Pick<ChatRequest, 'messages' | 'glyphpress'> {
+  model: string;
+}
+
 export type AskedDocument =
   | { kind: 'stored'; id: string }
   | { kind: 'inline'; file: InlineFile; filename: string | null };

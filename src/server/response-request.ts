@@ -1,8 +1,7 @@
 /** What a request to /v1/responses asks, in the words of a chat. */
 
 import { GlyphpressError } from '../errors.js';
-import type { QuestionRequest } from './asking.js';
-import type { ChatMessage, ChatRequest, ContentPart } from './chat-request.js';
+import type { ChatMessage, ChatRequest, ContentPart, QuestionRequest } from './chat-request.js';
 
 interface InputPart {
   type: string;

@@ -96,6 +96,16 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const documents = await DocumentService.open({ ...base, subscriber });
     const engine = new QuestionEngine(models, options.engine);
     const changes = await Changes.open(subscriber, RESPONSE_CHANGED_CHANNEL);
+    const webhooks = await Webhooks.open(
+      { redis, workerRedis: await connect('worker'), subscriber },
+      {
+        policy: { allow: [] },
+        version,
+        ...options.webhooks,
+        onError: logged('webhooks'),
+      },
+    );
+    cleanUp.push(() => webhooks.close());
     const parts: ServerParts = {
       ...base,
       redis,
@@ -103,6 +113,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       engine,
       metrics: new Metrics({ queue, records, engine }),
       responses: new ResponseRecords(redis, changes, limits),
+      webhooks,
       keys,
       rates: new RateLimiter(redis),
       closing: closing.signal,
@@ -118,20 +129,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       if (channel === RESPONSE_STOP_CHANNEL) runner.stop(member);
     });
     await subscriber.subscribe(RESPONSE_STOP_CHANNEL);
-    const webhooks = await Webhooks.open(
-      { redis, workerRedis: await connect('worker'), subscriber },
-      {
-        policy: { allow: [] },
-        version,
-        ...options.webhooks,
-        onError: logged('webhooks'),
-      },
-    );
-    cleanUp.push(() => webhooks.close());
-    const app = await createApp(
-      { ...parts, runner, webhooks },
-      { requireKey, logger: options.logger },
-    );
+    const app = await createApp({ ...parts, runner }, { requireKey, logger: options.logger });
     running = app;
     cleanUp.push(() => app.close());
     const sweeper = new Sweeper(

@@ -165,10 +165,12 @@ function measure(files) {
   };
 }
 
-/** `src/render/png.ts` → render, `src/errors.ts` → errors, `workers/x.ts` → workers. */
+/** `src/render/png.ts` → render, `workers/x.ts` → workers; single files of `src` at the bottom are one floor. */
 function folderOf(name) {
-  const [top, second] = name.split('/');
-  return top === 'src' ? second.replace(/\.ts$/, '') : top;
+  const [top, second, ...rest] = name.split('/');
+  if (top !== 'src') return top;
+  if (rest.length > 0) return second;
+  return second === 'index.ts' ? 'library' : 'ground';
 }
 
 /** Tarjan; the groups come in the order "imported before importer". */

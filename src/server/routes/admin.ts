@@ -15,7 +15,7 @@ import type {
   UIConfig,
 } from '@bull-board/api/typings/app';
 import { GlyphpressError } from '../../errors.js';
-import type { AppParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { StaticFolder } from '../static-folder.js';
 import type { App } from '../typed-app.js';
 
@@ -65,7 +65,7 @@ class Board implements IServerAdapter {
   }
 }
 
-export function adminRoutes(app: App, { queue, webhooks, redis }: AppParts): void {
+export function adminRoutes(app: App, { queue, webhooks, redis }: ServerParts): void {
   const board = new Board();
   createBullBoard({
     queues: [...queue.all, webhooks.queue].map(

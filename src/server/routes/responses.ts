@@ -15,7 +15,7 @@ import {
   type ResponseHead,
   type ResponseObject,
 } from '../compose-response.js';
-import type { AppParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { clientSignal, EventStream } from '../event-stream.js';
 import { once } from '../idempotency.js';
 import { inlineBodyBytes, inlineFilesOf, takeInlineFiles } from '../inline-files.js';
@@ -25,7 +25,7 @@ import {
   questionRequestOf,
   type ResponseRequest,
 } from '../response-request.js';
-import { queuedEvents } from '../response-runner.js';
+import { queuedEvents, type ResponseRunner } from '../response-runner.js';
 import {
   glyphpressOptions,
   nullable,
@@ -124,7 +124,11 @@ const responseObject = Type.Object(
 
 const params = Type.Object({ id: Type.String({ maxLength: 100 }) });
 
-export function responseRoutes(app: App, parts: AppParts): void {
+interface ResponseParts extends ServerParts {
+  runner: ResponseRunner;
+}
+
+export function responseRoutes(app: App, parts: ResponseParts): void {
   const { responses, redis, runner, closing, stopping } = parts;
   const tags = ['openai'];
   const refOf = ({ caller, params }: { caller: { tenant: string }; params: { id: string } }) => ({
@@ -277,7 +281,7 @@ export function responseRoutes(app: App, parts: AppParts): void {
 
   /** The events of a background answer, from Redis: whichever process makes it. */
   async function followed(
-    { responses }: AppParts,
+    { responses }: ServerParts,
     request: FastifyRequest,
     reply: FastifyReply,
     ref: { tenant: string; id: string },
@@ -298,7 +302,7 @@ export function responseRoutes(app: App, parts: AppParts): void {
 }
 
 async function prepare(
-  parts: AppParts,
+  parts: ResponseParts,
   request: FastifyRequest,
   asked: ResponseRequest,
 ): Promise<{ head: ResponseHead; question: Question }> {
@@ -327,7 +331,7 @@ async function prepare(
   return { head, question };
 }
 
-async function previousOf({ responses }: AppParts, ref: { tenant: string; id: string }) {
+async function previousOf({ responses }: ServerParts, ref: { tenant: string; id: string }) {
   const { request, response } = await responses.get<KeptRequest>(ref);
   if (response.status !== 'completed' && response.status !== 'incomplete') {
     throw new GlyphpressError('GP_REQUEST', {
@@ -342,7 +346,7 @@ async function previousOf({ responses }: AppParts, ref: { tenant: string; id: st
 }
 
 async function whole(
-  parts: AppParts,
+  parts: ResponseParts,
   tenant: string,
   head: ResponseHead,
   question: Question,
@@ -354,7 +358,7 @@ async function whole(
 }
 
 async function streamed(
-  parts: AppParts,
+  parts: ResponseParts,
   request: FastifyRequest,
   reply: FastifyReply,
   head: ResponseHead,
@@ -391,7 +395,7 @@ async function streamed(
 }
 
 async function keep(
-  { responses }: AppParts,
+  { responses }: ServerParts,
   tenant: string,
   { id, store, request }: ResponseHead,
   response: StoredResponse,

@@ -2,7 +2,7 @@
 
 import Type from 'typebox';
 import { WEBHOOK_EVENTS, type Webhook, type WebhookEvent } from '../../service/webhooks.js';
-import type { AppParts } from '../context.js';
+import type { ServerParts } from '../context.js';
 import { seconds } from '../document-view.js';
 import { nullable, oneOf, ownErrors } from '../schemas.js';
 import type { App } from '../typed-app.js';
@@ -35,7 +35,7 @@ const attemptObject = Type.Object({
 
 const params = Type.Object({ id: Type.String({ maxLength: 100 }) });
 
-export function webhookRoutes(app: App, { webhooks }: AppParts): void {
+export function webhookRoutes(app: App, { webhooks }: ServerParts): void {
   const tags = ['webhooks'];
   const config = { access: ['submit'] as const };
 
