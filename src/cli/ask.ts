@@ -8,9 +8,13 @@ import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import type { AskResult } from '../pipeline/backends/answer.js';
 import { type AskTarget, askModel } from '../pipeline/backends/ask-model.js';
 import { askServer } from '../pipeline/backends/ask-server.js';
+import { gridOf } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { citeFiles } from '../pipeline/citing/cite-files.js';
 import type { Inputs } from '../pipeline/inputs/read-inputs.js';
+import { askParts } from '../pipeline/parts/ask-parts.js';
+import { resultOfParts } from '../pipeline/parts/result-of-parts.js';
+import type { SourceDocument } from '../pipeline/read-document.js';
 import { isArtifactFolder } from '../store/artifact-folder.js';
 import { inspectModel } from '../vlm/index.js';
 import { answerNotes } from './answer-notes.js';
@@ -48,11 +52,20 @@ import {
   wholeNumber,
   withRenderOptions,
 } from './options.js';
+import {
+  PARTS_HELP,
+  type PartFlags,
+  partNote,
+  partsJson,
+  partsOf,
+  type Reader,
+  withPartOptions,
+} from './part-options.js';
 import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { givenOptions } from './setting-defaults.js';
 
-interface Flags extends InputFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
+interface Flags extends InputFlags, PartFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens?: number;
   temperature?: number;
   seed?: number;
@@ -98,6 +111,7 @@ export function registerAsk(program: Command): void {
     .addHelpText(
       'after',
       `${INPUT_HELP}
+${PARTS_HELP}
 
 A text is compressed on its first question; later questions with the same settings re-use its context.
 With --question-first the pages are read, and V²Drop drops, with the question in mind: --keep then leaves
@@ -114,6 +128,8 @@ Examples:
   $ glyphpress ask docs/ 'src/**/*.ts' "Where are retries counted?"
   $ man tar | glyphpress ask - "Which option lists an archive?"
   $ glyphpress ask https://example.org/terms.html "Who may end it?" --allow-url
+  $ glyphpress ask book.epub "Who wrote the letter?" --part-tokens 4000 --parts 3
+  $ glyphpress ask report.pdf "What did it cost?" --pages 3-10
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
   $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
@@ -128,7 +144,7 @@ Examples:
       if (flags.questionFirst) await checkQuestionFirst(sources, flags);
       await (flags.backend === 'openai' ? askRemote : askHere)(sources, question, flags);
     });
-  withInputOptions(ask);
+  withPartOptions(withInputOptions(ask));
 }
 
 /** @throws {GlyphpressError} GP_USAGE */
@@ -161,8 +177,18 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       ? renderConfigOf(flags, model.info.rendering)
       : null;
     if (renderConfig) warnIfUnreadable(model.info, renderConfig);
-    await interruptible(async (signal) => {
-      const result = await askModel(asked, question, model, {
+    const reader = {
+      renderConfig: renderConfig ?? renderConfigOf(flags, model.info.rendering),
+      cellsOf: (page: { widthPx: number; heightPx: number }) => model.visualTokenGrid(page),
+      cellsId: model.info.checkpointHash,
+      context: {
+        maxPositions: model.info.maxPositions,
+        plan: prunePlanOf(flags, model.info.layers) ?? { decoder: [] },
+        sidecar: flags.sidecar ?? 0,
+      },
+    };
+    const askOne: AskOne = (document, { signal, onProgress, onText }) =>
+      askModel({ ...asked, document }, question, model, {
         renderConfig,
         defaultConfig: () => renderConfigOf(flags, model.info.rendering),
         plan: prunePlanOf(flags, model.info.layers),
@@ -174,21 +200,19 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
         browsers: flags.browsers,
         extractMs,
         signal,
-        onProgress: compressProgress(progress),
+        onProgress,
         onReady: (rebuiltBecause) => {
           progress.stop();
           if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
         },
-        onText: streamer(flags),
+        onText,
         generate: {
           ...(flags.maxTokens !== undefined && { maxNewTokens: flags.maxTokens }),
           ...(flags.temperature !== undefined && { temperature: flags.temperature }),
           ...(flags.seed !== undefined && { seed: flags.seed }),
         },
       });
-      printAnswer(flags, result, { document: asked.document, inputs });
-      await keepCacheBounded();
-    });
+    await askAndPrint({ ...asked, inputs }, question, flags, { reader, askOne, progress });
   } finally {
     progress.stop();
     await model.close();
@@ -200,42 +224,98 @@ async function askRemote(sources: readonly string[], question: string, flags: Fl
   const backend = openAiBackendOf(flags);
   const { inputs, document, compressed } = await openTarget(sources, flags);
   const progress = new Progress();
+  const renderConfig =
+    compressed && !givesRenderConfig(flags) ? compressed.body.renderConfig : renderConfigOf(flags);
   try {
-    await interruptible(async (signal) => {
-      const result = await askServer(
-        document,
-        compressed && !givesRenderConfig(flags)
-          ? compressed.body.renderConfig
-          : renderConfigOf(flags),
-        question,
-        backend,
-        {
-          model: backend.model,
-          compressed,
-          chromium: chromiumOptions,
-          browsers: flags.browsers,
-          extractMs: performance.now() - start,
-          maxNewTokens: flags.maxTokens,
-          sidecar: flags.sidecar ?? compressed?.body.sidecar?.budget ?? 0,
-          signal,
-          pagesFolder: (name) => path.join(cacheFolder(), 'pages', name),
-          onProgress: compressProgress(progress),
-          onText: flags.stream
-            ? (text) => {
-                progress.stop();
-                streamer(flags)(text);
-              }
-            : undefined,
-          ...(flags.temperature !== undefined && { temperature: flags.temperature }),
-        },
-      );
-      progress.stop();
-      printAnswer(flags, result, { document, inputs });
-      await keepCacheBounded();
+    const reader = { renderConfig, cellsOf: gridOf, cellsId: 'GLM-4V', context: null };
+    const extractMs = performance.now() - start;
+    const askOne: AskOne = (part, { signal, onProgress, onText }) =>
+      askServer(part, renderConfig, question, backend, {
+        model: backend.model,
+        compressed,
+        chromium: chromiumOptions,
+        browsers: flags.browsers,
+        extractMs,
+        maxNewTokens: flags.maxTokens,
+        sidecar: flags.sidecar ?? compressed?.body.sidecar?.budget ?? 0,
+        signal,
+        pagesFolder: (name) => path.join(cacheFolder(), 'pages', name),
+        onProgress,
+        onText,
+        ...(flags.temperature !== undefined && { temperature: flags.temperature }),
+      });
+    await askAndPrint({ document, compressed, inputs }, question, flags, {
+      reader,
+      askOne,
+      progress,
     });
   } finally {
     progress.stop();
   }
+}
+
+/** One document, or one part of it, to its reader. */
+type AskOne = (
+  document: SourceDocument,
+  hooks: {
+    signal: AbortSignal;
+    onProgress: ReturnType<typeof compressProgress>;
+    onText: ((text: string) => void) | undefined;
+  },
+) => Promise<AskResult>;
+
+/** As a whole, or part by part where it does not fit. */
+async function askAndPrint(
+  target: OpenedTarget,
+  question: string,
+  flags: Flags,
+  { reader, askOne, progress }: { reader: Reader; askOne: AskOne; progress: Progress },
+): Promise<void> {
+  const { document, compressed } = target;
+  const grows = flags.stream
+    ? (text: string) => {
+        progress.stop();
+        streamer(flags)(text);
+      }
+    : undefined;
+  await interruptible(async (signal) => {
+    if (compressed) assertNoPiece(flags);
+    const plan = compressed ? null : await partsOf(document, flags, reader, signal);
+    if (!plan) {
+      const onProgress = compressProgress(progress);
+      const result = await askOne(document, { signal, onProgress, onText: grows });
+      progress.stop();
+      printAnswer(flags, result, target);
+    } else {
+      const answers = await askParts(document, plan.parts, question, flags.parts, (part, place) =>
+        askOne(part, {
+          signal,
+          onProgress: compressProgress(progress, place.isOnly ? '' : partName(place)),
+          // Which answer is the best one is known in the end only.
+          onText: place.isOnly ? grows : undefined,
+        }),
+      );
+      progress.stop();
+      const isStreamed = answers.ranked.length === 1;
+      const result = resultOfParts(answers, document.id);
+      printAnswer({ ...flags, stream: (flags.stream ?? false) && isStreamed }, result, target, {
+        parts: partsJson(plan, answers),
+        note: plan.parts.length > 1 ? partNote(plan, answers.ranked[0]!.part) : '',
+      });
+    }
+    await keepCacheBounded();
+  });
+}
+
+const partName = ({ number, of }: { number: number; of: number }) => `part ${number} of ${of}, `;
+
+/** @throws {GlyphpressError} GP_USAGE */
+function assertNoPiece({ pages, from, to, partTokens }: Flags): void {
+  if (!pages && from === undefined && to === undefined && partTokens === undefined) return;
+  throw new GlyphpressError('GP_USAGE', {
+    message: 'A compressed folder is asked as a whole',
+    hint: 'Leave out --pages, --from, --to and --part-tokens, or give the document itself.',
+  });
 }
 
 /** @throws {GlyphpressError} GP_USAGE where pages cannot be read for one question */
@@ -305,14 +385,19 @@ function printAnswer(
   flags: Flags,
   answered: AskResult,
   { document, inputs }: Pick<OpenedTarget, 'document' | 'inputs'>,
+  parted: { parts: unknown; note: string } | null = null,
 ): void {
   const result = { ...answered, citations: citeFiles(answered.citations, document.files) };
   if (flags.stream) (flags.json ? process.stderr : process.stdout).write('\n');
   else if (!flags.json) process.stdout.write(`${result.answer}\n`);
   if (flags.json)
-    process.stdout.write(`${JSON.stringify({ ...result, ...(inputs && inputsJson(inputs)) })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...result, ...(inputs && inputsJson(inputs)), ...(parted && { parts: parted.parts }) })}\n`,
+    );
   else {
-    const notes = answerNotes(result);
+    const notes = [answerNotes(result), parted?.note ?? '']
+      .filter((note) => note !== '')
+      .join(' | ');
     if (notes !== '') process.stderr.write(`${notes}\n`);
   }
 }

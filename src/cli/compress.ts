@@ -31,11 +31,12 @@ import {
   renderConfigOf,
   withRenderOptions,
 } from './options.js';
+import { type PieceFlags, partsOf, pieceDocument, withPieceOptions } from './part-options.js';
 import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { reportText } from './report-text.js';
 
-interface Flags extends InputFlags, RenderFlags, ModelFlags, SidecarFlags {
+interface Flags extends InputFlags, PieceFlags, RenderFlags, ModelFlags, SidecarFlags {
   out: string;
   force?: boolean;
   json?: boolean;
@@ -66,6 +67,7 @@ Examples:
   $ glyphpress compress contract.txt -o contract.gp
   $ glyphpress compress contract.txt -o contract.gp --config glyph-96 --keep 0.5
   $ glyphpress compress contract.txt -o contract.gp --plan lossless --sidecar 200
+  $ glyphpress compress report.pdf -o annex.gp --pages 30-42
   $ glyphpress compress docs 'src/**/*.ts' -o project.gp
   $ pdftotext scan.pdf - | glyphpress compress - -o scan.gp
   $ glyphpress ask contract.gp "Who may end the contract?"`,
@@ -76,15 +78,24 @@ Examples:
       const inputs = await interruptible((signal) =>
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
-      const { document } = inputs;
       const extractMs = performance.now() - start;
-      if (!flags.force) await assertNoOtherDocument(flags.out, document);
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
       try {
         warnIfUntrained(model.info);
         const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
         const renderConfig = renderConfigOf(flags, model.info.rendering);
         if (givesRenderConfig(flags)) warnIfUnreadable(model.info, renderConfig);
+        const reader = {
+          renderConfig,
+          cellsOf: (page: { widthPx: number; heightPx: number }) => model.visualTokenGrid(page),
+          cellsId: model.info.checkpointHash,
+          context: { maxPositions: model.info.maxPositions, plan, sidecar: flags.sidecar ?? 0 },
+        };
+        const parts = await interruptible((signal) =>
+          partsOf(inputs.document, flags, reader, signal),
+        );
+        const document = pieceDocument(inputs.document, parts);
+        if (!flags.force) await assertNoOtherDocument(flags.out, document);
         const settings = { renderConfig, plan, model, sidecar: flags.sidecar ?? 0 };
         const { report, cached, rebuiltBecause } = await interruptible((signal) =>
           ensureCompressed(document, settings, flags.out, {
@@ -116,5 +127,5 @@ Examples:
         await model.close();
       }
     });
-  withInputOptions(command);
+  withPieceOptions(withInputOptions(command));
 }

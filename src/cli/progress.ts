@@ -64,8 +64,13 @@ export function formatSeconds(seconds: number): string {
 
 const STAGE_UNITS: Record<string, string> = { render: 'pages', encode: 'pages', prefill: 'rows' };
 
-/** The hook of the pipeline, as a line of progress. */
-export function compressProgress(progress: Progress) {
+/** The hook of the pipeline, as a line of progress. @param before what is worked on, where there are several */
+export function compressProgress(progress: Progress, before = '') {
   return (stage: string, done: number, share: number) =>
-    progress.update({ stage, done, unit: STAGE_UNITS[stage] ?? 'steps', share });
+    progress.update({
+      stage: `${before}${stage}`,
+      done,
+      unit: STAGE_UNITS[stage] ?? 'steps',
+      share,
+    });
 }

@@ -14,9 +14,10 @@ import {
 import { interruptible } from './interrupt.js';
 import { openModel, READER_FOLDER } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
+import { type PieceFlags, partsOf, pieceDocument, withPieceOptions } from './part-options.js';
 import { Progress } from './progress.js';
 
-interface Flags extends InputFlags, RenderFlags {
+interface Flags extends InputFlags, PieceFlags, RenderFlags {
   model?: string;
   threads?: number;
   worst: number;
@@ -27,20 +28,22 @@ interface Flags extends InputFlags, RenderFlags {
 
 export function registerProofread(program: Command): void {
   withRenderOptions(
-    withInputOptions(
-      program
-        .command('proofread')
-        .description('measure how well a reader can read the pages of documents, page by page')
-        .argument('<input...>', INPUT_ARGUMENT)
-        .option(
-          '--model <dir>',
-          'model folder with a legibility probe (default: the reader that ships)',
-        )
-        .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
-        .option('--worst <n>', 'places to tell of', wholeNumber(0, 1_000), 10)
-        .option('--max-error <share>', 'exit with 1 if more of the characters are wrong', share)
-        .option('-o, --out <dir>', 'folder for pictures of the worst places, and the report')
-        .option('--json', 'print the report as JSON'),
+    withPieceOptions(
+      withInputOptions(
+        program
+          .command('proofread')
+          .description('measure how well a reader can read the pages of documents, page by page')
+          .argument('<input...>', INPUT_ARGUMENT)
+          .option(
+            '--model <dir>',
+            'model folder with a legibility probe (default: the reader that ships)',
+          )
+          .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
+          .option('--worst <n>', 'places to tell of', wholeNumber(0, 1_000), 10)
+          .option('--max-error <share>', 'exit with 1 if more of the characters are wrong', share)
+          .option('-o, --out <dir>', 'folder for pictures of the worst places, and the report')
+          .option('--json', 'print the report as JSON'),
+      ),
     ),
   )
     .addHelpText(
@@ -61,11 +64,20 @@ Examples:
       const inputs = await interruptible((signal) =>
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
-      const { document } = inputs;
       if (flags.out !== undefined) await prepareProofFolder(flags.out);
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
       try {
         const config = renderConfigOf(flags, model.info.rendering);
+        const reader = {
+          renderConfig: config,
+          cellsOf: (page: { widthPx: number; heightPx: number }) => model.visualTokenGrid(page),
+          cellsId: model.info.checkpointHash,
+          context: null,
+        };
+        const parts = await interruptible((signal) =>
+          partsOf(inputs.document, flags, reader, signal),
+        );
+        const document = pieceDocument(inputs.document, parts);
         const proof = await interruptible((signal) =>
           proofread(document, config, model, {
             chromium: chromiumOptions(),

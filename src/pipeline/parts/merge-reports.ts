@@ -1,0 +1,48 @@
+/** Reports of several parts → the report of what was read of the document. */
+
+import { type CompressionReport, tokenAccount } from '../report.js';
+
+/** Sums; a count that one part does not know, nobody knows. @param reports of at least one part */
+export function mergeReports(
+  reports: readonly CompressionReport[],
+  documentId: string,
+): CompressionReport {
+  const [first] = reports as [CompressionReport];
+  const sum = (field: (report: CompressionReport) => number) =>
+    reports.reduce((total, report) => total + field(report), 0);
+  const known = (field: (report: CompressionReport) => number | null) =>
+    reports.some((report) => field(report) === null) ? null : sum((report) => field(report)!);
+  const timings = Object.fromEntries(
+    Object.keys(first.timings).map((name) => {
+      const key = name as keyof CompressionReport['timings'];
+      return [key, sum((report) => report.timings[key])];
+    }),
+  ) as unknown as CompressionReport['timings'];
+  return {
+    ...first,
+    documentId,
+    pages: sum(({ pages }) => pages),
+    characters: sum(({ characters }) => characters),
+    ...tokenAccount(
+      sum(({ textTokens }) => textTokens),
+      {
+        visualTokens: sum(({ visualTokens }) => visualTokens),
+        encodedTokens: sum(({ encodedTokens }) => encodedTokens),
+        layerTokens: first.layerTokens.map((_, layer) =>
+          sum(({ layerTokens }) => layerTokens[layer] ?? 0),
+        ),
+        sidecarTokens: sum(({ sidecarTokens }) => sidecarTokens),
+        questionTokens: sum(({ questionTokens }) => questionTokens),
+      },
+    ),
+    blankTokens: known(({ blankTokens }) => blankTokens),
+    repeatedTokens: known(({ repeatedTokens }) => repeatedTokens),
+    kvBytes: known(({ kvBytes }) => kvBytes),
+    textKvBytes: known(({ textKvBytes }) => textKvBytes),
+    missingGlyphs: sum(({ missingGlyphs }) => missingGlyphs),
+    controlCharacters: sum(({ controlCharacters }) => controlCharacters),
+    invisibleCharacters: sum(({ invisibleCharacters }) => invisibleCharacters),
+    missingSample: [...new Set(reports.flatMap(({ missingSample }) => missingSample))],
+    timings,
+  };
+}
