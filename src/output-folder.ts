@@ -9,7 +9,7 @@ import { GlyphpressError } from './errors.js';
  * Makes a folder with those above it; one that exists is left as it is.
  *
  * In the place of `mkdir(…, { recursive: true })`, which never returns on file systems that answer
- * ENOENT below a folder that is there, as `/proc` does (Node 20.20 on Linux).
+ * ENOENT below a folder that is there, as `/proc` does (Node 20.20, 22.23 and 24.21 on Linux).
  *
  * @param mode of the folders that are made; the process's umask applies
  * @throws {GlyphpressError} as {@link unusableOutput}

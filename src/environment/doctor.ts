@@ -229,7 +229,14 @@ function checkFonts(packageRoot: string): DoctorCheck {
 function checkOnnxRuntime(packageRoot: string): DoctorCheck {
   const name = 'onnxruntime';
   const folder = findPackage('onnxruntime-node', packageRoot);
-  if (!folder) return { name, status: 'missing', detail: 'not installed', fix: REINSTALL };
+  if (!folder) {
+    return {
+      name,
+      status: 'missing',
+      detail: 'not installed: npm leaves it out when its install script fails',
+      fix: `npm install --ignore-scripts onnxruntime-node\n${REINSTALL}`,
+    };
+  }
   const version: string = readJson(join(folder, 'package.json'))?.version ?? 'unknown';
   const platform = `${process.platform}-${process.arch}`;
   const bindings = listFolder(join(folder, 'bin'))

@@ -147,7 +147,17 @@ export class WorkerClient {
   }
 }
 
+/** npm leaves an optional package out when its install script fails, as where it cannot fetch from the net. */
+const NO_RUNTIME = /Cannot find (package|module) '?onnxruntime-node/;
+
 function stopped(what: string, cause?: unknown): GlyphpressError {
+  if (cause instanceof Error && NO_RUNTIME.test(cause.message)) {
+    return new GlyphpressError('GP_MODEL_RUNTIME', {
+      message: 'ONNX Runtime is not installed: a model cannot run here.',
+      hint: 'Run npm install --ignore-scripts onnxruntime-node, or ask a model server (--backend openai).',
+      cause,
+    });
+  }
   return new GlyphpressError('GP_MODEL_RUNTIME', {
     message: `The model worker ${what}.`,
     hint: 'Open the model again; if it happens again, check free memory.',
