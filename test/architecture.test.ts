@@ -114,6 +114,12 @@ describe('the check', () => {
       "import type { Page } from 'puppeteer';",
       /puppeteer/,
     ],
+    [
+      'documents have one door',
+      'src/eval/a.ts',
+      "import { compress } from '../pipeline/backends/compress.js';",
+      /opened through a Backend/,
+    ],
     ['imports can be read', 'src/vlm/a.ts', 'await import(name);', /only known at run time/],
     ['folders have a rule', 'src/helpers/a.ts', '', /no rule for the folder helpers/],
   ];

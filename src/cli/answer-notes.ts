@@ -1,6 +1,6 @@
 /** What is said beside an answer: how sure it is, and where it stands. */
 
-import type { AskResult } from '../pipeline/backends/answer.js';
+import type { AskResult } from '../pipeline/ask-result.js';
 import type { Citation } from '../pipeline/citing/citations.js';
 
 type Place = Pick<Citation, 'page' | 'start' | 'end' | 'file'>;

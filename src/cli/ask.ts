@@ -3,11 +3,19 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
-import { readCompressedSource } from '../pipeline/artifacts/compressed-folder.js';
+import {
+  type CompressedSource,
+  pagesInFolder,
+  placeInFolder,
+  readCompressedSource,
+} from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
-import type { AskResult } from '../pipeline/backends/answer.js';
-import { type AskTarget, askModel } from '../pipeline/backends/ask-model.js';
-import { askServer } from '../pipeline/backends/ask-server.js';
+import { pagesKey, textKey } from '../pipeline/artifacts/keys.js';
+import { keepPages } from '../pipeline/artifacts/stored-pages.js';
+import { type AskResult, askResult } from '../pipeline/ask-result.js';
+import type { Backend, ReadingSettings } from '../pipeline/backend.js';
+import { LocalBackend } from '../pipeline/backends/local.js';
+import { ServerBackend } from '../pipeline/backends/server.js';
 import { gridOf } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { citeFiles } from '../pipeline/citing/cite-files.js';
@@ -15,7 +23,9 @@ import type { Inputs } from '../pipeline/inputs/read-inputs.js';
 import { askParts } from '../pipeline/parts/ask-parts.js';
 import { resultOfParts } from '../pipeline/parts/result-of-parts.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
+import { asksForSettings } from '../pipeline/settings.js';
 import { isArtifactFolder } from '../store/artifact-folder.js';
+import { keyName } from '../store/artifact-key.js';
 import { inspectModel } from '../vlm/index.js';
 import { answerNotes } from './answer-notes.js';
 import {
@@ -35,24 +45,20 @@ import {
 } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
+  askedSettings,
   type ModelFlags,
   openModel,
-  prunePlanOf,
   QUESTION_FIRST_READER_FOLDER,
   READER_FOLDER,
   type SidecarFlags,
+  settingsFor,
   warnIfUntrained,
   withModelOptions,
   withSidecarOption,
 } from './model-options.js';
+import { givesRenderConfig, type RenderFlags, wholeNumber, withRenderOptions } from './options.js';
 import {
-  givesRenderConfig,
-  type RenderFlags,
-  renderConfigOf,
-  wholeNumber,
-  withRenderOptions,
-} from './options.js';
-import {
+  localReader,
   PARTS_HELP,
   type PartFlags,
   partNote,
@@ -64,6 +70,9 @@ import {
 import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { givenOptions } from './setting-defaults.js';
+
+/** A server tells nothing of its model. */
+const NO_MODEL = { layers: 0, rendering: null };
 
 interface Flags extends InputFlags, PartFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens?: number;
@@ -165,113 +174,107 @@ function checkQuestion(sources: readonly string[], question: string): void {
 
 async function askHere(sources: readonly string[], question: string, flags: Flags) {
   const start = performance.now();
-  const { inputs, ...asked } = await openTarget(sources, flags);
+  const target = await openTarget(sources, flags);
   const extractMs = performance.now() - start;
-  const { compressed } = asked;
+  const { compressed } = target;
   const reader = flags.questionFirst ? QUESTION_FIRST_READER_FOLDER : READER_FOLDER;
   const model = await openModel(flags.model ?? modelOf(compressed) ?? reader, flags);
-  const progress = new Progress();
   try {
     warnIfUntrained(model.info);
-    const renderConfig = givesRenderConfig(flags)
-      ? renderConfigOf(flags, model.info.rendering)
-      : null;
-    if (renderConfig) warnIfUnreadable(model.info, renderConfig);
-    const reader = {
-      renderConfig: renderConfig ?? renderConfigOf(flags, model.info.rendering),
-      cellsOf: (page: { widthPx: number; heightPx: number }) => model.visualTokenGrid(page),
-      cellsId: model.info.checkpointHash,
-      context: {
-        maxPositions: model.info.maxPositions,
-        plan: prunePlanOf(flags, model.info.layers) ?? { decoder: [] },
-        sidecar: flags.sidecar ?? 0,
-      },
+    const wanted = {
+      ...askedSettings(flags),
+      ...(flags.questionFirst && { questionFirst: question }),
     };
-    const askOne: AskOne = (document, { signal, onProgress, onText }) =>
-      askModel({ ...asked, document }, question, model, {
-        renderConfig,
-        defaultConfig: () => renderConfigOf(flags, model.info.rendering),
-        plan: prunePlanOf(flags, model.info.layers),
-        sidecar: flags.sidecar ?? null,
-        questionFirst: flags.questionFirst ?? false,
-        modelIsGiven: flags.model !== undefined,
-        library: new ContextLibrary(cacheFolder()),
-        chromium: chromiumOptions,
-        browsers: flags.browsers,
-        extractMs,
-        signal,
-        onProgress,
-        onReady: (rebuiltBecause) => {
-          progress.stop();
-          if (rebuiltBecause) process.stderr.write(`made again: ${rebuiltBecause}\n`);
-        },
-        onText,
-        generate: {
-          ...(flags.maxTokens !== undefined && { maxNewTokens: flags.maxTokens }),
-          ...(flags.temperature !== undefined && { temperature: flags.temperature }),
-          ...(flags.seed !== undefined && { seed: flags.seed }),
-        },
-      });
-    await askAndPrint({ ...asked, inputs }, question, flags, { reader, askOne, progress });
+    const settings = settingsFor(model.info, wanted, storedSettings(compressed));
+    if (givesRenderConfig(flags)) warnIfUnreadable(model.info, settings.renderConfig);
+    const asksForOther = flags.model !== undefined || asksForSettings(wanted);
+    const library = new ContextLibrary(cacheFolder());
+    const backend = new LocalBackend(model, {
+      contexts: compressed ? placeInFolder(compressed, asksForOther, library) : library,
+      browsers: flags.browsers,
+    });
+    const asking = { backend, settings, reader: localReader(model, settings), extractMs };
+    await askAndPrint(target, question, flags, asking);
   } finally {
-    progress.stop();
     await model.close();
   }
 }
 
 async function askRemote(sources: readonly string[], question: string, flags: Flags) {
   const start = performance.now();
-  const backend = openAiBackendOf(flags);
-  const { inputs, document, compressed } = await openTarget(sources, flags);
-  const progress = new Progress();
-  const renderConfig =
-    compressed && !givesRenderConfig(flags) ? compressed.body.renderConfig : renderConfigOf(flags);
-  try {
-    const reader = { renderConfig, cellsOf: gridOf, cellsId: 'GLM-4V', context: null };
-    const extractMs = performance.now() - start;
-    const askOne: AskOne = (part, { signal, onProgress, onText }) =>
-      askServer(part, renderConfig, question, backend, {
-        model: backend.model,
-        compressed,
-        chromium: chromiumOptions,
-        browsers: flags.browsers,
-        extractMs,
-        maxNewTokens: flags.maxTokens,
-        sidecar: flags.sidecar ?? compressed?.body.sidecar?.budget ?? 0,
-        signal,
-        pagesFolder: (name) => path.join(cacheFolder(), 'pages', name),
-        onProgress,
-        onText,
-        ...(flags.temperature !== undefined && { temperature: flags.temperature }),
-      });
-    await askAndPrint({ document, compressed, inputs }, question, flags, {
-      reader,
-      askOne,
-      progress,
-    });
-  } finally {
-    progress.stop();
-  }
+  const client = openAiBackendOf(flags);
+  const target = await openTarget(sources, flags);
+  const extractMs = performance.now() - start;
+  const { compressed } = target;
+  const drawing = { chromium: chromiumOptions, browsers: flags.browsers };
+  const kept = keepPages((document, config) => {
+    const key = pagesKey(textKey(document), config);
+    return { folder: path.join(cacheFolder(), 'pages', keyName(key)), key };
+  }, drawing);
+  const backend = new ServerBackend(client, {
+    openPages: compressed ? pagesInFolder(compressed, kept) : kept,
+  });
+  const { plan: _, ...stored } = storedSettings(compressed);
+  const settings = settingsFor(NO_MODEL, askedSettings(flags), stored);
+  const { renderConfig } = settings;
+  const reader = { renderConfig, cellsOf: gridOf, cellsId: 'GLM-4V', context: null };
+  await askAndPrint(target, question, flags, { backend, settings, reader, extractMs });
 }
 
-/** One document, or one part of it, to its reader. */
-type AskOne = (
+interface Asking {
+  backend: Backend;
+  settings: ReadingSettings;
+  /** What decides in how many parts a document is asked. */
+  reader: Reader;
+  extractMs: number;
+}
+
+interface AskHooks {
+  signal: AbortSignal;
+  progress: Progress;
+  /** Goes before the stage in the line of progress. */
+  label?: string;
+  onText: ((text: string) => void) | undefined;
+}
+
+/** One document, or one part of it. */
+async function askOne(
   document: SourceDocument,
-  hooks: {
-    signal: AbortSignal;
-    onProgress: ReturnType<typeof compressProgress>;
-    onText: ((text: string) => void) | undefined;
-  },
-) => Promise<AskResult>;
+  question: string,
+  flags: Flags,
+  { backend, settings, extractMs }: Asking,
+  { signal, progress, label, onText }: AskHooks,
+): Promise<AskResult> {
+  const start = performance.now();
+  const onProgress = compressProgress(progress, label);
+  const opened = await backend.open(document, settings, { extractMs, signal, onProgress });
+  try {
+    const loadMs = extractMs + performance.now() - start;
+    progress.stop();
+    if (opened.rebuiltBecause) process.stderr.write(`made again: ${opened.rebuiltBecause}\n`);
+    const answer = await opened.ask(question, {
+      maxNewTokens: flags.maxTokens,
+      citations: true,
+      signal,
+      onText,
+      ...(flags.temperature !== undefined && { temperature: flags.temperature }),
+      ...(flags.seed !== undefined && { seed: flags.seed }),
+    });
+    return askResult(opened, answer, { loadMs, questionFirst: flags.questionFirst ?? false });
+  } finally {
+    await opened.close();
+  }
+}
 
 /** As a whole, or part by part where it does not fit. */
 async function askAndPrint(
   target: OpenedTarget,
   question: string,
   flags: Flags,
-  { reader, askOne, progress }: { reader: Reader; askOne: AskOne; progress: Progress },
+  asking: Asking,
 ): Promise<void> {
   const { document, compressed } = target;
+  const progress = new Progress();
   const grows = flags.stream
     ? (text: string) => {
         progress.stop();
@@ -280,22 +283,20 @@ async function askAndPrint(
     : undefined;
   await interruptible(async (signal) => {
     if (compressed) assertNoPiece(flags);
-    const plan = compressed ? null : await partsOf(document, flags, reader, signal);
+    const plan = compressed ? null : await partsOf(document, flags, asking.reader, signal);
     if (!plan) {
-      const onProgress = compressProgress(progress);
-      const result = await askOne(document, { signal, onProgress, onText: grows });
-      progress.stop();
-      printAnswer(flags, result, target);
+      const hooks = { signal, progress, onText: grows };
+      printAnswer(flags, await askOne(document, question, flags, asking, hooks), target);
     } else {
       const answers = await askParts(document, plan.parts, question, flags.parts, (part, place) =>
-        askOne(part, {
+        askOne(part, question, flags, asking, {
           signal,
-          onProgress: compressProgress(progress, place.isOnly ? '' : partName(place)),
+          progress,
+          label: place.isOnly ? '' : partName(place),
           // Which answer is the best one is known in the end only.
           onText: place.isOnly ? grows : undefined,
         }),
       );
-      progress.stop();
       const isStreamed = answers.ranked.length === 1;
       const result = resultOfParts(answers, document.id);
       printAnswer({ ...flags, stream: (flags.stream ?? false) && isStreamed }, result, target, {
@@ -304,7 +305,7 @@ async function askAndPrint(
       });
     }
     await keepCacheBounded();
-  });
+  }).finally(() => progress.stop());
 }
 
 const partName = ({ number, of }: { number: number; of: number }) => `part ${number} of ${of}, `;
@@ -337,7 +338,11 @@ async function checkQuestionFirst(sources: readonly string[], { backend }: Flags
   }
 }
 
-interface OpenedTarget extends AskTarget {
+/** What is asked: documents, or a folder that compress made. */
+interface OpenedTarget {
+  document: SourceDocument;
+  /** Null for documents. */
+  compressed: CompressedSource | null;
   /** What the document was made of; null for a compressed folder. */
   inputs: Inputs | null;
 }
@@ -346,11 +351,7 @@ async function openTarget(sources: readonly string[], flags: Flags): Promise<Ope
   const [target] = sources;
   if (sources.length === 1 && target !== undefined && (await isArtifactFolder(target))) {
     const compressed = await readCompressedSource(target);
-    return {
-      document: compressed.document,
-      compressed: { ...compressed, folder: target },
-      inputs: null,
-    };
+    return { document: compressed.document, compressed, inputs: null };
   }
   const progress = new Progress();
   const inputs = await interruptible((signal) =>
@@ -363,7 +364,7 @@ async function openTarget(sources: readonly string[], flags: Flags): Promise<Ope
  * The model that a compressed folder was made with. Where it is no longer in its place, the reader
  * that ships here may be the same one.
  */
-function modelOf(compressed: AskTarget['compressed']): string | null {
+function modelOf(compressed: OpenedTarget['compressed']): string | null {
   if (!compressed || existsSync(compressed.body.modelDir)) return compressed?.body.modelDir ?? null;
   if (inspectModel(READER_FOLDER).checkpointHash === compressed.key.checkpoint)
     return READER_FOLDER;
@@ -374,8 +375,13 @@ function modelOf(compressed: AskTarget['compressed']): string | null {
   });
 }
 
+function storedSettings(compressed: CompressedSource | null): Partial<ReadingSettings> {
+  if (!compressed) return {};
+  const { renderConfig, plan, sidecar } = compressed.body;
+  return { renderConfig, plan, ...(sidecar && { sidecar: sidecar.budget }) };
+}
+
 function streamer(flags: Flags): (text: string) => void {
-  if (!flags.stream) return () => {};
   // With --json the answer is part of the object; what grows goes to stderr.
   const out = flags.json ? process.stderr : process.stdout;
   return (text) => out.write(text);

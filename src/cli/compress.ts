@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import { assertNoOtherDocument } from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
-import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { contextKey, ensureCompressed } from '../pipeline/compress.js';
+import { contextKey, textKey } from '../pipeline/artifacts/keys.js';
+import { LocalBackend } from '../pipeline/backends/local.js';
 import { keepCacheBounded } from './cache-bound.js';
 import {
   INPUT_ARGUMENT,
@@ -16,22 +16,24 @@ import {
 } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
+  askedSettings,
   type ModelFlags,
   openModel,
-  prunePlanOf,
   READER_FOLDER,
   type SidecarFlags,
+  settingsFor,
   warnIfUntrained,
   withModelOptions,
   withSidecarOption,
 } from './model-options.js';
+import { givesRenderConfig, type RenderFlags, withRenderOptions } from './options.js';
 import {
-  givesRenderConfig,
-  type RenderFlags,
-  renderConfigOf,
-  withRenderOptions,
-} from './options.js';
-import { type PieceFlags, partsOf, pieceDocument, withPieceOptions } from './part-options.js';
+  localReader,
+  type PieceFlags,
+  partsOf,
+  pieceDocument,
+  withPieceOptions,
+} from './part-options.js';
 import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { reportText } from './report-text.js';
@@ -82,34 +84,28 @@ Examples:
       const model = await openModel(flags.model ?? READER_FOLDER, flags);
       try {
         warnIfUntrained(model.info);
-        const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
-        const renderConfig = renderConfigOf(flags, model.info.rendering);
-        if (givesRenderConfig(flags)) warnIfUnreadable(model.info, renderConfig);
-        const reader = {
-          renderConfig,
-          cellsOf: (page: { widthPx: number; heightPx: number }) => model.visualTokenGrid(page),
-          cellsId: model.info.checkpointHash,
-          context: { maxPositions: model.info.maxPositions, plan, sidecar: flags.sidecar ?? 0 },
-        };
+        const settings = settingsFor(model.info, askedSettings(flags));
+        if (givesRenderConfig(flags)) warnIfUnreadable(model.info, settings.renderConfig);
+        const reader = localReader(model, settings);
         const parts = await interruptible((signal) =>
           partsOf(inputs.document, flags, reader, signal),
         );
         const document = pieceDocument(inputs.document, parts);
         if (!flags.force) await assertNoOtherDocument(flags.out, document);
-        const settings = { renderConfig, plan, model, sidecar: flags.sidecar ?? 0 };
-        const { report, cached, rebuiltBecause } = await interruptible((signal) =>
-          ensureCompressed(document, settings, flags.out, {
-            chromium: chromiumOptions,
-            browsers: flags.browsers,
-            extractMs,
-            signal,
-            onProgress: compressProgress(progress),
-          }),
-        );
+        const backend = new LocalBackend(model, {
+          contexts: { locate: () => flags.out },
+          browsers: flags.browsers,
+        });
+        const { report, cached, rebuiltBecause } = await interruptible(async (signal) => {
+          const onProgress = compressProgress(progress);
+          const opened = await backend.open(document, settings, { extractMs, signal, onProgress });
+          await opened.close();
+          return opened;
+        });
         progress.stop();
         // A question about the file itself finds this folder.
         await new ContextLibrary(cacheFolder())
-          .remember(contextKey(document, settings), flags.out)
+          .remember(contextKey(textKey(document), settings, model.info), flags.out)
           .catch((error: Error) =>
             process.stderr.write(
               `warning: not noted for later questions about the file: ${error.message}\n`,

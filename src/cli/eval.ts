@@ -36,11 +36,12 @@ import { naturalPlan, naturalReport } from './eval-natural.js';
 import { type InputFlags, readHaystack, withInputOptions } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
+  askedSettings,
   type ModelFlags,
   openModel,
-  prunePlanOf,
   READER_FOLDER,
   type SidecarFlags,
+  settingsFor,
   warnIfUntrained,
   withModelOptions,
   withSidecarOption,
@@ -187,16 +188,15 @@ async function evaluateModel(flags: Flags) {
   const model = await openModel(flags.model ?? READER_FOLDER, flags);
   try {
     warnIfUntrained(model.info);
-    const plan = prunePlanOf(flags, model.info.layers) ?? { decoder: [] };
     const { rendering } = model.info;
-    const config = renderConfigOf(flags, rendering);
+    const { renderConfig, plan } = settingsFor(model.info, askedSettings(flags));
     const asker = new ModelAsker(model, plan, planId(plan), {
       chromium: chromiumOptions,
       browsers: flags.browsers,
       maxNewTokens: flags.maxTokens,
       sidecar: flags.sidecar,
     });
-    await evaluate(flags, asker, config, rendering ? 'bare' : 'full', {
+    await evaluate(flags, asker, renderConfig, rendering ? 'bare' : 'full', {
       name: `${path.basename(model.info.dir)}, checkpoint ${model.info.checkpointHash.slice(0, 12)}`,
       calibration: model.info.calibration,
     });

@@ -6,14 +6,14 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
 import { packageFile } from '../package-file.js';
+import type { ReadingSettings } from '../pipeline/backend.js';
 import {
-  NAMED_PLANS,
-  namedPlan,
-  type PrunePlan,
-  parsePrunePlan,
-  planFromKeep,
-  questionFirstPlan,
-} from '../prune/index.js';
+  type AskedPlan,
+  type AskedSettings,
+  type ResolvedReading,
+  resolveSettings,
+} from '../pipeline/settings.js';
+import { NAMED_PLANS } from '../prune/index.js';
 import {
   DEVICES,
   type Device,
@@ -22,7 +22,7 @@ import {
   type ModelInfo,
   VisionLanguageModel,
 } from '../vlm/index.js';
-import { wholeNumber } from './options.js';
+import { askedRendering, defaultRendering, type RenderFlags, wholeNumber } from './options.js';
 
 /** The reader that ships with glyphpress. */
 export const READER_FOLDER = packageFile('models/reader');
@@ -34,8 +34,6 @@ export interface ModelFlags {
   model?: string;
   plan?: string;
   keep?: number;
-  /** The question stands before the pages too: what `keep` leaves is chosen with it in mind. */
-  questionFirst?: boolean;
   threads?: number;
   dtype?: string;
   device?: Device;
@@ -83,18 +81,23 @@ export async function openModel(
   });
 }
 
-/** @returns the plan that the flags ask for, or null if they ask for none */
-export function prunePlanOf(flags: ModelFlags, layers: number): PrunePlan | null {
-  if (flags.plan !== undefined && flags.keep !== undefined) {
-    throw new GlyphpressError('GP_USAGE', {
-      message: '--plan and --keep both say what to prune',
-      hint: 'Give one of them.',
-    });
-  }
-  if (flags.keep !== undefined)
-    return (flags.questionFirst ? questionFirstPlan : planFromKeep)(flags.keep, layers);
-  if (flags.plan === undefined) return null;
-  return namedPlan(flags.plan, layers) ?? parsePrunePlan(readPlan(flags.plan), { layers });
+/** What the flags ask for; a plan's file is read. */
+export function askedSettings(flags: RenderFlags & ModelFlags & SidecarFlags): AskedSettings {
+  return {
+    rendering: askedRendering(flags),
+    keep: flags.keep,
+    plan: flags.plan === undefined ? undefined : askedPlan(flags.plan),
+    sidecar: flags.sidecar,
+  };
+}
+
+/** @param stored settings of a folder that is asked */
+export function settingsFor(
+  { layers, rendering }: Pick<ModelInfo, 'layers' | 'rendering'>,
+  asked: AskedSettings,
+  stored?: Partial<ReadingSettings>,
+): ResolvedReading {
+  return resolveSettings(asked, { layers, rendering: defaultRendering(rendering) }, stored);
 }
 
 export interface SidecarFlags {
@@ -107,6 +110,10 @@ export function withSidecarOption(command: Command): Command {
     'up to n text tokens for exact values (codes, hashes, amounts, dates, addresses) beside the pages',
     wholeNumber(0, 1_000_000),
   );
+}
+
+function askedPlan(plan: string): AskedPlan {
+  return Object.hasOwn(NAMED_PLANS, plan) ? { name: plan } : { json: readPlan(plan) };
 }
 
 function readPlan(file: string): string {

@@ -1,11 +1,11 @@
 /** Options that several commands share. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { type AskedRendering, resolveRendering } from '../pipeline/settings.js';
 import {
   allowedValues,
   CONFIG_KEYS,
   DEFAULT_PRESET,
-  loadRenderConfig,
   PRESETS,
   parseOverrides,
   type RawRenderConfig,
@@ -31,22 +31,28 @@ export function withRenderOptions(command: Command): Command {
     .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64));
 }
 
-/**
- * @param trained what the model was trained to read; an explicit --config goes before it, and what
- *   `search apply` put in its place
- */
+/** What the flags say about rendering; undefined for nothing. */
+export function askedRendering(flags: RenderFlags): AskedRendering | undefined {
+  if (!givesRenderConfig(flags)) return undefined;
+  return {
+    config: flags.config,
+    keys: { ...parseOverrides(flags.set), ...(flags.reflow && { reflow: true }) },
+  };
+}
+
+/** The rendering that the flags ask for, of a model that was trained to read `trained`. */
 export function renderConfigOf(
   flags: RenderFlags,
   trained: RawRenderConfig | null = null,
 ): RenderConfig {
-  const base = flags.config ?? appliedRendering(trained) ?? trained ?? DEFAULT_PRESET;
-  return loadRenderConfig(base, {
-    ...parseOverrides(flags.set),
-    ...(flags.reflow && { reflow: true }),
-  });
+  return resolveRendering(askedRendering(flags), defaultRendering(trained));
 }
 
-/** Whether the flags say anything about rendering. */
+/** What the model was trained to read, or what `search apply` put in its place. */
+export function defaultRendering(trained: RawRenderConfig | null): RawRenderConfig | null {
+  return appliedRendering(trained) ?? trained;
+}
+
 export function givesRenderConfig(flags: RenderFlags): boolean {
   return flags.config !== undefined || flags.reflow === true || flags.set.length > 0;
 }

@@ -17,8 +17,10 @@ import {
 } from '../pipeline/parts/plan-parts.js';
 import type { CellsOf } from '../pipeline/predict-tokens.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
+import type { ResolvedReading } from '../pipeline/settings.js';
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
+import type { VisionLanguageModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
 export interface PieceFlags {
@@ -66,6 +68,20 @@ export interface Reader {
   cellsOf: CellsOf;
   cellsId: string;
   context: { maxPositions: number; plan: PrunePlan; sidecar: number } | null;
+}
+
+/** The model that runs here, under these settings. */
+export function localReader(
+  model: VisionLanguageModel,
+  { renderConfig, plan, sidecar }: ResolvedReading,
+): Reader {
+  const { maxPositions, checkpointHash } = model.info;
+  return {
+    renderConfig,
+    cellsOf: (page) => model.visualTokenGrid(page),
+    cellsId: checkpointHash,
+    context: { maxPositions, plan, sidecar },
+  };
 }
 
 /** @returns null for the whole document at once */

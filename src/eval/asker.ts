@@ -1,18 +1,15 @@
-/** Who answers: a model that runs here, or one behind a server. */
+/** Opens the documents of a run and asks about them, whoever answers. */
 
-import { rm } from 'node:fs/promises';
-import path from 'node:path';
-import { answerQuestion } from '../pipeline/backends/answer.js';
-import { askServer } from '../pipeline/backends/ask-server.js';
+import type { Backend, OpenDocument, ReadingSettings } from '../pipeline/backend.js';
+import { LocalBackend, type LocalBackendOptions } from '../pipeline/backends/local.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
-import { ensureCompressed } from '../pipeline/compress.js';
+import { ServerBackend, type ServerBackendOptions } from '../pipeline/backends/server.js';
 import { joinLines, type ReadLine } from '../pipeline/proofing/read-page.js';
-import { transcribeDocument } from '../pipeline/proofing/transcribe.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PrunePlan } from '../prune/index.js';
-import type { ChromiumOptions, RenderConfig } from '../render/index.js';
-import { type AnswerLogProb, LegibilityProbe, type VisionLanguageModel } from '../vlm/index.js';
+import type { RenderConfig } from '../render/index.js';
+import type { AnswerLogProb, VisionLanguageModel } from '../vlm/index.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
 
 export interface Reply {
@@ -25,7 +22,7 @@ export interface Reply {
   logProb?: AnswerLogProb | null;
 }
 
-/** A document that was rendered (and compressed, where that happens here), ready for questions. */
+/** A document that is ready for the questions of a task. */
 export interface OpenedDocument {
   ask(question: EvalQuestion): Promise<Reply>;
   close(): Promise<void>;
@@ -40,25 +37,16 @@ export interface Asker {
   readonly readsText?: boolean;
   /** What the answers depend on, apart from the questions. */
   readonly key: Record<string, string>;
-  /**
-   * @param folder is made, and removed by {@link OpenedDocument.close}
-   * @param document that the text is of
-   */
+  /** @param document that the text is of */
   open(
     text: string,
     config: RenderConfig,
-    folder: string,
     signal: AbortSignal | undefined,
     document: EvalDocument,
   ): Promise<OpenedDocument>;
 }
 
-interface Drawing {
-  chromium: () => ChromiumOptions;
-  browsers?: number | undefined;
-}
-
-export interface ModelAskerOptions extends Drawing {
+export interface AskerOptions {
   /** Text tokens for exact values beside the pages. @defaultValue 0 */
   sidecar?: number | undefined;
   /** Longest answer, in place of what the question says. */
@@ -66,55 +54,45 @@ export interface ModelAskerOptions extends Drawing {
 }
 
 export class ModelAsker implements Asker {
-  readonly concurrency = 1;
+  readonly concurrency: number;
   readonly hasProbe: boolean;
   readonly key: Record<string, string>;
+  readonly #backend: LocalBackend;
 
   constructor(
     readonly model: VisionLanguageModel,
     readonly plan: PrunePlan,
     planName: string,
-    readonly options: ModelAskerOptions,
+    readonly options: AskerOptions & Pick<LocalBackendOptions, 'chromium' | 'browsers'>,
   ) {
-    const { dir, vision } = model.info;
-    this.hasProbe = vision !== null && LegibilityProbe.isIn(dir, vision.tokenWidth);
+    const { chromium, browsers, sidecar, maxNewTokens } = options;
+    this.#backend = new LocalBackend(model, { chromium, browsers });
+    this.concurrency = this.#backend.concurrency;
+    this.hasProbe = this.#backend.hasLegibilityProbe;
     this.key = {
-      backend: 'onnx',
-      model: model.info.checkpointHash,
+      ...this.#backend.key,
       prunePlan: planName,
-      maxNewTokens: String(options.maxNewTokens ?? 'as the question says'),
-      ...(options.sidecar && { sidecar: String(options.sidecar) }),
+      maxNewTokens: String(maxNewTokens ?? 'as the question says'),
+      ...(sidecar && { sidecar: String(sidecar) }),
     };
   }
 
   async open(
     text: string,
     renderConfig: RenderConfig,
-    folder: string,
     signal?: AbortSignal,
   ): Promise<OpenedDocument> {
-    const { model, plan, options } = this;
+    const { plan, options } = this;
+    const { sidecar = 0, maxNewTokens } = options;
     const document = decodeDocument(Buffer.from(text), 'the document');
-    const { context, report } = await ensureCompressed(
-      document,
-      { model, plan, renderConfig, sidecar: options.sidecar ?? 0 },
-      folder,
-      { chromium: options.chromium, browsers: options.browsers, ...(signal && { signal }) },
-    );
+    const settings = { renderConfig, plan, sidecar };
+    const opened = await openForQuestions(this.#backend, document, settings, signal, maxNewTokens);
     return {
-      ask: async ({ question, maxNewTokens, by }) => {
-        if (by === 'probe') return this.#read(document, renderConfig, report, signal);
-        const answer = await answerQuestion(model, context, question, {
-          maxNewTokens: options.maxNewTokens ?? maxNewTokens,
-          ...(signal && { signal }),
-        });
-        signal?.throwIfAborted();
-        return { ...answer, report };
-      },
-      close: async () => {
-        await model.forget(context);
-        await rm(folder, { recursive: true, force: true });
-      },
+      ...opened,
+      ask: (question) =>
+        question.by === 'probe'
+          ? this.#read(document, renderConfig, opened.report, signal)
+          : opened.ask(question),
     };
   }
 
@@ -126,14 +104,9 @@ export class ModelAsker implements Asker {
     signal?: AbortSignal,
   ): Promise<Reply> {
     const started = performance.now();
-    const { chromium, browsers } = this.options;
-    const pages = transcribeDocument(document, config, this.model, {
-      chromium: chromium(),
-      ...(browsers !== undefined && { browsers }),
-      ...(signal && { signal }),
-    });
     const lines: ReadLine[] = [];
-    for await (const page of pages) lines.push(...page.lines);
+    for await (const page of this.#backend.transcribe(document, config, { signal }))
+      lines.push(...page.lines);
     signal?.throwIfAborted();
     return {
       answer: joinLines(lines, config.lineBreaking),
@@ -145,60 +118,63 @@ export class ModelAsker implements Asker {
   }
 }
 
-/** What the answers of a server depend on, apart from what it is sent. */
-export function serverKey(
-  { baseUrl, model }: OpenAiBackend,
-  maxNewTokens: number,
-): Record<string, string> {
-  return { backend: `openai ${baseUrl}`, model, maxNewTokens: String(maxNewTokens) };
-}
-
-export interface ServerAskerOptions extends Drawing {
-  /** Text tokens for exact values beside the pages. @defaultValue 0 */
-  sidecar?: number | undefined;
-  /** Longest answer; a model that thinks aloud needs thousands. */
-  maxNewTokens: number;
-  concurrency: number;
+/** Part of a key: what the answers of a server depend on, apart from what it is sent. */
+export function serverKey(backend: Backend, maxNewTokens: number): Record<string, string> {
+  return { ...backend.key, maxNewTokens: String(maxNewTokens) };
 }
 
 export class ServerAsker implements Asker {
   readonly concurrency: number;
   readonly key: Record<string, string>;
+  readonly #backend: ServerBackend;
 
   constructor(
-    readonly backend: OpenAiBackend,
-    readonly options: ServerAskerOptions,
+    client: OpenAiBackend,
+    /** `maxNewTokens`: a model that thinks aloud needs thousands. */
+    readonly options: AskerOptions & { maxNewTokens: number } & ServerBackendOptions,
   ) {
-    this.concurrency = options.concurrency;
+    this.#backend = new ServerBackend(client, options);
+    this.concurrency = this.#backend.concurrency;
     this.key = {
-      ...serverKey(backend, options.maxNewTokens),
+      ...serverKey(this.#backend, options.maxNewTokens),
       ...(options.sidecar && { sidecar: String(options.sidecar) }),
     };
   }
 
-  async open(
-    text: string,
-    config: RenderConfig,
-    folder: string,
-    signal?: AbortSignal,
-  ): Promise<OpenedDocument> {
-    const { backend, options } = this;
+  async open(text: string, renderConfig: RenderConfig, signal?: AbortSignal) {
+    const { sidecar = 0, maxNewTokens } = this.options;
     const document = decodeDocument(Buffer.from(text), 'the document');
-    return {
-      ask: async ({ question }) => {
-        const { timings, ...reply } = await askServer(document, config, question, backend, {
-          model: backend.model,
-          chromium: options.chromium,
-          browsers: options.browsers,
-          extractMs: 0,
-          maxNewTokens: options.maxNewTokens,
-          sidecar: options.sidecar ?? 0,
-          pagesFolder: (name) => path.join(folder, name),
-          ...(signal && { signal }),
-        });
-        return { ...reply, totalMs: timings.totalMs - timings.loadMs };
-      },
-      close: () => rm(folder, { recursive: true, force: true }),
-    };
+    const settings = { renderConfig, sidecar };
+    return openForQuestions(this.#backend, document, settings, signal, maxNewTokens);
   }
+}
+
+/** @param maxNewTokens in place of what the question says */
+export async function openForQuestions(
+  backend: Backend,
+  document: SourceDocument,
+  settings: ReadingSettings,
+  signal: AbortSignal | undefined,
+  maxNewTokens?: number,
+): Promise<OpenedDocument & { report: CompressionReport }> {
+  const opened = await backend.open(document, settings, { signal });
+  return {
+    report: opened.report,
+    ask: (question) => replyOf(opened, question, signal, maxNewTokens),
+    close: () => opened.close(),
+  };
+}
+
+async function replyOf(
+  opened: OpenDocument,
+  question: EvalQuestion,
+  signal: AbortSignal | undefined,
+  maxNewTokens: number | undefined,
+): Promise<Reply> {
+  const { answer, finishReason, usage, logProb, timings } = await opened.ask(question.question, {
+    maxNewTokens: maxNewTokens ?? question.maxNewTokens,
+    signal,
+  });
+  const { totalMs } = timings;
+  return { answer, finishReason, usage, logProb, totalMs, report: opened.report };
 }

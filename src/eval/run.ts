@@ -1,6 +1,5 @@
 /** Asks everything that a run has not asked yet, and writes each result down as it comes. */
 
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { renderingId } from '../render/index.js';
@@ -13,7 +12,6 @@ import { scoreAnswer } from './score.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
 
 export const RESULTS_FILE = 'results.jsonl';
-const WORK_FOLDER = 'work';
 const FORM: RunForm = { form: 'glyphpress-eval-1', name: 'evaluation', article: 'an', run: 'run' };
 
 /** This many documents in a row that fail with an error of the surroundings: no use to go on. */
@@ -72,15 +70,7 @@ export async function runPlan(
 
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const failed = await askDocument(
-        next.document,
-        next.questions,
-        plan,
-        asker,
-        folder,
-        take,
-        hooks,
-      );
+      const failed = await askDocument(next.document, next.questions, plan, asker, take, hooks);
       hopeless = failed ? hopeless + 1 : 0;
       if (failed && hopeless >= HOPELESS) throw failed;
     }
@@ -98,7 +88,6 @@ export async function runPlan(
     return known;
   } finally {
     log.close();
-    await rm(path.join(folder, WORK_FOLDER), { recursive: true, force: true });
   }
 }
 
@@ -108,7 +97,6 @@ async function askDocument(
   questions: readonly EvalQuestion[],
   plan: EvalPlan,
   asker: Asker,
-  folder: string,
   take: (result: ResultLine) => void,
   { signal }: RunHooks,
 ): Promise<unknown> {
@@ -123,13 +111,11 @@ async function askDocument(
       failures++;
     }
   };
-  const work = path.join(folder, WORK_FOLDER, sha256Hex(document.id).slice(0, 16));
   let opened: OpenedDocument | null = null;
   try {
     opened = await asker.open(
       document.text,
       plan.renderings[document.rendering]!,
-      work,
       signal,
       document,
     );

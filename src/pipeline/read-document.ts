@@ -1,9 +1,9 @@
 /** A file → a document: text with the id of its bytes. */
 
-import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { GlyphpressError } from '../errors.js';
 import { decodeText, type TextEncoding } from '../extract/text-encoding.js';
+import { sha256Hex } from '../sha256.js';
 import type { DocumentFile } from './inputs/document-files.js';
 
 export interface SourceDocument {
@@ -44,10 +44,6 @@ export function decodeDocument(
     hash,
     text: decodeText(bytes, name, encoding).text,
   };
-}
-
-export function sha256Hex(data: Buffer | string): string {
-  return createHash('sha256').update(data).digest('hex');
 }
 
 function readBytes(file: string): Buffer {

@@ -9,25 +9,17 @@ import {
   type RenderOptions,
   type RenderSummary,
 } from '../render/index.js';
-import { type ForeignFiles, PageFolderWriter } from './artifacts/page-folder.js';
+import { type ForeignFiles, writePages } from './artifacts/page-folder.js';
 import { decodePage } from './artifacts/page-images.js';
+import type { RenderProgress } from './artifacts/page-source.js';
 import { gridOf, type PageSize, visualTokensOf } from './cells.js';
 import type { SourceDocument } from './read-document.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
-export interface RenderProgress {
-  pagesDone: number;
-  /** Share of the document that is drawn, 0 to 1. */
-  share: number;
-}
-
 export interface RenderToFolderOptions extends Omit<RenderOptions, 'onPlanned'> {
   onPage?: ((progress: RenderProgress) => void) | undefined;
-  /** In a folder of the caller's own, what else is there has its reason. @defaultValue 'keep' */
+  /** What to do where the folder holds files that glyphpress did not write. @defaultValue 'keep' */
   foreignFiles?: ForeignFiles | undefined;
-}
-
-export interface RenderDocumentOptions extends RenderToFolderOptions {
   /** Look into the pixels of every page. @defaultValue false */
   countBlank?: boolean;
 }
@@ -57,49 +49,19 @@ export interface RenderResult {
   pagesPerSecond: number;
 }
 
-/** @param take gets each page as it is written; the next page waits for it */
-export async function writePages(
-  document: SourceDocument,
-  config: RenderConfig,
-  folder: string,
-  options: RenderToFolderOptions,
-  take: (page: RenderedPage) => Promise<void> = async () => {},
-): Promise<RenderSummary> {
-  const rendering = new DocumentRendering(document.text, config, options);
-  try {
-    const writer = await PageFolderWriter.open(folder, document, options.foreignFiles ?? 'keep');
-    try {
-      let pagesDone = 0;
-      for await (const page of rendering.pages()) {
-        const { end } = await writer.add(page);
-        await take(page);
-        options.onPage?.({ pagesDone: ++pagesDone, share: end / document.text.length });
-      }
-      if (pagesDone === 0) throw behindTheEnd(options.pageRange!.start);
-      const summary = await rendering.summary();
-      await writer.finish(summary);
-      return summary;
-    } catch (error) {
-      await writer.abort();
-      throw error;
-    }
-  } finally {
-    await rendering.close();
-  }
-}
-
 /** `glyphpress render`: pages, `pages.json`, and the ratio that they reach. */
 export async function renderToFolder(
   document: SourceDocument,
   config: RenderConfig,
   folder: string,
-  options: RenderDocumentOptions,
+  options: RenderToFolderOptions,
 ): Promise<RenderResult> {
   const start = performance.now();
   const sizes: PageSize[] = [];
   let [from, to] = [Number.POSITIVE_INFINITY, 0];
   let blankTokens = options.countBlank ? 0 : null;
-  const summary = await writePages(document, config, folder, options, async (page) => {
+  const rendering = new DocumentRendering(document.text, config, options);
+  const take = async (page: RenderedPage, progress: RenderProgress) => {
     sizes.push({ widthPx: page.widthPx, heightPx: page.heightPx });
     from = Math.min(from, page.lines[0]!.start);
     to = page.lines.at(-1)!.end;
@@ -107,7 +69,16 @@ export async function renderToFolder(
       const grid = gridOf(page);
       blankTokens += countBlank({ blank: blankCells(await decodePage(page.png), grid) });
     }
-  });
+    options.onPage?.(progress);
+  };
+  let summary: RenderSummary;
+  try {
+    if ((await writePages(rendering, folder, document, take, options.foreignFiles)) === 0)
+      throw behindTheEnd(options.pageRange!.start);
+    summary = await rendering.summary();
+  } finally {
+    await rendering.close();
+  }
   const renderMs = performance.now() - start;
   const isWhole = options.pageRange === undefined;
   const textTokens = countTextTokens(isWhole ? document.text : document.text.slice(from, to));

@@ -1,6 +1,9 @@
 /** The compression report: one set of words for the command line, the API and the benchmarks. */
 
+import path from 'node:path';
 import type { RenderSummary } from '../render/index.js';
+import type { VisionLanguageModel } from '../vlm/index.js';
+import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
 export interface ReportTimings {
   /** Wall time spent waiting for each step; rendering goes on while pages are encoded. */
@@ -101,4 +104,16 @@ export function tokenAccount(textTokens: number, counts: TokenCounts) {
     pruneRatio: visualTokens / contextTokens,
     stackedRatio: textTokens / contextTokens,
   };
+}
+
+/** Vocabularies below this are of bytes or letters: nobody pays for text in such tokens. */
+const MIN_TEXT_VOCABULARY = 1_000;
+
+/** T in the model's own tokenizer; for a reader that knows bytes only, in o200k_base. */
+export function textAccount(text: string, model: VisionLanguageModel) {
+  const { info } = model;
+  if (info.tokenizerVocabulary < MIN_TEXT_VOCABULARY) {
+    return { textTokens: countTextTokens(text), tokenizer: DEFAULT_TEXT_TOKENIZER };
+  }
+  return { textTokens: model.countTokens(text), tokenizer: path.basename(info.dir) };
 }

@@ -1,27 +1,30 @@
 /** Tries configurations with a model that runs here. Pages are drawn once, read once, asked often. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { scoreAnswer } from '../eval/score.js';
-import type { EvalDocument, EvalQuestion } from '../eval/task.js';
-import { makeFolder } from '../output-folder.js';
+import type { EvalDocument } from '../eval/task.js';
 import { decodePage } from '../pipeline/artifacts/page-images.js';
-import { answerQuestion } from '../pipeline/backends/answer.js';
-import { ensureCompressed, textAccount } from '../pipeline/compress.js';
+import { LocalBackend } from '../pipeline/backends/local.js';
 import { makeSidecar, SIDECAR_VERSION } from '../pipeline/exact-values/sidecar.js';
 import { Tally } from '../pipeline/proofing/proofread.js';
 import { readPage } from '../pipeline/proofing/read-page.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
-import { tokenAccount } from '../pipeline/report.js';
+import { textAccount, tokenAccount } from '../pipeline/report.js';
 import { blankCells, countBlank, predictEncodedTokens, predictTokens } from '../prune/index.js';
-import type { ChromiumOptions, RenderConfig, RenderedPage } from '../render/index.js';
+import {
+  type ChromiumOptions,
+  type RenderConfig,
+  type RenderedPage,
+  renderingId,
+} from '../render/index.js';
 import { sha256Hex } from '../sha256.js';
 import { type EncodedImage, LegibilityProbe, type VisionLanguageModel } from '../vlm/index.js';
 import type { Evaluator, Spent } from './evaluator.js';
 import { PageStore } from './page-store.js';
 import { ResultCache } from './result-cache.js';
+import { scoreDocument } from './score-document.js';
 import { parsedConfig, type Settings, settingsId } from './settings.js';
 import type { DocumentScore, Glance } from './trial.js';
+import { VisualTokenMemory } from './visual-token-memory.js';
 
 /** Raised when the same configuration and text would give other figures. */
 const FIGURES_VERSION = 1;
@@ -44,20 +47,25 @@ export class ModelEvaluator implements Evaluator {
   readonly #pages: PageStore;
   readonly #results: ResultCache;
   readonly #probe: LegibilityProbe | null;
-  readonly #encoded = new Map<string, EncodedImage>();
-  #encodedBytes = 0;
+  readonly #backend: LocalBackend;
+  readonly #visualTokens = new VisualTokenMemory(ENCODED_BYTES);
 
   constructor(
     readonly model: VisionLanguageModel,
     readonly options: ModelEvaluatorOptions,
   ) {
-    const { dir, layers, checkpointHash } = model.info;
-    const { tokenWidth } = model.vision;
+    const { dir, layers } = model.info;
     this.layers = layers;
-    this.hasProbe = LegibilityProbe.isIn(dir, tokenWidth);
-    this.#probe = this.hasProbe ? LegibilityProbe.open(dir, tokenWidth) : null;
-    this.key = { backend: 'onnx', model: checkpointHash, figures: String(FIGURES_VERSION) };
     this.#pages = new PageStore(path.join(options.cache, 'pages'), options.chromium, this.spent);
+    this.#backend = new LocalBackend(model, {
+      openPages: async (document, config, options) => ({
+        ...(await this.#pages.open(document, config, options)),
+        visualTokens: (page) => this.#encode(document, config, page),
+      }),
+    });
+    this.hasProbe = this.#backend.hasLegibilityProbe;
+    this.#probe = this.hasProbe ? LegibilityProbe.open(dir, model.vision.tokenWidth) : null;
+    this.key = { ...this.#backend.key, figures: String(FIGURES_VERSION) };
     this.#results = new ResultCache(path.join(options.cache, 'results'));
   }
 
@@ -77,9 +85,14 @@ export class ModelEvaluator implements Evaluator {
     const questions = sha256Hex(JSON.stringify(document.questions));
     const sidecar = settings.sidecar > 0 ? SIDECAR_VERSION : 0;
     const key = ['score', this.key, settingsId(settings), source.hash, questions, sidecar];
-    return this.#results
-      .get(key, () => this.#score(settings, source, document.questions, signal))
-      .then((score) => ({ document: document.id, ...score }));
+    const score = () =>
+      scoreDocument(this.#backend, source, settings, document.questions, {
+        signal,
+        onInference: (ms) => {
+          this.spent.inferenceMs += ms;
+        },
+      });
+    return this.#results.get(key, score).then((found) => ({ document: document.id, ...found }));
   }
 
   /** Browser, disk and weights fail for every configuration, or for none. */
@@ -149,69 +162,17 @@ export class ModelEvaluator implements Evaluator {
     return { textTokens, visualTokens, contextTokens };
   }
 
-  async #score(
-    settings: Settings,
-    document: SourceDocument,
-    questions: readonly EvalQuestion[],
-    signal?: AbortSignal,
-  ): Promise<Omit<DocumentScore, 'document'>> {
-    const { model, options } = this;
-    const config = parsedConfig(settings);
-    const pages = await this.#pages.source(document, config, signal);
-    await makeFolder(options.cache);
-    const work = await mkdtemp(path.join(options.cache, 'work-'));
-    try {
-      const { context, report } = await ensureCompressed(
-        document,
-        { model, renderConfig: config, plan: settings.plan, sidecar: settings.sidecar },
-        path.join(work, 'context'),
-        {
-          chromium: options.chromium,
-          pages,
-          encodePage: (page) => this.#encode(document, config, page),
-          signal,
-        },
-      );
-      this.spent.inferenceMs += report.timings.prefillMs + report.timings.pruneMs;
-      const scores: number[] = [];
-      try {
-        for (const question of questions) {
-          const { answer, totalMs } = await answerQuestion(model, context, question.question, {
-            maxNewTokens: question.maxNewTokens,
-            signal,
-          });
-          signal?.throwIfAborted();
-          this.spent.inferenceMs += totalMs;
-          scores.push(scoreAnswer(question.metric, answer, question).value);
-        }
-      } finally {
-        await model.forget(context);
-      }
-      const { textTokens, visualTokens, contextTokens } = report;
-      return { scores, textTokens, visualTokens, contextTokens };
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
-  }
-
-  async #encode(
+  #encode(
     document: SourceDocument,
     config: RenderConfig,
     page: RenderedPage,
   ): Promise<EncodedImage> {
-    const name = `${this.#pages.nameOf(document, config)} ${page.index}`;
-    const known = this.#encoded.get(name);
-    if (known) return known;
-    const start = performance.now();
-    const image = await this.model.encodeImage(await decodePage(page.png));
-    this.spent.inferenceMs += performance.now() - start;
-    this.#encoded.set(name, image);
-    this.#encodedBytes += image.tokens.byteLength;
-    for (const [oldest, { tokens }] of this.#encoded) {
-      if (this.#encodedBytes <= ENCODED_BYTES) break;
-      this.#encoded.delete(oldest);
-      this.#encodedBytes -= tokens.byteLength;
-    }
-    return image;
+    const name = `${document.hash} ${renderingId(config)} ${page.index}`;
+    return this.#visualTokens.get(name, async () => {
+      const start = performance.now();
+      const image = await this.model.encodeImage(await decodePage(page.png));
+      this.spent.inferenceMs += performance.now() - start;
+      return image;
+    });
   }
 }

@@ -3,9 +3,9 @@
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { serverKey } from '../eval/asker.js';
-import { scoreAnswer } from '../eval/score.js';
 import type { EvalDocument } from '../eval/task.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
+import { ServerBackend } from '../pipeline/backends/server.js';
 import { visualTokensOf } from '../pipeline/cells.js';
 import { makeSidecar } from '../pipeline/exact-values/sidecar.js';
 import { decodeDocument } from '../pipeline/read-document.js';
@@ -15,6 +15,7 @@ import { sha256Hex } from '../sha256.js';
 import type { Evaluator, Spent } from './evaluator.js';
 import { PageStore } from './page-store.js';
 import { ResultCache } from './result-cache.js';
+import { scoreDocument } from './score-document.js';
 import { parsedConfig, type Settings, settingsId } from './settings.js';
 import type { DocumentScore, Glance } from './trial.js';
 
@@ -34,14 +35,17 @@ export class ServerEvaluator implements Evaluator {
   readonly spent: Spent = { renderMs: 0, inferenceMs: 0 };
   readonly #pages: PageStore;
   readonly #results: ResultCache;
+  readonly #backend: ServerBackend;
 
   constructor(
-    readonly backend: OpenAiBackend,
+    readonly client: OpenAiBackend,
     readonly options: ServerEvaluatorOptions,
   ) {
-    this.concurrency = options.concurrency;
-    this.key = serverKey(backend, options.maxNewTokens);
-    this.#pages = new PageStore(path.join(options.cache, 'pages'), options.chromium, this.spent);
+    const { concurrency, maxNewTokens, chromium, cache } = options;
+    this.#pages = new PageStore(path.join(cache, 'pages'), chromium, this.spent);
+    this.#backend = new ServerBackend(client, { openPages: this.#pages.open, concurrency });
+    this.concurrency = this.#backend.concurrency;
+    this.key = serverKey(this.#backend, maxNewTokens);
     this.#results = new ResultCache(path.join(options.cache, 'results'));
   }
 
@@ -68,15 +72,22 @@ export class ServerEvaluator implements Evaluator {
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore> {
     const questions = sha256Hex(JSON.stringify(document.questions));
     const key = ['score', this.key, settingsId(settings), sha256Hex(document.text), questions];
-    return this.#results
-      .get(key, () => this.#score(settings, document, signal))
-      .then((score) => ({ document: document.id, ...score }));
+    const source = decodeDocument(Buffer.from(document.text), 'the document');
+    const score = () =>
+      scoreDocument(this.#backend, source, settings, document.questions, {
+        maxNewTokens: this.options.maxNewTokens,
+        signal,
+        onInference: (ms) => {
+          this.spent.inferenceMs += ms;
+        },
+      });
+    return this.#results.get(key, score).then((found) => ({ document: document.id, ...found }));
   }
 
   /** A server that answers, if only that it has no list of models, may have disliked the pages. */
   async isAlive(signal?: AbortSignal): Promise<boolean> {
     try {
-      await this.backend.listModels({ signal });
+      await this.client.listModels({ signal });
       return true;
     } catch (error) {
       if (!(error instanceof GlyphpressError)) throw error;
@@ -89,38 +100,5 @@ export class ServerEvaluator implements Evaluator {
   async firstPage(settings: Settings, { text }: EvalDocument, signal?: AbortSignal) {
     const document = decodeDocument(Buffer.from(text), 'the document');
     return (await this.#pages.pages(document, parsedConfig(settings), signal))[0]!;
-  }
-
-  async #score(
-    settings: Settings,
-    document: EvalDocument,
-    signal?: AbortSignal,
-  ): Promise<Omit<DocumentScore, 'document'>> {
-    const { backend, options } = this;
-    const source = decodeDocument(Buffer.from(document.text), 'the document');
-    const pages = await this.#pages.pages(source, parsedConfig(settings), signal);
-    const sidecar = makeSidecar(document.text, settings.sidecar, countTextTokens);
-    const scores: number[] = [];
-    for (const question of document.questions) {
-      const { answer, totalMs } = await backend.ask(
-        pages.map(({ png }) => png),
-        question.question,
-        {
-          maxNewTokens: options.maxNewTokens,
-          stream: false,
-          ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
-          signal,
-        },
-      );
-      this.spent.inferenceMs += totalMs;
-      scores.push(scoreAnswer(question.metric, answer, question).value);
-    }
-    const visualTokens = visualTokensOf(pages);
-    return {
-      scores,
-      textTokens: countTextTokens(document.text),
-      visualTokens,
-      contextTokens: visualTokens + sidecar.tokens,
-    };
   }
 }

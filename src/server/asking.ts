@@ -1,15 +1,15 @@
 /** A question on its way to its answer, whichever route it came in by. */
 
 import { GlyphpressError } from '../errors.js';
-import { type CompressionReport, tokenAccount } from '../pipeline/report.js';
+import type { CompressionReport } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
 import type { ContentStore } from '../service/content-store.js';
 import type { DocumentService } from '../service/documents.js';
 import { type Evidence, evidenceOf } from '../service/evidence.js';
-import { assertJoinable, jointContext } from '../service/joint-context.js';
+import { assertJoinable, openJoint } from '../service/joint-context.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { EngineAnswer, QuestionEngine } from '../service/question-engine.js';
-import { openWork } from '../service/steps.js';
+import { contextFolder, openWork, type Work } from '../service/work.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import {
   type AskedDocument,
@@ -38,7 +38,7 @@ export interface Question {
   tenant: string;
   model: string;
   /** As they were when the question came; perhaps still being compressed. */
-  documents: DocumentRecord[];
+  documents: Work[];
   text: string;
   generate: Omit<GenerateOptions, 'signal'>;
   /** How long its documents are waited for. */
@@ -57,9 +57,9 @@ export async function readQuestion(
   const { model, glyphpress } = request;
   models.info(model);
   const text = questionOf(request, limits.questionCharacters);
-  const documents: DocumentRecord[] = [];
+  const documents: Work[] = [];
   for (const asked of documentsOf(request, files, limits.questionDocuments))
-    documents.push(await documentFor(parts, tenant, model, asked));
+    documents.push(openWork(await documentFor(parts, tenant, model, asked), parts));
   for (const document of documents) assertModel(document, model);
   const wanted = glyphpress?.wait_seconds;
   return {
@@ -96,11 +96,11 @@ async function documentFor(
   }
 }
 
-function assertModel(document: DocumentRecord, wanted: string): void {
-  const { model } = JSON.parse(document.settings) as { model: string };
+function assertModel({ record, reading }: Work, wanted: string): void {
+  const { model } = reading.asked;
   if (model === wanted) return;
   throw new GlyphpressError('GP_REQUEST', {
-    message: `The document ${document.id} was compressed for the model ${model}, not for ${wanted}`,
+    message: `The document ${record.id} was compressed for the model ${model}, not for ${wanted}`,
     hint: 'Ask that model, or hand the document in again for this one.',
     details: { param: 'model', model },
   });
@@ -111,14 +111,14 @@ export async function untilReady(
   { documents }: AskingParts,
   question: Question,
   signal: AbortSignal,
-): Promise<DocumentRecord[]> {
+): Promise<Work[]> {
   const end = Date.now() + question.waitMs;
-  const ready: DocumentRecord[] = [];
-  for (const document of question.documents) {
-    const record = await documents.untilFinished(document, end - Date.now(), signal);
+  const ready: Work[] = [];
+  for (const work of question.documents) {
+    const record = await documents.untilFinished(work.record, end - Date.now(), signal);
     signal.throwIfAborted();
     if (record.state !== 'completed') throw notReady(record);
-    ready.push(record);
+    ready.push({ ...work, record });
   }
   return ready;
 }
@@ -144,23 +144,23 @@ function notReady({ id, failure, state, stage }: DocumentRecord): GlyphpressErro
 export async function answerOver(
   parts: AskingParts,
   question: Question,
-  documents: readonly DocumentRecord[],
+  documents: readonly Work[],
   signal: AbortSignal,
   stops: StopFilter,
   onText: (text: string) => void,
 ): Promise<EngineAnswer> {
-  const works = documents.map((document) => openWork(document, parts));
-  const several = works.length > 1;
-  if (several) assertJoinable(works, parts.models.info(question.model));
+  const several = documents.length > 1;
+  if (several) assertJoinable(documents, parts.models.info(question.model));
   const enough = new AbortController();
   const answer = await parts.engine.ask({
+    ...question.generate,
     model: question.model,
-    folders: works.map(({ place, resolved }) => place.context(resolved.contextKey)),
-    ...(several && { join: (model) => jointContext(model, works) }),
+    folders: documents.map(contextFolder),
+    ...(several && { openJoint: (backend) => openJoint(backend, documents) }),
     question: question.text,
     asker: question.tenant,
-    generate: question.generate,
-    signal: AbortSignal.any([signal, enough.signal]),
+    citations: question.citations,
+    signal,
     stop: enough.signal,
     onText: (text) => {
       onText(stops.push(text));
@@ -172,50 +172,42 @@ export async function answerOver(
 }
 
 export function evidenceFor(
-  parts: AskingParts,
-  question: Question,
-  documents: readonly DocumentRecord[],
+  { citations }: Question,
+  documents: readonly Work[],
   answer: EngineAnswer,
-): Promise<Evidence> {
-  const works = documents.map((document) => openWork(document, parts));
-  const info = parts.models.info(question.model);
-  return evidenceOf(works, question.text, answer, info, question.citations);
+): Evidence {
+  return evidenceOf(
+    answer,
+    documents.map(({ record }) => record.id),
+    citations,
+  );
 }
 
-const reportOf = (document: DocumentRecord) => JSON.parse(document.report!) as CompressionReport;
+const reportOf = ({ record }: Work) => JSON.parse(record.report!) as CompressionReport;
 
 /** What the answer cost, what the documents cost now, and what their text would have cost. */
-export function costOf(documents: readonly DocumentRecord[], answer: EngineAnswer) {
-  const reports = documents.map(reportOf);
-  const sum = (
-    count: 'textTokens' | 'visualTokens' | 'encodedTokens' | 'sidecarTokens' | 'pages',
-  ) => reports.reduce((total, report) => total + report[count], 0);
-  // Of the context that was asked: drops in the decoder rank the rows of all documents together.
-  const account = tokenAccount(sum('textTokens'), {
-    visualTokens: sum('visualTokens'),
-    encodedTokens: sum('encodedTokens'),
-    layerTokens: answer.layerVisualTokens,
-    sidecarTokens: sum('sidecarTokens'),
-  });
+export function costOf(documents: readonly Work[], answer: EngineAnswer) {
+  const { report, usage, timings } = answer;
+  const ids = documents.map(({ record }) => record.id);
   return {
-    document_id: documents[0]!.id,
-    document_ids: documents.map(({ id }) => id),
-    pages: sum('pages'),
-    text_tokens: account.textTokens,
-    tokenizer: reports[0]!.tokenizer,
+    document_id: ids[0]!,
+    document_ids: ids,
+    pages: report.pages,
+    text_tokens: report.textTokens,
+    tokenizer: report.tokenizer,
     // The prompt with the text itself in the place of its pages.
-    text_prompt_tokens: account.textTokens + answer.usage.promptTokens - answer.contextTokens,
-    visual_tokens: account.visualTokens,
-    encoded_tokens: account.encodedTokens,
-    sidecar_tokens: account.sidecarTokens,
-    context_tokens: account.contextTokens,
-    final_tokens: account.finalTokens,
-    render_ratio: account.renderRatio,
-    prune_ratio: account.pruneRatio,
-    stacked_ratio: account.stackedRatio,
+    text_prompt_tokens: report.textTokens + usage.promptTokens - answer.contextTokens,
+    visual_tokens: report.visualTokens,
+    encoded_tokens: report.encodedTokens,
+    sidecar_tokens: report.sidecarTokens,
+    context_tokens: report.contextTokens,
+    final_tokens: report.finalTokens,
+    render_ratio: report.renderRatio,
+    prune_ratio: report.pruneRatio,
+    stacked_ratio: report.stackedRatio,
     wait_ms: Math.round(answer.waitMs),
     load_ms: Math.round(answer.loadMs),
-    first_token_ms: Math.round(answer.firstTokenMs),
-    total_ms: Math.round(answer.totalMs),
+    first_token_ms: Math.round(timings.firstTokenMs),
+    total_ms: Math.round(timings.totalMs),
   };
 }

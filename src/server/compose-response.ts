@@ -1,10 +1,9 @@
 /** An answer as a Response object of OpenAI's, and the events by which it grows. */
 
-import { openAiFinishReason } from '../pipeline/backends/answer.js';
-import type { DocumentRecord } from '../queue/document-record.js';
 import type { Evidence } from '../service/evidence.js';
 import type { EngineAnswer } from '../service/question-engine.js';
 import type { ResponseEvent, StoredResponse } from '../service/response-records.js';
+import type { Work } from '../service/work.js';
 import {
   type AskingParts,
   answerOver,
@@ -16,6 +15,7 @@ import {
 import { StopFilter } from './chat-request.js';
 import { fileIdOf } from './document-view.js';
 import { type HttpFailure, httpFailure } from './errors.js';
+import { openAiFinishReason } from './finish-reason.js';
 import type { KeptRequest } from './response-request.js';
 
 export interface ResponseHead {
@@ -104,7 +104,7 @@ export async function composeResponse(
     emit({ type: 'response.output_text.delta', ...place, delta, logprobs: [] });
   });
   begin();
-  const evidence = await evidenceFor(parts, question, documents, answer);
+  const evidence = evidenceFor(question, documents, answer);
   const cut = openAiFinishReason(answer.finishReason) === 'length';
   const status = cut ? 'incomplete' : 'completed';
   const content = part(answer.answer, annotationsOf(documents, evidence, answer.answer.length));
@@ -138,7 +138,7 @@ export function cancelledResponse(response: StoredResponse) {
 
 /** Each cited document once, in the likeliest order. */
 function annotationsOf(
-  documents: readonly DocumentRecord[],
+  documents: readonly Work[],
   { citations = [] }: Evidence,
   index: number,
 ): object[] {
@@ -146,12 +146,12 @@ function annotationsOf(
   return [...cited].map((id) => ({
     type: 'file_citation',
     file_id: fileIdOf(id),
-    filename: documents.find((document) => document.id === id)?.filename ?? 'document.txt',
+    filename: documents.find(({ record }) => record.id === id)?.record.filename ?? 'document.txt',
     index,
   }));
 }
 
-function usageOf(documents: readonly DocumentRecord[], answer: EngineAnswer) {
+function usageOf(documents: readonly Work[], answer: EngineAnswer) {
   const { promptTokens, completionTokens } = answer.usage;
   return {
     input_tokens: promptTokens,

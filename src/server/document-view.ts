@@ -1,13 +1,13 @@
 /** A document's record as clients see it. */
 
 import type { DocumentRecord } from '../queue/document-record.js';
-import type { DocumentSettings } from '../service/document-settings.js';
+import { parseSettings } from '../service/document-settings.js';
 
 export const seconds = (ms: number) => Math.floor(ms / 1000);
 const orNull = (ms: number | null) => (ms === null ? null : seconds(ms));
 
 export function documentView(record: DocumentRecord) {
-  const { model, ...settings } = JSON.parse(record.settings) as DocumentSettings;
+  const { model, ...settings } = parseSettings(record.settings);
   const { pages, share } = record;
   return {
     id: record.id,

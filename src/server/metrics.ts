@@ -123,7 +123,7 @@ export class Metrics {
     this.#tokens.inc({ kind: 'question' }, answer.usage.promptTokens - answer.contextTokens);
     this.#tokens.inc({ kind: 'answer' }, answer.usage.completionTokens);
     this.#contexts.inc({ result: answer.loadMs === 0 ? 'hit' : 'miss' });
-    this.#firstToken.observe((answer.waitMs + answer.loadMs + answer.firstTokenMs) / 1000);
+    this.#firstToken.observe((answer.waitMs + answer.loadMs + answer.timings.firstTokenMs) / 1000);
   }
 
   get contentType(): string {

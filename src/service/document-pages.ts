@@ -3,17 +3,17 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { PAGES_FORM, type PageIndex, workFolderOf } from '../pipeline/artifacts/drawn-pages.js';
-import { PAGES_FILE, pageFileName } from '../pipeline/artifacts/page-folder.js';
-import { CONTEXT_FORM } from '../pipeline/compress.js';
+import { type PageIndex, pageFileName } from '../pipeline/artifacts/page-folder.js';
+import { CONTEXT_FORM } from '../pipeline/artifacts/stored-context.js';
+import { PAGES_FORM, readPageIndex, workFolderOf } from '../pipeline/artifacts/stored-pages.js';
 import { type ArtifactForm, readArtifactFile, readManifest } from '../store/artifact-folder.js';
-import type { Work } from './steps.js';
+import { contextFolder, pagePlace, type Work } from './work.js';
 
 /** The finished context holds the pages; before it there are the drawn ones. */
-async function artifactOf({ place, resolved }: Work) {
+async function artifactOf(work: Work) {
   const candidates: [string, ArtifactForm][] = [
-    [place.context(resolved.contextKey), CONTEXT_FORM],
-    [place.pages(resolved.pagesKey), PAGES_FORM],
+    [contextFolder(work), CONTEXT_FORM],
+    [pagePlace(work).folder, PAGES_FORM],
   ];
   for (const [folder, form] of candidates) {
     const manifest = await readManifest<unknown>(folder, form).catch(() => null);
@@ -30,13 +30,13 @@ export async function pageImage(work: Work, index: number): Promise<Buffer | nul
     if (!Object.hasOwn(artifact.manifest.files, file)) return null;
     return readArtifactFile(artifact.folder, artifact.manifest, file);
   }
-  const drawn = path.join(workFolderOf(work.place.pages(work.resolved.pagesKey)), file);
+  const drawn = path.join(workFolderOf(pagePlace(work).folder), file);
   return readFile(drawn).catch(() => null);
 }
 
 /** A file of the finished context; null where it has none of this name, or there is no context. */
-export async function contextFile({ place, resolved }: Work, file: string): Promise<Buffer | null> {
-  const folder = place.context(resolved.contextKey);
+export async function contextFile(work: Work, file: string): Promise<Buffer | null> {
+  const folder = contextFolder(work);
   const manifest = await readManifest<unknown>(folder, CONTEXT_FORM).catch(() => null);
   if (!manifest || !Object.hasOwn(manifest.files, file)) return null;
   return readArtifactFile(folder, manifest, file);
@@ -45,10 +45,7 @@ export async function contextFile({ place, resolved }: Work, file: string): Prom
 /** @throws {GlyphpressError} GP_DOCUMENT_PENDING before all pages are drawn */
 export async function pageIndex(work: Work): Promise<PageIndex> {
   const artifact = await artifactOf(work);
-  if (artifact) {
-    const bytes = await readArtifactFile(artifact.folder, artifact.manifest, PAGES_FILE);
-    return JSON.parse(bytes.toString('utf8')) as PageIndex;
-  }
+  if (artifact) return readPageIndex(artifact.folder, artifact.manifest);
   throw notThere(work, 'pages');
 }
 

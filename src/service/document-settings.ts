@@ -1,27 +1,25 @@
 /** How a document is to be compressed: what a client may ask for, and what it comes to. */
 
 import { GlyphpressError } from '../errors.js';
-import { SIDECAR_VERSION } from '../pipeline/exact-values/sidecar.js';
 import {
-  NAMED_PLANS,
-  namedPlan,
-  type PrunePlan,
-  parsePrunePlan,
-  planFromKeep,
-  planId,
-} from '../prune/index.js';
+  contextKey,
+  extractedTextKey,
+  type Key,
+  pagesKey,
+  visualTokensKey,
+} from '../pipeline/artifacts/keys.js';
+import { type AskedSettings, type ResolvedReading, resolveSettings } from '../pipeline/settings.js';
+import type { PrunePlan } from '../prune/index.js';
 import {
   BUNDLED_FAMILIES,
-  DEFAULT_PRESET,
-  loadRenderConfig,
   PRESETS,
   type RawRenderConfig,
   type RenderConfig,
-  renderingId,
   resolveFonts,
 } from '../render/index.js';
 import { keyName } from '../store/artifact-key.js';
 import type { ModelInfo } from '../vlm/index.js';
+import { EXTRACTOR_VERSION } from './extract.js';
 
 /** Less than a thousandth of the visual tokens is nothing that could be asked. */
 export const LEAST_KEEP = 0.001;
@@ -40,17 +38,9 @@ export interface DocumentSettings {
   encoding?: string;
 }
 
-/** How the text of the document was found. */
-export interface TextSource {
-  mediaType: string;
-  extractorVersion: number;
-}
-
-export interface ResolvedSettings {
-  renderConfig: RenderConfig;
-  plan: PrunePlan;
-  /** Text tokens; 0 for none. */
-  sidecar: number;
+/** What the stored settings of a document come to with the models of this service. */
+export interface DocumentReading extends ResolvedReading {
+  asked: DocumentSettings;
   /** Equal names, equal text, pages, tokens and contexts of the same bytes. */
   textKey: string;
   pagesKey: string;
@@ -58,59 +48,35 @@ export interface ResolvedSettings {
   contextKey: string;
 }
 
-/** @throws {GlyphpressError} GP_REQUEST, GP_CONFIG_…, GP_PRUNE_PLAN */
-export function resolveSettings(
-  settings: DocumentSettings,
-  info: ModelInfo,
-  { mediaType, extractorVersion }: TextSource,
-): ResolvedSettings {
-  const renderConfig = renderConfigOf(settings, info);
-  const plan = planOf(settings, info);
-  const text = {
-    mediaType,
-    encoding: settings.encoding ?? '',
-    extractor: String(extractorVersion),
-  };
-  const pages = { ...text, rendering: renderingId(renderConfig) };
-  const tokens = { ...pages, checkpoint: info.checkpointHash };
-  const { sidecar = 0 } = settings;
-  const context = {
-    ...tokens,
-    plan: planId(plan),
-    ...(sidecar > 0 && { sidecar: `${sidecar} v${SIDECAR_VERSION}` }),
-  };
-  return {
-    renderConfig,
-    plan,
-    sidecar,
-    textKey: keyName(text),
-    pagesKey: keyName(pages),
-    tokensKey: keyName(tokens),
-    contextKey: keyName(context),
-  };
+/** @param json as {@link DocumentSettings} are stored */
+export function parseSettings(json: string): DocumentSettings {
+  return JSON.parse(json) as DocumentSettings;
 }
 
-function renderConfigOf({ render }: DocumentSettings, info: ModelInfo): RenderConfig {
-  if (render === undefined) return loadRenderConfig(info.rendering ?? DEFAULT_PRESET);
-  // Neither a name nor a key of a client's may lead to a file of this machine.
-  if (typeof render === 'string') {
-    if (Object.hasOwn(PRESETS, render)) return loadRenderConfig(render);
-    throw new GlyphpressError('GP_CONFIG_VALUE', {
-      message: `There is no render preset "${render}"`,
-      hint: `Give one of ${Object.keys(PRESETS).join(', ')}, or the keys themselves.`,
-      details: { param: 'render', allowed: Object.keys(PRESETS) },
-    });
-  }
-  if ('font-path' in render) {
-    throw new GlyphpressError('GP_CONFIG_VALUE', {
-      message: 'A font file cannot be named over the network',
-      hint: 'Name a family with font-family.',
-      details: { param: 'render.font-path' },
-    });
-  }
-  const config = loadRenderConfig({ ...(info.rendering ?? PRESETS[DEFAULT_PRESET]) }, render);
-  if ('font-family' in render) assertFont(config);
-  return config;
+/** @throws {GlyphpressError} GP_REQUEST, GP_CONFIG_…, GP_PRUNE_PLAN */
+export function readingOf(
+  asked: DocumentSettings,
+  info: ModelInfo,
+  mediaType: string,
+): DocumentReading {
+  const settings = resolveSettings(askedOf(asked, info), info);
+  assertKeepsEnough(settings.plan);
+  if (typeof asked.render === 'object' && 'font-family' in asked.render)
+    assertFont(settings.renderConfig);
+  const text: Key = extractedTextKey({
+    mediaType,
+    encoding: asked.encoding ?? '',
+    extractorVersion: EXTRACTOR_VERSION,
+  });
+  const pages = pagesKey(text, settings.renderConfig);
+  return {
+    ...settings,
+    asked,
+    textKey: keyName(text),
+    pagesKey: keyName(pages),
+    tokensKey: keyName(visualTokensKey(pages, info)),
+    contextKey: keyName(contextKey(text, settings, info)),
+  };
 }
 
 /** A font that is not there is told now, not when pages are drawn. */
@@ -127,8 +93,7 @@ function assertFont(config: RenderConfig): void {
   }
 }
 
-function planOf(settings: DocumentSettings, info: ModelInfo): PrunePlan {
-  const plan = givenPlan(settings, info);
+function assertKeepsEnough(plan: PrunePlan): void {
   for (const { keepRatio } of [plan.encoder, ...plan.decoder].filter(
     (drop) => drop !== undefined,
   )) {
@@ -139,10 +104,13 @@ function planOf(settings: DocumentSettings, info: ModelInfo): PrunePlan {
       details: { param: 'plan', value: keepRatio, least: LEAST_KEEP },
     });
   }
-  return plan;
 }
 
-function givenPlan({ keep, plan }: DocumentSettings, { layers }: ModelInfo): PrunePlan {
+/** Neither a name nor a key of a client's may lead to a file of this machine. */
+function askedOf(
+  { render, keep, plan, sidecar }: DocumentSettings,
+  { rendering }: ModelInfo,
+): AskedSettings {
   if (keep !== undefined && plan !== undefined) {
     throw new GlyphpressError('GP_REQUEST', {
       message: 'keep and plan both say what to prune',
@@ -150,14 +118,34 @@ function givenPlan({ keep, plan }: DocumentSettings, { layers }: ModelInfo): Pru
       details: { param: 'keep' },
     });
   }
-  if (keep !== undefined) return planFromKeep(keep, layers);
-  if (plan === undefined) return { decoder: [] };
-  if (typeof plan !== 'string') return parsePrunePlan(plan, { layers });
-  const named = namedPlan(plan, layers);
-  if (named) return named;
-  throw new GlyphpressError('GP_PRUNE_PLAN', {
-    message: `There is no prune plan "${plan}"`,
-    hint: `Give one of ${Object.keys(NAMED_PLANS).join(', ')}, or the plan itself.`,
-    details: { param: 'plan', allowed: Object.keys(NAMED_PLANS) },
+  const pruning = typeof plan === 'string' ? { name: plan } : { json: plan };
+  return {
+    keep,
+    sidecar,
+    ...(plan !== undefined && { plan: pruning }),
+    ...(render !== undefined && {
+      rendering:
+        typeof render === 'string'
+          ? { config: presetNamed(render) }
+          : { config: rendering ?? undefined, keys: withoutFiles(render) },
+    }),
+  };
+}
+
+function presetNamed(name: string): string {
+  if (Object.hasOwn(PRESETS, name)) return name;
+  throw new GlyphpressError('GP_CONFIG_VALUE', {
+    message: `There is no render preset "${name}"`,
+    hint: `Give one of ${Object.keys(PRESETS).join(', ')}, or the keys themselves.`,
+    details: { param: 'render', allowed: Object.keys(PRESETS) },
+  });
+}
+
+function withoutFiles(keys: RawRenderConfig): RawRenderConfig {
+  if (!('font-path' in keys)) return keys;
+  throw new GlyphpressError('GP_CONFIG_VALUE', {
+    message: 'A font file cannot be named over the network',
+    hint: 'Name a family with font-family.',
+    details: { param: 'render.font-path' },
   });
 }

@@ -20,8 +20,8 @@ import {
 } from '../queue/document-records.js';
 import { aborted, Changes, later } from './changes.js';
 import type { ContentStore, Upload } from './content-store.js';
-import { type DocumentSettings, resolveSettings } from './document-settings.js';
-import { EXTRACTOR_VERSION, encodingOf } from './extract.js';
+import { type DocumentSettings, parseSettings, readingOf } from './document-settings.js';
+import { encodingOf } from './extract.js';
 import type { ModelRegistry } from './models.js';
 
 export interface Submission {
@@ -72,10 +72,7 @@ export class DocumentService {
     const { store, models, records, queue, limits } = this.#parts;
     const { tenant, upload, settings, expiresInMs, mediaType, ...rest } = submission;
     encodingOf(settings.encoding);
-    const { contextKey } = resolveSettings(settings, models.info(settings.model), {
-      mediaType,
-      extractorVersion: EXTRACTOR_VERSION,
-    });
+    const { contextKey } = readingOf(settings, models.info(settings.model), mediaType);
     const id = `doc_${randomBytes(12).toString('hex')}`;
     // Nobody may delete the last document of this content while this one joins it.
     const { ahead } = await records.exclusively(contentLock(tenant, upload.hash), async () => {
@@ -132,10 +129,7 @@ export class DocumentService {
     mediaType: string,
   ): Promise<DocumentRecord | null> {
     const { models, records } = this.#parts;
-    const { contextKey } = resolveSettings(settings, models.info(settings.model), {
-      mediaType,
-      extractorVersion: EXTRACTOR_VERSION,
-    });
+    const { contextKey } = readingOf(settings, models.info(settings.model), mediaType);
     for (const [id, key] of Object.entries(await records.siblings(tenant, hash))) {
       const record = key === contextKey ? await records.get({ tenant, id }) : null;
       if (record && !['failed', 'cancelled'].includes(record.state)) return record;
@@ -199,9 +193,8 @@ export class DocumentService {
     try {
       return new Set(
         records.map(({ settings: json, mediaType }) => {
-          const settings = JSON.parse(json) as DocumentSettings;
-          const source = { mediaType, extractorVersion: EXTRACTOR_VERSION };
-          return resolveSettings(settings, models.info(settings.model), source).tokensKey;
+          const settings = parseSettings(json);
+          return readingOf(settings, models.info(settings.model), mediaType).tokensKey;
         }),
       );
     } catch (error) {

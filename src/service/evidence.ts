@@ -1,15 +1,9 @@
-/** How sure an answer is, and where in the documents it stands. */
+/** How sure an answer is, and where in the documents it stands, in the words of the API. */
 
-import { type Citation, citeAnswer } from '../pipeline/citing/citations.js';
-import { finalAnswer } from '../pipeline/citing/final-answer.js';
-import { saysNotFound } from '../pipeline/citing/says-not-found.js';
-import { confidenceOf, type ModelInfo } from '../vlm/index.js';
-import { pageIndex } from './document-pages.js';
-import type { EngineAnswer } from './question-engine.js';
-import { storedText, type Work } from './steps.js';
+import type { Answer, PlacedCitation } from '../pipeline/backend.js';
 
 /** Offsets and page are those of the document. */
-export interface DocumentCitation extends Citation {
+export interface DocumentCitation extends Omit<PlacedCitation, 'document'> {
   document_id: string;
 }
 
@@ -22,23 +16,19 @@ export interface Evidence {
   citations?: DocumentCitation[];
 }
 
-export async function evidenceOf(
-  works: readonly Work[],
-  question: string,
-  { answer, logProb }: EngineAnswer,
-  { calibration }: Pick<ModelInfo, 'calibration'>,
+/** @param documentIds of the documents that were asked, in their order */
+export function evidenceOf(
+  { found, confidence, calibrated, citations }: Answer,
+  documentIds: readonly string[],
   withCitations: boolean,
-): Promise<Evidence> {
-  const { confidence, calibrated } = confidenceOf(logProb, calibration);
-  const evidence = { found: !saysNotFound(finalAnswer(answer)), confidence, calibrated };
+): Evidence {
+  const evidence = { found, confidence, calibrated };
   if (!withCitations) return evidence;
-  const citations: DocumentCitation[] = [];
-  for (const work of works) {
-    const text = (await storedText(work.place, work.resolved)) ?? '';
-    const readPages = async () => (await pageIndex(work)).pages;
-    for (const citation of await citeAnswer(answer, question, text, readPages))
-      citations.push({ document_id: work.record.id, ...citation });
-  }
-  // Stable: places of one document stay in their order where they score the same.
-  return { ...evidence, citations: citations.sort((a, b) => b.score - a.score) };
+  return {
+    ...evidence,
+    citations: citations.map(({ document, ...citation }) => ({
+      document_id: documentIds[document]!,
+      ...citation,
+    })),
+  };
 }

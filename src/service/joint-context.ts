@@ -2,13 +2,17 @@
 
 import { GlyphpressError } from '../errors.js';
 import { ensureEncodedPage } from '../pipeline/artifacts/encoded-pages.js';
-import { type JoinedDocument, joinDocuments } from '../pipeline/backends/join-documents.js';
-import { SIDECAR_FILE } from '../pipeline/compress.js';
+import type { PageSource } from '../pipeline/artifacts/page-source.js';
+import { SIDECAR_FILE } from '../pipeline/artifacts/stored-context.js';
+import type { LocalBackend } from '../pipeline/backends/local.js';
+import type { LocalDocument } from '../pipeline/backends/local-document.js';
+import type { CitedDocument } from '../pipeline/citing/cite-documents.js';
+import { mergeReports } from '../pipeline/parts/merge-reports.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { planId } from '../prune/index.js';
-import type { ModelInfo, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
+import type { ModelInfo } from '../vlm/index.js';
 import { contextFile, pageImage, pageIndex } from './document-pages.js';
-import type { Work } from './steps.js';
+import { storedText, tokensFolder, type Work } from './work.js';
 
 /**
  * Before any work is done: whether these documents can stand in one context.
@@ -16,7 +20,7 @@ import type { Work } from './steps.js';
  * @throws {GlyphpressError} GP_DOCUMENT_STATE for different plans, GP_CONTEXT_LENGTH for too many pages
  */
 export function assertJoinable(works: readonly Work[], { maxPositions }: ModelInfo): void {
-  const plans = new Set(works.map(({ resolved }) => planId(resolved.plan)));
+  const plans = new Set(works.map(({ reading }) => planId(reading.plan)));
   if (plans.size > 1) {
     throw new GlyphpressError('GP_DOCUMENT_STATE', {
       message: `The documents were compressed with ${plans.size} different prune plans`,
@@ -36,28 +40,43 @@ export function assertJoinable(works: readonly Work[], { maxPositions }: ModelIn
   });
 }
 
-export async function jointContext(
-  model: VisionLanguageModel,
+export async function openJoint(
+  backend: LocalBackend,
   works: readonly Work[],
-): Promise<PrefilledContext> {
-  const [{ resolved }] = works as [Work];
-  const documents = await Promise.all(works.map((work) => joined(model, work)));
-  return joinDocuments(model, resolved.plan, documents);
+): Promise<LocalDocument> {
+  const parts = await Promise.all(
+    works.map(async (work) => ({
+      pages: storedPages(backend, work),
+      sidecar: (await contextFile(work, SIDECAR_FILE))?.toString('utf8') ?? '',
+      cited: citedDocument(work),
+    })),
+  );
+  const reports = works.map(({ record }) => JSON.parse(record.report!) as CompressionReport);
+  return backend.openJoint(parts, works[0]!.reading.plan, (layerTokens) =>
+    mergeReports(reports, reports[0]!.documentId, layerTokens),
+  );
+}
+
+/** Where an answer can be looked up. */
+export function citedDocument(work: Work): CitedDocument {
+  return {
+    text: async () => (await storedText(work)) ?? '',
+    pages: async () => (await pageIndex(work)).pages,
+  };
 }
 
 /** Visual tokens that are no longer stored are made again from the page. */
-async function joined(model: VisionLanguageModel, work: Work): Promise<JoinedDocument> {
-  const { place, resolved } = work;
-  const tokens = place.tokens(resolved.tokensKey);
+function storedPages(
+  { model }: LocalBackend,
+  work: Work,
+): Pick<PageSource, 'pages' | 'visualTokens'> {
+  const tokens = tokensFolder(work);
   return {
-    sidecar: (await contextFile(work, SIDECAR_FILE))?.toString('utf8') ?? '',
-    pages: (async function* () {
+    async *pages() {
       const { pages } = await pageIndex(work);
-      for (const [index, { lines }] of pages.entries()) {
-        const png = (await pageImage(work, index))!;
-        const { image } = await ensureEncodedPage(model, tokens, { index, png });
-        yield { png, image, lines };
-      }
-    })(),
+      for (const [index, { widthPx, heightPx, lines }] of pages.entries())
+        yield { index, png: (await pageImage(work, index))!, widthPx, heightPx, lines };
+    },
+    visualTokens: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
   };
 }

@@ -1,11 +1,13 @@
-/** Answers questions over stored contexts: each context read once, the least recently asked let go. */
+/**
+ * Answers questions over opened documents: each opened once, the least recently asked closed first.
+ */
 
 import { GlyphpressError } from '../errors.js';
-import { CONTEXT_FILE, readContext } from '../pipeline/artifacts/context-file.js';
-import { type Answer, answerQuestion } from '../pipeline/backends/answer.js';
-import { CONTEXT_FORM, type CompressedBody } from '../pipeline/compress.js';
-import { readArtifactFile, readManifest } from '../store/artifact-folder.js';
-import type { GenerateOptions, PrefilledContext, VisionLanguageModel } from '../vlm/index.js';
+import type { AskOptions } from '../pipeline/backend.js';
+import { LocalBackend } from '../pipeline/backends/local.js';
+import type { LocalAnswer, LocalDocument } from '../pipeline/backends/local-document.js';
+import type { CompressionReport } from '../pipeline/report.js';
+import type { VisionLanguageModel } from '../vlm/index.js';
 import { FairQueue } from './fair-queue.js';
 import type { ModelRegistry } from './models.js';
 
@@ -18,38 +20,36 @@ export interface EngineOptions {
   maxWaiting?: number;
 }
 
-export interface EngineQuestion {
+export interface EngineQuestion extends AskOptions {
   model: string;
   /** Folder of the context; where several documents are asked, of each of theirs. */
   folders: readonly string[];
-  /** Makes the one context of several documents; needed for those only. */
-  join?: (model: VisionLanguageModel) => Promise<PrefilledContext>;
+  /** Opens several documents together; needed for those only. */
+  openJoint?: (backend: LocalBackend) => Promise<LocalDocument>;
   question: string;
   /** Who asks: askers take turns. */
   asker: string;
-  generate: Omit<GenerateOptions, 'signal'>;
   signal: AbortSignal;
-  /** Part of `signal`: ends the answer where it is, which is then no failure. */
-  stop?: AbortSignal;
-  onText?: ((text: string) => void) | undefined;
 }
 
-export interface EngineAnswer extends Answer {
+export interface EngineAnswer extends LocalAnswer {
+  /** Of what was asked: the document, or all of them together. */
+  report: CompressionReport;
   /** Tokens of the prompt that were there before the question came. */
   contextTokens: number;
-  /** Visual rows in each layer of what was asked. */
-  layerVisualTokens: number[];
   /** Time in line. */
   waitMs: number;
-  /** Until the context was in memory; 0 when it was. */
+  /** Until the document was open; 0 when it was. */
   loadMs: number;
 }
 
+/** A document that is open, or about to be. */
 interface Held {
-  model: VisionLanguageModel;
-  modelName: string;
-  context: PrefilledContext;
-  bytes: number;
+  opening: Promise<LocalDocument>;
+  /** Questions that count on it. */
+  users: number;
+  /** Let go of: the last user closes it. */
+  gone: boolean;
 }
 
 const DEFAULT_BYTES = 1024 ** 3;
@@ -62,7 +62,7 @@ export class QuestionEngine {
   readonly #options: Required<EngineOptions>;
   readonly #queues = new Map<string, FairQueue>();
   /** By folder or folders, the most recently asked last. */
-  readonly #held = new Map<string, Promise<Held>>();
+  readonly #held = new Map<string, Held>();
 
   constructor(models: ModelRegistry, options: EngineOptions = {}) {
     this.#models = models;
@@ -103,82 +103,94 @@ export class QuestionEngine {
 
   /** Lets go of what lies below a folder that is deleted. */
   async drop(folder: string): Promise<void> {
-    for (const [key, held] of this.#held) {
-      if (!key.split(BETWEEN).some((part) => part === folder || part.startsWith(`${folder}/`)))
-        continue;
-      this.#held.delete(key);
-      await held.then(({ model, context }) => model.forget(context)).catch(() => {});
-    }
+    const below = [...this.#held].filter(([key]) =>
+      key.split(BETWEEN).some((part) => part === folder || part.startsWith(`${folder}/`)),
+    );
+    await Promise.all(below.map(([key, held]) => this.#letGo(key, held)));
   }
 
   async #answer(question: EngineQuestion, waitMs: number): Promise<EngineAnswer> {
+    const { model: name, folders, openJoint: _, asker: __, question: text, ...options } = question;
+    const key = folders.join(BETWEEN);
     const start = performance.now();
-    const known = this.#held.has(question.folders.join(BETWEEN));
-    const { model, context } = await this.#hold(question);
-    const loadMs = known ? 0 : performance.now() - start;
-    const { generate, signal, onText } = question;
-    const options = { ...generate, signal };
-    try {
-      const answer = await answerQuestion(model, context, question.question, options, onText);
-      if (!question.stop?.aborted) signal.throwIfAborted();
-      const { promptTokens: contextTokens, layerVisualTokens } = context;
-      return { ...answer, contextTokens, layerVisualTokens, waitMs, loadMs };
-    } catch (error) {
-      if (isDeadModel(error)) await this.#forgetModel(question.model, model);
-      throw error;
-    }
-  }
-
-  async #hold(question: EngineQuestion): Promise<Held> {
-    const key = question.folders.join(BETWEEN);
     const known = this.#held.get(key);
-    const holding = known ?? this.#load(question);
+    const held = known ?? this.#open(question);
+    held.users += 1;
+    // The most recently asked last.
     this.#held.delete(key);
-    this.#held.set(key, holding);
+    this.#held.set(key, held);
     try {
-      const held = await holding;
-      if (!known) await this.#letGo();
-      return held;
-    } catch (error) {
-      if (this.#held.get(key) === holding) this.#held.delete(key);
-      throw error;
+      const opened = await this.#opened(key, held);
+      const loadMs = known ? 0 : performance.now() - start;
+      if (!known) await this.#makeRoom();
+      try {
+        const answer = await opened.ask(text, options);
+        const { report, context } = opened;
+        return { ...answer, report, contextTokens: context.promptTokens, waitMs, loadMs };
+      } catch (error) {
+        if (isDeadModel(error)) await this.#forgetModel(name, opened.model);
+        throw error;
+      }
+    } finally {
+      held.users -= 1;
+      if (held.gone && held.users === 0) await close(held);
     }
   }
 
-  async #load({ model: modelName, folders, join }: EngineQuestion): Promise<Held> {
-    const opening = this.#models.open(modelName);
-    const loading = join ? opening.then(join) : loadContext(folders[0]!);
-    const [model, context] = await Promise.all([opening, loading]);
-    const bytes = context.layers.reduce(
-      (sum, { keys, values }) => sum + keys.byteLength + values.byteLength,
-      0,
-    );
-    return { model, modelName, context, bytes };
+  #open({ model, folders, openJoint }: EngineQuestion): Held {
+    const opening = this.#models.open(model).then(async (opened) => {
+      const backend = new LocalBackend(opened);
+      try {
+        return await (openJoint ? openJoint(backend) : backend.openStored(folders[0]!));
+      } catch (error) {
+        if (isDeadModel(error)) await this.#models.reopen(model, opened);
+        throw error;
+      }
+    });
+    return { opening, users: 0, gone: false };
+  }
+
+  /** What could not be opened is not held. */
+  async #opened(key: string, held: Held): Promise<LocalDocument> {
+    try {
+      return await held.opening;
+    } catch (error) {
+      if (this.#held.get(key) === held) this.#held.delete(key);
+      throw error;
+    }
   }
 
   /** The newest stays, whatever its size. What is being asked goes on to its answer. */
-  async #letGo(): Promise<void> {
+  async #makeRoom(): Promise<void> {
     const entries = await Promise.all(
-      [...this.#held].map(async ([folder, holding]) => ({
-        folder,
-        holding,
-        held: await holding.catch(() => null),
+      [...this.#held].map(async ([key, held]) => ({
+        key,
+        held,
+        bytes: await held.opening.then(
+          ({ heldBytes }) => heldBytes,
+          () => 0,
+        ),
       })),
     );
-    let total = entries.reduce((sum, { held }) => sum + (held?.bytes ?? 0), 0);
-    for (const { folder, holding, held } of entries.slice(0, -1)) {
+    let total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { key, held, bytes } of entries.slice(0, -1)) {
       if (total <= this.#options.maxBytes) return;
-      if (!held || this.#held.get(folder) !== holding) continue;
-      this.#held.delete(folder);
-      total -= held.bytes;
-      await held.model.forget(held.context).catch(() => {});
+      if (this.#held.get(key) !== held) continue;
+      total -= bytes;
+      await this.#letGo(key, held);
     }
   }
 
+  async #letGo(key: string, held: Held): Promise<void> {
+    if (this.#held.get(key) === held) this.#held.delete(key);
+    held.gone = true;
+    if (held.users === 0) await close(held);
+  }
+
   async #forgetModel(name: string, failed: VisionLanguageModel): Promise<void> {
-    for (const [folder, holding] of this.#held) {
-      const held = await holding.catch(() => null);
-      if (!held || held.model === failed) this.#held.delete(folder);
+    for (const [key, held] of this.#held) {
+      const opened = await held.opening.catch(() => null);
+      if (!opened || opened.model === failed) await this.#letGo(key, held);
     }
     await this.#models.reopen(name, failed);
   }
@@ -192,15 +204,9 @@ export class QuestionEngine {
   }
 }
 
-async function loadContext(folder: string): Promise<PrefilledContext> {
-  const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
-  if (!manifest) {
-    throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
-      message: 'The context of this document is gone from the store',
-      hint: 'Submit the same document again: its context is made anew, for this one too.',
-    });
-  }
-  return readContext(await readArtifactFile(folder, manifest, CONTEXT_FILE));
+/** A model whose thread is dead holds nothing any more. */
+async function close({ opening }: Held): Promise<void> {
+  await opening.then((opened) => opened.close()).catch(() => {});
 }
 
 function isDeadModel(error: unknown): boolean {

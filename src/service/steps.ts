@@ -5,42 +5,37 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
-import {
-  type DrawOptions,
-  ensurePages,
-  pagesOf,
-  readPageIndex,
-  storedPages,
-} from '../pipeline/artifacts/drawn-pages.js';
 import { countEncodedPages, ensureEncodedPage } from '../pipeline/artifacts/encoded-pages.js';
+import type { DrawOptions, OpenPages } from '../pipeline/artifacts/page-source.js';
+import {
+  ensurePages,
+  openStoredPages,
+  storedPageRange,
+} from '../pipeline/artifacts/stored-pages.js';
+import { LocalBackend } from '../pipeline/backends/local.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
-import { CONTEXT_FORM, ensureCompressed } from '../pipeline/compress.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PageRange } from '../queue/compression-queue.js';
 import type { DocumentRecord, Stage } from '../queue/document-record.js';
 import type { Step, StepContext, StepResult } from '../queue/stage-runner.js';
-import {
-  type ArtifactForm,
-  isWholeArtifact,
-  readArtifactFile,
-  readManifest,
-  writeArtifact,
-} from '../store/artifact-folder.js';
-import type { ContentPlace, ContentStore } from './content-store.js';
-import {
-  type DocumentSettings,
-  type ResolvedSettings,
-  resolveSettings,
-} from './document-settings.js';
-import { EXTRACTOR_VERSION, extractText } from './extract.js';
+import type { VisionLanguageModel } from '../vlm/index.js';
+import type { ContentStore } from './content-store.js';
+import { extractText } from './extract.js';
 import type { ModelRegistry } from './models.js';
-
-const TEXT_FORM: ArtifactForm = { kind: 'glyphpress-text', version: 1 };
-const TEXT_FILE = 'source.txt';
+import {
+  contextFolder,
+  hasContext,
+  openWork,
+  pagePlace,
+  sourceOf,
+  storedText,
+  storeText,
+  tokensFolder,
+  type Work,
+} from './work.js';
 
 export interface StepTools {
   store: ContentStore;
@@ -51,114 +46,113 @@ export interface StepTools {
   pagesPerJob?: number | undefined;
 }
 
-/** A document with all that its record leads to. */
-export interface Work {
-  record: DocumentRecord;
-  settings: DocumentSettings;
-  resolved: ResolvedSettings;
-  place: ContentPlace;
-}
-
-/** @throws {GlyphpressError} GP_MODEL_UNKNOWN and others, for a service with another set-up */
-export function openWork(record: DocumentRecord, { store, models }: StepTools): Work {
-  const settings = settingsOf(record);
-  return {
-    record,
-    settings,
-    resolved: resolveSettings(settings, models.info(settings.model), {
-      mediaType: record.mediaType,
-      extractorVersion: EXTRACTOR_VERSION,
-    }),
-    place: store.place(record.tenant, record.contentHash),
-  };
-}
-
 export function compressionSteps(tools: StepTools): Record<Stage, Step> {
-  const open = (record: DocumentRecord) => openWork(record, tools);
-  const { models, pagesPerJob = 16 } = tools;
-  const steps: Record<Stage, Step> = {
-    async extract({ record, signal }) {
-      const { text } = await ensureText(open(record), signal);
+  const opened =
+    (step: (work: Work, context: StepContext) => Promise<StepResult>): Step =>
+    (context) =>
+      step(openWork(context.record, tools), context);
+  return {
+    extract: opened(async (work, { signal }) => {
+      const { text } = await ensureText(work, signal);
       return { characters: text.length };
-    },
-
-    async render(context) {
-      const work = open(context.record);
+    }),
+    render: opened(async (work, context) => {
       if (await hasContext(work)) return {};
       const document = await ensureText(work, context.signal);
       const { pages } = await draw(work, document, tools, context);
       return { pages };
-    },
-
-    async encode(context) {
-      const work = open(context.record);
-      if (await hasContext(work)) return {};
-      const document = await ensureText(work, context.signal);
-      const { folder, key } = pagesAt(work, document);
-      const { pages } = await draw(work, document, tools, { ...context, progress: () => {} });
-      const model = await tools.models.open(work.settings.model);
-      const manifest = (await storedPages(folder, key))!;
-      const index = await readPageIndex(folder, manifest);
-      const tokens = work.place.tokens(work.resolved.tokensKey);
-      const missing = pages - (await countEncodedPages(tokens));
-      if (context.maySplit && missing > pagesPerJob)
-        return { pages, ranges: rangesOf(pages, pagesPerJob) };
-      const { start, end } = context.range ?? { start: 0, end: pages };
-      for (const [at, { file }] of index.pages.slice(start, end).entries()) {
-        context.signal.throwIfAborted();
-        const png = await readArtifactFile(folder, manifest, file);
-        await ensureEncodedPage(model, tokens, { index: start + at, png });
-        // Others may be at work on the other pages.
-        const pagesDone = Math.min(pages, await countEncodedPages(tokens));
-        context.progress({ pagesDone, share: pagesDone / pages });
-      }
-      return { pages };
-    },
-
-    async prefill(context) {
-      const work = open(context.record);
-      const document = await ensureText(work, context.signal);
-      const stored = work.place.context(work.resolved.contextKey);
-      if (!(await hasContext(work))) await rm(stored, { recursive: true, force: true });
-      const model = await tools.models.open(work.settings.model);
-      const { folder, key } = pagesAt(work, document);
-      const tokens = work.place.tokens(work.resolved.tokensKey);
-      const quiet = { ...context, progress: () => {} };
-      const { report } = await ensureCompressed(document, { ...work.resolved, model }, stored, {
-        chromium: tools.chromium ?? chromiumOptions,
-        signal: context.signal,
-        pages: async (...rest) => {
-          await draw(work, document, tools, quiet);
-          return pagesOf(folder, key)(...rest);
-        },
-        encodePage: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
-        onProgress: (step, _, share) => {
-          if (step === 'prefill') context.progress({ share });
-        },
-      });
-      return finished(context.record, report);
-    },
+    }),
+    encode: opened(withModel(tools, encode)),
+    prefill: opened(withModel(tools, prefill)),
   };
-  for (const stage of ['encode', 'prefill'] as const) {
-    const step = steps[stage];
-    steps[stage] = async (context) => {
-      const { model: name } = settingsOf(context.record);
-      const model = await models.open(name);
-      try {
-        return await step(context);
-      } catch (error) {
-        // A model whose thread is dead must not fail the next document too.
-        if (hasCode(error, 'GP_MODEL_RUNTIME')) await models.reopen(name, model);
-        // What is damaged goes, so that the next try makes it anew.
-        if (hasCode(error, 'GP_ARTIFACT_DAMAGED')) {
-          const { place, resolved } = open(context.record);
-          await rm(place.pages(resolved.pagesKey), { recursive: true, force: true });
-        }
-        throw error;
-      }
-    };
+}
+
+type ModelStep = (
+  work: Work,
+  context: StepContext,
+  model: VisionLanguageModel,
+  tools: StepTools,
+) => Promise<StepResult>;
+
+async function encode(
+  work: Work,
+  context: StepContext,
+  model: VisionLanguageModel,
+  tools: StepTools,
+): Promise<StepResult> {
+  if (await hasContext(work)) return {};
+  const { signal, range } = context;
+  const { pagesPerJob = 16 } = tools;
+  const document = await ensureText(work, signal);
+  const { pages } = await draw(work, document, tools, { signal });
+  const tokens = tokensFolder(work);
+  const missing = pages - (await countEncodedPages(tokens));
+  if (context.maySplit && missing > pagesPerJob)
+    return { pages, ranges: rangesOf(pages, pagesPerJob) };
+  for await (const page of storedPageRange(pagePlace(work), range ?? { start: 0, end: pages })) {
+    signal.throwIfAborted();
+    await ensureEncodedPage(model, tokens, page);
+    // Others may be at work on the other pages.
+    const pagesDone = Math.min(pages, await countEncodedPages(tokens));
+    context.progress({ pagesDone, share: pagesDone / pages });
   }
-  return steps;
+  return { pages };
+}
+
+async function prefill(
+  work: Work,
+  context: StepContext,
+  model: VisionLanguageModel,
+  tools: StepTools,
+): Promise<StepResult> {
+  const { signal } = context;
+  const document = await ensureText(work, signal);
+  const folder = contextFolder(work);
+  if (!(await hasContext(work))) await rm(folder, { recursive: true, force: true });
+  const backend = new LocalBackend(model, {
+    contexts: { locate: () => folder },
+    openPages: storedParts(work, model, tools),
+  });
+  const opened = await backend.open(document, work.reading, {
+    signal,
+    onProgress: (stage, _, share) => {
+      if (stage === 'prefill') context.progress({ share });
+    },
+  });
+  await opened.close();
+  return finished(context.record, opened.report);
+}
+
+/** Pages and visual tokens that the steps before left, made now where they are gone. */
+function storedParts(work: Work, model: VisionLanguageModel, tools: StepTools): OpenPages {
+  return async (document, _, { signal }) => {
+    await draw(work, document, tools, { signal });
+    const pages = await openStoredPages(pagePlace(work));
+    if (!pages) throw damagedPages();
+    const tokens = tokensFolder(work);
+    return {
+      ...pages,
+      visualTokens: async (page) => (await ensureEncodedPage(model, tokens, page)).image,
+    };
+  };
+}
+
+function withModel(tools: StepTools, step: ModelStep) {
+  return async (work: Work, context: StepContext): Promise<StepResult> => {
+    const { models } = tools;
+    const { model: name } = work.reading.asked;
+    const model = await models.open(name);
+    try {
+      return await step(work, context, model, tools);
+    } catch (error) {
+      // A model whose thread is dead must not fail the next document too.
+      if (hasCode(error, 'GP_MODEL_RUNTIME')) await models.reopen(name, model);
+      // What is damaged goes, so that the next try makes it anew.
+      if (hasCode(error, 'GP_ARTIFACT_DAMAGED'))
+        await rm(pagePlace(work).folder, { recursive: true, force: true });
+      throw error;
+    }
+  };
 }
 
 /** Of equal length but for the last. */
@@ -173,10 +167,6 @@ function hasCode(error: unknown, code: ErrorCode): boolean {
   return error instanceof GlyphpressError && error.code === code;
 }
 
-function settingsOf(record: DocumentRecord): DocumentSettings {
-  return JSON.parse(record.settings) as DocumentSettings;
-}
-
 /** Page and text are those of one document; the times are those of its steps. */
 function finished(record: DocumentRecord, report: CompressionReport): StepResult {
   const { extract, render, encode } = record.stageMs;
@@ -188,28 +178,20 @@ function finished(record: DocumentRecord, report: CompressionReport): StepResult
 }
 
 /** The text of a document, extracted once. */
-async function ensureText(
-  { record, settings, resolved, place }: Work,
-  signal: AbortSignal,
-): Promise<SourceDocument> {
-  const folder = place.text(resolved.textKey);
-  const { contentHash: hash } = record;
-  const id = `doc_${hash.slice(0, 24)}`;
-  const stored = await readText(folder);
-  if (stored !== null) return { id, hash, text: stored };
-  await assertWhole(place.upload, hash);
+async function ensureText(work: Work, signal: AbortSignal): Promise<SourceDocument> {
+  const { record, reading, place } = work;
+  const stored = await storedText(work);
+  if (stored !== null) return sourceOf(record, stored);
+  await assertWhole(place.upload, record.contentHash);
+  const { encoding } = reading.asked;
   const text = await extractText(place.upload, {
     mediaType: record.mediaType,
     name: record.filename ?? 'The document',
-    ...(settings.encoding !== undefined && { encoding: settings.encoding }),
+    ...(encoding !== undefined && { encoding }),
     signal,
   });
-  const key = { document: hash, text: resolved.textKey };
-  await writeArtifact(folder, TEXT_FORM, key, async (temporary) => {
-    await writeFile(path.join(temporary, TEXT_FILE), text);
-    return { characters: text.length };
-  });
-  return { id, hash, text };
+  await storeText(work, text);
+  return sourceOf(record, text);
 }
 
 /** What came in is all there is: damage to it cannot be mended, and must not be compressed. */
@@ -223,47 +205,25 @@ async function assertWhole(upload: string, expected: string): Promise<void> {
   });
 }
 
-async function readText(folder: string): Promise<string | null> {
-  try {
-    const manifest = await readManifest(folder, TEXT_FORM);
-    if (!manifest) return null;
-    return (await readArtifactFile(folder, manifest, TEXT_FILE)).toString('utf8');
-  } catch (error) {
-    if (error instanceof GlyphpressError) return null; // damaged: extracted again
-    throw error;
-  }
-}
-
-/** The text as far as it was extracted; null before that. */
-export function storedText(
-  place: ContentPlace,
-  resolved: ResolvedSettings,
-): Promise<string | null> {
-  return readText(place.text(resolved.textKey));
-}
-
-function pagesAt({ resolved, place }: Work, document: SourceDocument) {
-  const key = { document: document.hash, pages: resolved.pagesKey };
-  return { folder: place.pages(resolved.pagesKey), key };
+function damagedPages(): GlyphpressError {
+  return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+    message: 'The pages of this document are damaged in the store',
+    hint: 'They are drawn again from its text when the step is tried again.',
+  });
 }
 
 function draw(
   work: Work,
   document: SourceDocument,
   { chromium = chromiumOptions, browsers }: StepTools,
-  { signal, progress }: Pick<StepContext, 'signal' | 'progress'>,
+  { signal, progress }: { signal?: AbortSignal | undefined; progress?: StepContext['progress'] },
 ): Promise<{ pages: number; drawn: number }> {
-  const { folder, key } = pagesAt(work, document);
-  return ensurePages(document, work.resolved.renderConfig, folder, key, {
+  const place = pagePlace(work);
+  const { renderConfig } = work.reading;
+  return ensurePages(document, renderConfig, place, {
     chromium,
+    browsers,
     signal,
-    ...(browsers !== undefined && { browsers }),
     onPage: progress,
   });
-}
-
-/** Every byte of it is looked at: handing a document in again is how a damaged one is mended. */
-async function hasContext({ place, resolved }: Work): Promise<boolean> {
-  const folder = place.context(resolved.contextKey);
-  return isWholeArtifact(folder, CONTEXT_FORM);
 }

@@ -23,6 +23,10 @@ export class ContextCache {
   /** @param maxBytes kept in all; the newest context stays whatever its size */
   constructor(private readonly maxBytes: number) {}
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   add(caches: LayerCache[]): number {
     const handle = this.#nextHandle++;
     const lengths = caches.map((cache) => cache.length);

@@ -179,6 +179,11 @@ export class Engine {
     );
   }
 
+  /** Contexts that are kept ready. */
+  get contextCount(): number {
+    return this.#contexts.size;
+  }
+
   dropContext(handle: number): void {
     this.#contexts.delete(handle);
   }

@@ -52,6 +52,7 @@ export {
   type WritableTensor,
   writeSafetensors,
 } from './safetensors-writer.js';
+export type { SamplingOptions } from './sampler.js';
 export { storeCalibration } from './store-calibration.js';
 export {
   type QuantisedFolder,

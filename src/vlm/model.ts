@@ -31,6 +31,7 @@ import { checkSampling, type SamplingOptions } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
 import { chooseDtype } from './weights/dtype.js';
 import { WorkerClient } from './worker/client.js';
+import type { PrefillReply } from './worker/protocol.js';
 
 export interface OpenOptions extends EngineOptions {}
 
@@ -191,7 +192,14 @@ export class VisionLanguageModel {
     const { handle, ...reply } = await this.worker.call(
       'prefill',
       { rows, drops: [...byLayer.values()].map(({ layer, needs }) => ({ layer, needs })) },
-      { ...options, select: ({ layer }, input) => byLayer.get(layer)!.select(input) },
+      {
+        ...options,
+        select: ({ layer }, input) => byLayer.get(layer)!.select(input),
+        onOrphan: (reply) => {
+          const { handle } = reply as PrefillReply;
+          this.worker.call('dropContext', handle).catch(() => {});
+        },
+      },
     );
     const context: PrefilledContext = {
       ...reply,
@@ -259,6 +267,11 @@ export class VisionLanguageModel {
     const handle = this.#handles.get(context);
     this.#handles.delete(context);
     if (handle) await this.worker.call('dropContext', await handle);
+  }
+
+  /** Contexts that the worker keeps ready; each of them takes memory until it is forgotten. */
+  contextCount(): Promise<number> {
+    return this.worker.call('countContexts', undefined);
   }
 
   /** The whole prompt in one pass, without drops: hidden rows after each of `cuts` and every row's logits. */

@@ -10,15 +10,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { answerQuestion } from '../../src/pipeline/backends/answer.js';
-import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
-import { ensureCompressed } from '../../src/pipeline/compress.js';
+import { LocalBackend } from '../../src/pipeline/backends/local.js';
+import type { LocalAnswer } from '../../src/pipeline/backends/local-document.js';
 import { decodeDocument } from '../../src/pipeline/read-document.js';
 import { type PrunePlan, planFromKeep } from '../../src/prune/index.js';
 import { loadRenderConfig } from '../../src/render/index.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { proseText } from './bench-text.js';
 import { emit, median } from './measure.js';
+
+const flat = ({ timings, ...answer }: LocalAnswer) => ({ ...answer, ...timings });
 
 const ROUNDS = 5;
 const CHARACTERS = 140_000; // 16 pages
@@ -33,20 +34,21 @@ it('compresses once and answers many times', async () => {
   const question = 'What is the access code of the north gate?';
   try {
     const round = async (target: string, plan: PrunePlan) => {
-      const compress = () =>
-        ensureCompressed(document, { renderConfig, plan, model }, target, {
-          chromium: chromiumOptions,
-        });
+      const backend = new LocalBackend(model, { contexts: { locate: () => target } });
+      const open = () => backend.open(document, { renderConfig, plan });
       const from = performance.now();
-      const { report } = await compress();
+      const fresh = await open();
+      const { report } = fresh;
+      await fresh.close();
       const compressMs = performance.now() - from;
       const again = performance.now();
-      const { context, cached } = await compress();
+      const stored = await open();
       const loadMs = performance.now() - again;
-      expect(cached).toBe(true);
-      const ask = (maxNewTokens: number) =>
-        answerQuestion(model, context, question, { maxNewTokens });
-      return { report, compressMs, loadMs, first: await ask(1), more: await ask(ANSWER_TOKENS) };
+      expect(stored.cached).toBe(true);
+      const ask = (maxNewTokens: number) => stored.ask(question, { maxNewTokens });
+      const [first, more] = [await ask(1), await ask(ANSWER_TOKENS)];
+      await stored.close();
+      return { report, compressMs, loadMs, first: flat(first), more: flat(more) };
     };
     const run = async (name: string, plan: PrunePlan) => {
       const rounds: Awaited<ReturnType<typeof round>>[] = [];

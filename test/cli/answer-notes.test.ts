@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { answerNotes } from '../../src/cli/answer-notes.js';
-import type { AskResult } from '../../src/pipeline/backends/answer.js';
+import type { AskResult } from '../../src/pipeline/ask-result.js';
 
 const result = {
   answer: 'The gate is sh',

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CATALOGUE } from '../../src/errors.js';
-import { CONTEXT_FORM } from '../../src/pipeline/compress.js';
+import { CONTEXT_FORM } from '../../src/pipeline/artifacts/stored-context.js';
 import { writeArtifact } from '../../src/store/artifact-folder.js';
 import { glyphpress } from '../support/cli.js';
 import { namesIn, sharedFolder } from '../support/folders.js';

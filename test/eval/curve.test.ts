@@ -429,7 +429,7 @@ it('a run gives the asker the document, and goes on after what failed', async ()
   const asker: Asker = {
     concurrency: 1,
     key: {},
-    open: async (_text, _config, _folder, _signal, document) => {
+    open: async (_text, _config, _signal, document) => {
       seen.push(document.id);
       throw new GlyphpressError('GP_MODEL_RUNTIME', { message: 'no', hint: 'no' });
     },

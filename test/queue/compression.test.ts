@@ -13,16 +13,17 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
 import { CONTEXT_FILE } from '../../src/pipeline/artifacts/context-file.js';
-import { workFolderOf } from '../../src/pipeline/artifacts/drawn-pages.js';
 import { ensureEncodedPage } from '../../src/pipeline/artifacts/encoded-pages.js';
 import { pageFileName } from '../../src/pipeline/artifacts/page-folder.js';
+import { workFolderOf } from '../../src/pipeline/artifacts/stored-pages.js';
 import type { PageRange } from '../../src/queue/compression-queue.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import type { DocumentRecord, Stage } from '../../src/queue/document-record.js';
 import { MAX_STARTS, type Step } from '../../src/queue/stage-runner.js';
 import { DocumentService } from '../../src/service/documents.js';
-import { openWork, rangesOf } from '../../src/service/steps.js';
+import { rangesOf } from '../../src/service/steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
+import { openWork } from '../../src/service/work.js';
 import { PROCESS_TAG } from '../../src/store/process-tag.js';
 import type { VisionLanguageModel } from '../../src/vlm/index.js';
 import { words } from '../support/rendering.js';
@@ -93,17 +94,17 @@ describe('a document', () => {
     });
     expect(done.pages).toBeGreaterThan(3);
     for (const ms of Object.values(report.timings)) expect(ms).toBeGreaterThanOrEqual(0);
-    const { place, resolved } = openWork(done, service);
+    const { place, reading } = openWork(done, service);
     // Kept for questions over several documents.
-    expect(existsSync(place.tokens(resolved.tokensKey))).toBe(true);
-    expect(existsSync(place.context(resolved.contextKey))).toBe(true);
+    expect(existsSync(place.tokens(reading.tokensKey))).toBe(true);
+    expect(existsSync(place.context(reading.contextKey))).toBe(true);
   });
 
   it('is drawn on from the page where the last try stopped', async () => {
     const text = words(700, 5);
     const record = await submitText(service, text);
-    const { place, resolved } = openWork(record, service);
-    const pages = place.pages(resolved.pagesKey);
+    const { place, reading } = openWork(record, service);
+    const pages = place.pages(reading.pagesKey);
     const page = (index: number) => path.join(workFolderOf(pages), pageFileName(index));
     // The worker leaves when three pages are there: what it did goes back to the queue.
     await withWorkers(() => until(() => existsSync(page(2))));
@@ -112,7 +113,7 @@ describe('a document', () => {
     const madeAt = kept && statSync(page(2)).mtimeMs;
     const done = await withWorkers(() => finished(record));
     expect(done.state).toBe('completed');
-    const context = place.context(resolved.contextKey);
+    const context = place.context(reading.contextKey);
     const final = path.join(context, pageFileName(2));
     if (kept) {
       expect(readFileSync(final).equals(kept)).toBe(true);
@@ -135,12 +136,12 @@ describe('a document', () => {
 
   it('makes pages and text anew that were damaged on the way', async () => {
     const record = await submitText(service, words(150, 11));
-    const { place, resolved } = openWork(record, service);
-    await withWorkers(() => until(() => existsSync(place.pages(resolved.pagesKey))), {
+    const { place, reading } = openWork(record, service);
+    await withWorkers(() => until(() => existsSync(place.pages(reading.pagesKey))), {
       stages: ['extract', 'render'],
     });
-    writeFileSync(path.join(place.pages(resolved.pagesKey), pageFileName(0)), 'not a page');
-    rmSync(place.text(resolved.textKey), { recursive: true });
+    writeFileSync(path.join(place.pages(reading.pagesKey), pageFileName(0)), 'not a page');
+    rmSync(place.text(reading.textKey), { recursive: true });
     const done = await withWorkers(() => finished(record), { stages: ['encode', 'prefill'] });
     expect(done).toMatchObject({ state: 'completed' });
   });
@@ -157,8 +158,8 @@ describe('a document', () => {
   it('is mended where its context was damaged by handing it in again', async () => {
     const text = words(40, 79);
     const first = await withWorkers(async () => finished(await submitText(service, text)));
-    const { place, resolved } = openWork(first, service);
-    const page = path.join(place.context(resolved.contextKey), pageFileName(0));
+    const { place, reading } = openWork(first, service);
+    const page = path.join(place.context(reading.contextKey), pageFileName(0));
     const whole = readFileSync(page);
     writeFileSync(page, Buffer.from(whole).fill(0, 40, 60));
     const again = await withWorkers(async () => finished(await submitText(service, text)));
@@ -236,8 +237,8 @@ describe('a long document', () => {
     expect(done.pages).toBeGreaterThan(4);
     expect(done.stageMs.encode).toBeGreaterThan(0);
     // The same bytes as by one job.
-    const { place, resolved } = openWork(done, service);
-    const context = path.join(place.context(resolved.contextKey), CONTEXT_FILE);
+    const { place, reading } = openWork(done, service);
+    const context = path.join(place.context(reading.contextKey), CONTEXT_FILE);
     const split = readFileSync(context);
     await service.documents.remove(done);
     const whole = await withWorkers(async () => finished(await submitText(service, text)));
@@ -440,8 +441,8 @@ describe('the sweeper', () => {
     await service.documents.cancel(idle);
     const busy = await submitText(service, 'still waiting');
     const unfinished = (record: DocumentRecord) => {
-      const { place, resolved } = openWork(record, service);
-      const folder = workFolderOf(place.pages(resolved.pagesKey));
+      const { place, reading } = openWork(record, service);
+      const folder = workFolderOf(place.pages(reading.pagesKey));
       mkdirSync(folder, { recursive: true });
       return folder;
     };
@@ -473,8 +474,8 @@ describe('the sweeper', () => {
     const text = words(40, 11);
     const done = await submitText(service, text);
     await withWorkers(() => finished(done));
-    const { place, resolved } = openWork(done, service);
-    const tokens = place.tokens(resolved.tokensKey);
+    const { place, reading } = openWork(done, service);
+    const tokens = place.tokens(reading.tokensKey);
     const kept = readdirSync(tokens);
     const { pid } = spawnSync('true');
     const half = (tag: string) => `page-1-0.safetensors.${tag}.01234567.tmp`;
@@ -483,7 +484,7 @@ describe('the sweeper', () => {
       writeFileSync(path.join(tokens, name), 'half');
     const render = { ...SMALL_PAGES, 'margin-x': 6 };
     const given = await submitText(service, text, { settings: { model: TINY_NAME, render } });
-    const others = place.tokens(openWork(given, service).resolved.tokensKey);
+    const others = place.tokens(openWork(given, service).reading.tokensKey);
     expect(others).not.toBe(tokens);
     mkdirSync(others);
     await sweep(60_000);
@@ -499,9 +500,9 @@ describe('the sweeper', () => {
 
   it('removes what work wrote after the last document of its content was deleted', async () => {
     const record = await submitText(service, 'written too late');
-    const { place, resolved } = openWork(record, service);
+    const { place, reading } = openWork(record, service);
     await service.documents.remove(record);
-    mkdirSync(place.tokens(resolved.tokensKey), { recursive: true });
+    mkdirSync(place.tokens(reading.tokensKey), { recursive: true });
     await sweep(60_000);
     expect(existsSync(place.folder)).toBe(false);
   });
@@ -537,7 +538,7 @@ describe('the sweeper', () => {
 describe('deleting', () => {
   it('is not undone by a page that is being encoded', async () => {
     const record = await submitText(service, 'deleted while it is encoded');
-    const { place, resolved } = openWork(record, service);
+    const { place, reading } = openWork(record, service);
     const image = {
       gridThw: [1, 2, 2],
       tokenGrid: { rows: 1, cols: 1 },
@@ -551,7 +552,7 @@ describe('deleting', () => {
     } as unknown as VisionLanguageModel;
     const create = { width: 28, height: 28, channels: 3 as const, background: 'white' };
     const page = { index: 0, png: await sharp({ create }).png().toBuffer() };
-    const encoded = await ensureEncodedPage(model, place.tokens(resolved.tokensKey), page);
+    const encoded = await ensureEncodedPage(model, place.tokens(reading.tokensKey), page);
     expect(encoded).toEqual({ image, encoded: true });
     expect(existsSync(place.folder)).toBe(false);
   });

@@ -3,7 +3,7 @@ import { GlyphpressError } from '../../src/errors.js';
 import type { DocumentRecord } from '../../src/queue/document-record.js';
 import { httpFailure } from '../../src/server/errors.js';
 import { notThere } from '../../src/service/document-pages.js';
-import type { Work } from '../../src/service/steps.js';
+import type { Work } from '../../src/service/work.js';
 
 const SECRET = '/srv/data/store/tenants/acme';
 

@@ -1,13 +1,15 @@
 import { readdirSync, rmSync } from 'node:fs';
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { LocalBackend } from '../../src/pipeline/backends/local.js';
+import { citeDocuments } from '../../src/pipeline/citing/cite-documents.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { DocumentRecords } from '../../src/queue/document-records.js';
 import { ContentStore } from '../../src/service/content-store.js';
 import { evidenceOf } from '../../src/service/evidence.js';
-import { jointContext } from '../../src/service/joint-context.js';
+import { citedDocument, openJoint } from '../../src/service/joint-context.js';
 import type { EngineAnswer } from '../../src/service/question-engine.js';
-import { openWork } from '../../src/service/steps.js';
+import { openWork } from '../../src/service/work.js';
 import type { VisionLanguageModel } from '../../src/vlm/index.js';
 import { type DocumentJson, type TestServer, testServer } from '../support/http.js';
 import { words } from '../support/rendering.js';
@@ -127,16 +129,19 @@ describe('what stands behind it', () => {
       openWork((await records.get({ tenant: 'local', id: document.id }))!, { store, models });
     return { work, models, model: await models.open(TINY_NAME) };
   };
-  const rowsOf = async (model: VisionLanguageModel, works: Parameters<typeof jointContext>[1]) => {
-    const { layers, layerVisualTokens } = await jointContext(model, works);
+  const rowsOf = async (model: VisionLanguageModel, works: Parameters<typeof openJoint>[1]) => {
+    const opened = await openJoint(new LocalBackend(model), works);
+    const { layers, layerVisualTokens } = opened.context;
+    expect(opened.report.layerTokens).toEqual(layerVisualTokens);
+    await opened.close();
     return { keys: layers.map(({ keys }) => keys), layerVisualTokens };
   };
 
   it('is what is stored of each, and made again from the pages where that is gone', async () => {
     const { work, model } = await open();
     const works = [await work(one), await work(two)];
-    const [{ place, resolved }] = works as [(typeof works)[0]];
-    const tokens = place.tokens(resolved.tokensKey);
+    const [{ place, reading }] = works as [(typeof works)[0]];
+    const tokens = place.tokens(reading.tokensKey);
     expect(readdirSync(tokens)).toHaveLength(one.progress.pages!);
     const stored = await rowsOf(model, works);
     rmSync(tokens, { recursive: true });
@@ -145,11 +150,12 @@ describe('what stands behind it', () => {
   });
 
   it('cites the document in which an answer stands', async () => {
-    const { work, models } = await open();
+    const { work } = await open();
     const works = [await work(one), await work(two)];
-    const answer = { answer: '7f3a-99c1', logProb: null } as EngineAnswer;
     const question = 'What is the access code of the north gate?';
-    const { citations } = await evidenceOf(works, question, answer, models.info(TINY_NAME), true);
+    const places = await citeDocuments('7f3a-99c1', question, works.map(citedDocument));
+    const answer = { found: true, citations: places } as EngineAnswer;
+    const { citations } = evidenceOf(answer, [one.id, two.id], true);
     expect(citations![0]).toMatchObject({ document_id: two.id, text: '7f3a-99c1' });
     const text = await (await server.fetch(`/v1/documents/${two.id}/text`)).text();
     expect(text.slice(citations![0]!.start, citations![0]!.end)).toBe('7f3a-99c1');

@@ -1,12 +1,11 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
-import { ensureCompressed } from '../../src/pipeline/compress.js';
 import { decodeDocument } from '../../src/pipeline/read-document.js';
 import { FairQueue } from '../../src/service/fair-queue.js';
 import { QuestionEngine } from '../../src/service/question-engine.js';
 import { sharedFolder } from '../support/folders.js';
+import { openInFolder } from '../support/local-backend.js';
 import { smallConfig, words } from '../support/rendering.js';
 import { TINY_NAME, tinyModels } from '../support/service.js';
 
@@ -81,12 +80,10 @@ describe('the engine', () => {
     const model = await models.open(TINY_NAME);
     for (const [index, folder] of folders.entries()) {
       const document = decodeDocument(Buffer.from(words(60, index + 1)), 'words');
-      const settings = { model, renderConfig: smallConfig(), plan: { decoder: [] } };
-      const { context } = await ensureCompressed(document, settings, folder, {
-        chromium: chromiumOptions,
-        browsers: 1,
-      });
-      contextBytes = context.layers.reduce((sum, { keys }) => sum + 2 * keys.byteLength, 0);
+      const settings = { renderConfig: smallConfig() };
+      const opened = await openInFolder(model, folder, document, settings);
+      contextBytes = opened.heldBytes;
+      await opened.close();
     }
   });
 
@@ -96,7 +93,7 @@ describe('the engine', () => {
       folders: [folder],
       question: 'Which gate?',
       asker: 'a',
-      generate: { maxNewTokens: 4 },
+      maxNewTokens: 4,
       signal: open(),
       ...more,
     });

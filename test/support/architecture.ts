@@ -38,6 +38,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 MAY_IMPORT.pipeline = [...MAY_IMPORT.pipeline!, 'environment'];
 
+/**
+ * Behind the one door to an open document: how contexts are made and asked. Users of documents go
+ * through a Backend; src/pipeline alone may know these.
+ */
+const BEHIND_THE_DOOR =
+  /^src\/pipeline\/backends\/(compress|encode-pages|generate|join-documents|prune-hooks)\.[jt]s$/;
+
 /** Folders above each other, single files at the bottom included. */
 const MAX_FLOORS = 6;
 
@@ -83,8 +90,10 @@ export function violations(files: readonly SourceFile[]): string[] {
       const say = (problem: string) => broken.push(`${file.path}: ${problem}`);
       if (specifier === null) say('imports something that is only known at run time');
       else if (/^[.#]/.test(specifier)) {
-        const to = folderOf(pathOf(specifier, file.path));
+        const target = pathOf(specifier, file.path);
+        const to = folderOf(target);
         if (to === from) continue;
+        if (BEHIND_THE_DOOR.test(target)) say(`documents are opened through a Backend: ${target}`);
         // They are one floor.
         if (!GROUND.includes(from)) edges.set(from, (edges.get(from) ?? new Set()).add(to));
         if (!MAY_IMPORT[from]?.includes(to)) say(`${from} may not import ${to}`);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { answerQuestion } from '../../src/pipeline/backends/answer.js';
+import { generateAnswer } from '../../src/pipeline/backends/generate.js';
 import {
   type GenerateEvent,
   type GenerateOptions,
@@ -314,7 +314,7 @@ describe('generation', () => {
     // One copy stays.
     const kept = all.ids.slice(0, ids.length - repeatedTokens);
     expect(kept.slice(-cycle)).toEqual(rest.slice(0, cycle));
-    const { answer, finishReason, logProb } = await answerQuestion(
+    const { answer, finishReason, logProb } = await generateAnswer(
       forgetful,
       context,
       question,

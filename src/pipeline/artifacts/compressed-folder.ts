@@ -1,15 +1,22 @@
 /** A compressed folder as a source: its document and the settings that it was made with. */
 
 import { GlyphpressError } from '../../errors.js';
+import { renderingId } from '../../render/index.js';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
-import { CONTEXT_FORM, type CompressedBody, SOURCE_FILE } from '../compress.js';
+import { differingParts } from '../../store/artifact-key.js';
 import type { SourceDocument } from '../read-document.js';
+import type { ContextLibrary } from './context-library.js';
+import type { Key } from './keys.js';
+import type { OpenPages, PageSource } from './page-source.js';
+import { CONTEXT_FORM, type CompressedBody, SOURCE_FILE } from './stored-context.js';
+import { pagesIn, readPageIndex } from './stored-pages.js';
 
 export interface CompressedSource {
+  folder: string;
   document: SourceDocument;
   body: CompressedBody;
   /** What the context was made from and with. */
-  key: Record<string, string>;
+  key: Key;
 }
 
 /**
@@ -50,5 +57,40 @@ export async function readCompressedSource(folder: string): Promise<CompressedSo
     text,
     ...(body.files && { files: body.files }),
   };
-  return { document, body, key };
+  return { folder, document, body, key };
+}
+
+/**
+ * Where the context of a compressed folder lies: in it, unless other settings are asked for. Such a
+ * question leaves the folder as it was made.
+ */
+export function placeInFolder(
+  { folder, key: made }: CompressedSource,
+  asksForOther: boolean,
+  library: ContextLibrary,
+): { locate(key: Key): string | Promise<string> } {
+  return {
+    locate: (key) =>
+      asksForOther && differingParts(made, key).length > 0 ? library.locate(key) : folder,
+  };
+}
+
+/** The pages of a compressed folder; `otherwise` if they are wanted in another rendering, or are damaged. */
+export function pagesInFolder(source: CompressedSource, otherwise: OpenPages): OpenPages {
+  return async (document, config, options) =>
+    (source.key.rendering === renderingId(config) ? await wholePages(source.folder) : null) ??
+    otherwise(document, config, options);
+}
+
+async function wholePages(folder: string): Promise<PageSource | null> {
+  try {
+    const manifest = await readManifest(folder, CONTEXT_FORM);
+    if (!manifest) return null;
+    const pages = pagesIn(folder, manifest, await readPageIndex(folder, manifest));
+    for await (const _ of pages.pages());
+    return pages;
+  } catch (error) {
+    if (error instanceof GlyphpressError) return null;
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import {
+  float16ToFloat32,
   float32ToFloat16,
   type PrefilledContext,
   parseSafetensors,
@@ -53,7 +54,28 @@ export async function writeContext(
     drops: String(keptCells.length),
     ...(questionFirst !== undefined && { questionFirst }),
   });
-  return context.layers.reduce((sum, { length }) => sum + length * kvHeads * headDim * 2 * 2, 0);
+  return storedBytes(context, { kvHeads, headDim });
+}
+
+/** Keys and values in float16, without the file's header. */
+export function storedBytes(
+  { layers }: Pick<PrefilledContext, 'layers'>,
+  { kvHeads, headDim }: ContextShape,
+): number {
+  return layers.reduce((sum, { length }) => sum + length * kvHeads * headDim * 2 * 2, 0);
+}
+
+/** The context as {@link readContext} would give it, without a file. */
+export function asStored(context: PrefilledContext): PrefilledContext {
+  const rounded = (values: Float32Array) => float16ToFloat32(float32ToFloat16(values));
+  return {
+    ...context,
+    layers: context.layers.map(({ length, keys, values }) => ({
+      length,
+      keys: rounded(keys),
+      values: rounded(values),
+    })),
+  };
 }
 
 /** The same context, keys and values rounded to float16 on the way. */

@@ -5,8 +5,9 @@ import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
 import { differingParts, keyName } from '../../store/artifact-key.js';
 import { touchEntry } from '../../store/cache-entries.js';
 import { KnownFolders } from '../../store/known-folders.js';
-import { CONTEXT_FORM, type CompressedBody } from '../compress.js';
 import { CONTEXT_FILE } from './context-file.js';
+import type { Key } from './keys.js';
+import { CONTEXT_FORM, type CompressedBody } from './stored-context.js';
 
 export class ContextLibrary {
   readonly #contexts: string;
@@ -19,12 +20,12 @@ export class ContextLibrary {
   }
 
   /** Notes that the context with this key lies in a folder of the user's. */
-  remember(key: Record<string, string>, folder: string): Promise<void> {
+  remember(key: Key, folder: string): Promise<void> {
     return this.#known.remember(key, folder);
   }
 
   /** A folder of the user's that holds the context with this key, else the library's own for it. */
-  async locate(key: Record<string, string>): Promise<string> {
+  async locate(key: Key): Promise<string> {
     const own = path.join(this.#contexts, keyName(key));
     const known = await this.#known.recall(key);
     if (known !== null && (await holds(known, key))) return known;
@@ -34,7 +35,7 @@ export class ContextLibrary {
 }
 
 /** A note may be old: the folder may be gone, damaged, or hold something else by now. */
-async function holds(folder: string, key: Record<string, string>): Promise<boolean> {
+async function holds(folder: string, key: Key): Promise<boolean> {
   try {
     const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
     if (!manifest || differingParts(manifest.key, key).length > 0) return false;

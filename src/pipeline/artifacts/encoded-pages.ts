@@ -1,9 +1,9 @@
 /** Visual tokens of pages on disk, one file a page: encoding goes on after a crash where it stopped. */
 
-import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
+import { sha256Hex } from '../../sha256.js';
 import { PROCESS_TAG } from '../../store/process-tag.js';
 import {
   type EncodedImage,
@@ -15,7 +15,7 @@ import { decodePage } from './page-images.js';
 
 /** The page as the file was made from it; another page in its place is another name. */
 const fileOf = (folder: string, index: number, png: Buffer) =>
-  path.join(folder, `page-${index + 1}-${sha256(png).slice(0, 16)}.safetensors`);
+  path.join(folder, `page-${index + 1}-${sha256Hex(png).slice(0, 16)}.safetensors`);
 
 /**
  * The visual tokens of one page, from the folder or from the model.
@@ -52,7 +52,7 @@ async function write(folder: string, file: string, image: EncodedImage): Promise
   const metadata = {
     gridThw: JSON.stringify(gridThw),
     tokenGrid: JSON.stringify(tokenGrid),
-    sha256: sha256(data),
+    sha256: sha256Hex(data),
   };
   await writeSafetensors(file, tensors, metadata, PROCESS_TAG);
 }
@@ -84,14 +84,10 @@ async function read(file: string): Promise<EncodedImage | null> {
     const tokens = Float32Array.from(parsed.readFloat32('tokens'));
     const { gridThw, tokenGrid, sha256: expected } = parsed.metadata;
     const data = Buffer.from(tokens.buffer);
-    if (sha256(data) !== expected) return null;
+    if (sha256Hex(data) !== expected) return null;
     return { gridThw: JSON.parse(gridThw!), tokenGrid: JSON.parse(tokenGrid!), tokens };
   } catch (error) {
     if (error instanceof GlyphpressError || error instanceof SyntaxError) return null;
     throw error;
   }
-}
-
-function sha256(data: Buffer): string {
-  return createHash('sha256').update(data).digest('hex');
 }

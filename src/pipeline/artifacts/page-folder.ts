@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, link, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
 import { makeFolder, unusableOutput } from '../../output-folder.js';
@@ -10,6 +10,7 @@ import type { LineBox, RenderedPage, RenderSummary } from '../../render/index.js
 import { MANIFEST_FILE } from '../../store/artifact-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../../store/process-tag.js';
 import type { SourceDocument } from '../read-document.js';
+import { layoutOf, type PageSource, type RenderProgress, type SourcePage } from './page-source.js';
 
 export const PAGES_FILE = 'pages.json';
 
@@ -24,18 +25,61 @@ export interface PageRecord {
   lines: LineBox[];
 }
 
-/** @param index what `pages.json` holds */
-export function pagesOfIndex(index: Buffer): PageRecord[] {
-  return (JSON.parse(index.toString('utf8')) as { pages: PageRecord[] }).pages;
+/** What `pages.json` holds. */
+export interface PageIndex {
+  version: 1;
+  documentId: string;
+  characters: number;
+  pages: PageRecord[];
+  render: RenderSummary;
+}
+
+export function parsePageIndex(json: Buffer): PageIndex {
+  return JSON.parse(json.toString('utf8')) as PageIndex;
 }
 
 export function pageFileName(index: number): string {
   return `page-${String(index + 1).padStart(4, '0')}.png`;
 }
 
-export function pageRecord({ index, widthPx, heightPx, lines }: RenderedPage): PageRecord {
-  const [start, end] = [lines[0]!.start, lines.at(-1)!.end];
-  return { file: pageFileName(index), widthPx, heightPx, start, end, lines };
+export function pageRecord(page: RenderedPage): PageRecord {
+  const { index, ...layout } = layoutOf(page);
+  return { file: pageFileName(index), ...layout, lines: page.lines };
+}
+
+/**
+ * Writes pages and their index.
+ *
+ * @param take gets each page as it is written; the next page waits for it
+ * @param foreignFiles in a folder of the caller's own, what else is there has its reason
+ * @returns how many pages there are; an index without any is not written
+ */
+export async function writePages(
+  source: Pick<PageSource, 'pages' | 'summary'>,
+  folder: string,
+  document: SourceDocument,
+  take: (page: SourcePage, progress: RenderProgress) => Promise<void>,
+  foreignFiles: ForeignFiles = 'keep',
+): Promise<number> {
+  const writer = await PageFolderWriter.open(folder, document, foreignFiles);
+  try {
+    let pagesDone = 0;
+    for await (const page of source.pages()) {
+      const { end } = await writer.add(page);
+      await take(page, { pagesDone: ++pagesDone, share: end / document.text.length });
+    }
+    if (pagesDone === 0) await writer.abort();
+    else await writer.finish(await source.summary());
+    return pagesDone;
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** Where the file system has no hard links, or no more of them, the bytes are copied. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  await link(from, to).catch(() => copyFile(from, to));
 }
 
 export type ForeignFiles = 'refuse' | 'keep';
@@ -93,12 +137,14 @@ export class PageFolderWriter {
     return writer;
   }
 
-  async add(page: RenderedPage): Promise<PageRecord> {
+  async add(page: SourcePage): Promise<PageRecord> {
     const record = pageRecord(page);
     if (this.#written.length === 0) await removeEarlierPages(this.#folder);
     const separator = this.#written.length === 0 ? '' : ',';
     this.#written.push(record.file);
-    await writeFile(path.join(this.#folder, record.file), page.png);
+    const target = path.join(this.#folder, record.file);
+    if (page.file === undefined) await writeFile(target, page.png);
+    else await linkOrCopy(page.file, target);
     await this.#write(`${separator}\n${JSON.stringify(record)}`);
     return record;
   }

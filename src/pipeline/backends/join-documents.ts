@@ -3,19 +3,14 @@
  * order that they are named.
  */
 
-import { needsSignals, type PageSignals, type PrunePlan, pageSignals } from '../../prune/index.js';
-import type {
-  EncodedImage,
-  PrefilledContext,
-  PromptImage,
-  VisionLanguageModel,
-} from '../../vlm/index.js';
-import type { PageRecord } from '../artifacts/page-folder.js';
-import { decodePage } from '../artifacts/page-images.js';
+import type { PrunePlan } from '../../prune/index.js';
+import type { PrefilledContext, PromptImage, VisionLanguageModel } from '../../vlm/index.js';
+import type { PageSource } from '../artifacts/page-source.js';
+import { PageEncoder } from './encode-pages.js';
 import { layerDrops, promptImages, Stopwatch } from './prune-hooks.js';
 
 export interface JoinedDocument {
-  pages: AsyncIterable<{ png: Buffer; image: EncodedImage; lines: PageRecord['lines'] }>;
+  pages: Pick<PageSource, 'pages' | 'visualTokens'>;
   /** Exact values that stand beside its pages; empty for none. */
   sidecar: string;
 }
@@ -31,18 +26,11 @@ export async function joinDocuments(
   plan: PrunePlan,
   documents: readonly JoinedDocument[],
 ): Promise<PrefilledContext> {
-  const { tokenWidth } = model.vision;
   const images: PromptImage[] = [];
   for (const { pages } of documents) {
-    const encoded: EncodedImage[] = [];
-    const signals: PageSignals[] = [];
-    for await (const { png, image, lines } of pages) {
-      encoded.push(image);
-      if (!needsSignals(plan)) continue;
-      const hashes = plan.encoder?.repeats === 'drop';
-      signals.push(pageSignals(await decodePage(png), image.tokenGrid, lines, { hashes }));
-    }
-    images.push(...promptImages(encoded, plan, tokenWidth, signals));
+    const encoder = new PageEncoder(model, plan, { countsBlank: false });
+    for await (const page of pages.pages()) await encoder.add(page, pages);
+    images.push(...promptImages(encoder.images, plan, model.vision.tokenWidth, encoder.signals));
   }
   const text = documents.map(({ sidecar }) => sidecar).join('');
   return model.prefill(images, layerDrops(plan, images, new Stopwatch()), {

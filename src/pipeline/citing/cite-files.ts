@@ -4,10 +4,10 @@ import { type DocumentFile, placeInFiles } from '../inputs/document-files.js';
 import type { Citation } from './citations.js';
 
 /** One plain text alone is not named: its places are those of the document. */
-export function citeFiles(
-  citations: readonly Citation[],
+export function citeFiles<T extends Citation>(
+  citations: readonly T[],
   files: readonly DocumentFile[] | undefined,
-): Citation[] {
+): T[] {
   const [only] = files ?? [];
   if (!files || (files.length === 1 && !only?.pageStarts)) return [...citations];
   return citations.map((citation) => {

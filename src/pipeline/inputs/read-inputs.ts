@@ -7,7 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import { GlyphpressError } from '../../errors.js';
 import { type FileText, readFileText } from '../../extract/read-file.js';
 import type { TextEncoding } from '../../extract/text-encoding.js';
-import { documentId, type SourceDocument, sha256Hex } from '../read-document.js';
+import { sha256Hex } from '../../sha256.js';
+import { documentId, type SourceDocument } from '../read-document.js';
 import {
   type CollectedInputs,
   type CollectOptions,

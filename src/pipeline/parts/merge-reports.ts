@@ -2,10 +2,17 @@
 
 import { type CompressionReport, tokenAccount } from '../report.js';
 
-/** Sums; a count that one part does not know, nobody knows. @param reports of at least one part */
+/**
+ * Sums; a count that one part does not know, nobody knows.
+ *
+ * @param reports of at least one part
+ * @param layerTokens of a context that holds all of them, where drops rank the rows of all together;
+ *   else those of the parts are added
+ */
 export function mergeReports(
   reports: readonly CompressionReport[],
   documentId: string,
+  layerTokens?: readonly number[],
 ): CompressionReport {
   const [first] = reports as [CompressionReport];
   const sum = (field: (report: CompressionReport) => number) =>
@@ -28,9 +35,9 @@ export function mergeReports(
       {
         visualTokens: sum(({ visualTokens }) => visualTokens),
         encodedTokens: sum(({ encodedTokens }) => encodedTokens),
-        layerTokens: first.layerTokens.map((_, layer) =>
-          sum(({ layerTokens }) => layerTokens[layer] ?? 0),
-        ),
+        layerTokens: layerTokens
+          ? [...layerTokens]
+          : first.layerTokens.map((_, layer) => sum((report) => report.layerTokens[layer] ?? 0)),
         sidecarTokens: sum(({ sidecarTokens }) => sidecarTokens),
         questionTokens: sum(({ questionTokens }) => questionTokens),
       },

@@ -1,8 +1,9 @@
 /** The parts that a document is asked in, or none where it is asked as a whole. */
 
 import { type ChromiumOptions, type RenderConfig, renderingId } from '../../render/index.js';
+import { sha256Hex } from '../../sha256.js';
 import { type CellsOf, predictPageTokens } from '../predict-tokens.js';
-import { type SourceDocument, sha256Hex } from '../read-document.js';
+import type { SourceDocument } from '../read-document.js';
 import { type PageRange, type PartsPlan, planParts } from './plan-parts.js';
 import { storedPlan } from './stored-plan.js';
 

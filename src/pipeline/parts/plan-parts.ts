@@ -1,8 +1,9 @@
 /** Which parts a document is read in, known before anything is drawn or encoded. */
 
 import { GlyphpressError } from '../../errors.js';
+import { sha256Hex } from '../../sha256.js';
 import { fileHeading } from '../inputs/document-files.js';
-import { documentId, type SourceDocument, sha256Hex } from '../read-document.js';
+import { documentId, type SourceDocument } from '../read-document.js';
 import { type MeasuredPage, splitDocument, type TextRange } from './split-document.js';
 
 export interface DocumentPart extends TextRange {

@@ -1,6 +1,6 @@
 /** What `ask --json` prints of a question to several parts. */
 
-import type { AskResult } from '../backends/answer.js';
+import type { AskResult } from '../ask-result.js';
 import type { PartsAnswer } from './ask-parts.js';
 import { mergeReports } from './merge-reports.js';
 

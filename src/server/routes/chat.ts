@@ -3,10 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { openAiFinishReason } from '../../pipeline/backends/answer.js';
-import type { DocumentRecord } from '../../queue/document-record.js';
 import { isTerminal } from '../../queue/document-record.js';
 import type { EngineAnswer } from '../../service/question-engine.js';
+import type { Work } from '../../service/work.js';
 import {
   answerOver,
   costOf,
@@ -19,6 +18,7 @@ import { type ChatRequest, StopFilter } from '../chat-request.js';
 import type { ServerParts } from '../context.js';
 import { httpFailure, openAiError } from '../errors.js';
 import { clientSignal, EventStream } from '../event-stream.js';
+import { openAiFinishReason } from '../finish-reason.js';
 import { inlineBodyBytes, inlineFilesOf, takeInlineFiles } from '../inline-files.js';
 import {
   evidenceObject,
@@ -183,7 +183,7 @@ async function whole(
     object: 'chat.completion' as const,
     choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason(answer, stops) }],
     usage: usageOf(documents, answer),
-    glyphpress: await evidenceFor(parts, question, documents, answer),
+    glyphpress: evidenceFor(question, documents, answer),
   };
 }
 
@@ -212,7 +212,7 @@ async function streamed(
   };
   try {
     // A document that takes its time is waited for with an open stream, which shows that we live.
-    if (!question.documents.every(({ state }) => isTerminal(state))) open();
+    if (!question.documents.every(({ record }) => isTerminal(record.state))) open();
     const documents = await untilReady(parts, question, signal);
     const stops = new StopFilter(body.stop);
     const say = (text: string) => {
@@ -221,7 +221,7 @@ async function streamed(
     const answer = await answerOver(parts, question, documents, signal, stops, say);
     say(stops.end());
     const last = chunk({}, finishReason(answer, stops));
-    const glyphpress = await evidenceFor(parts, question, documents, answer);
+    const glyphpress = evidenceFor(question, documents, answer);
     await open().send({ data: { ...last, glyphpress } });
     if (body.stream_options?.include_usage) {
       await open().send({
@@ -252,7 +252,7 @@ function finishReason({ finishReason }: EngineAnswer, stops: StopFilter): string
   return stops.stopped ? 'stop' : openAiFinishReason(finishReason);
 }
 
-function usageOf(documents: readonly DocumentRecord[], answer: EngineAnswer) {
+function usageOf(documents: readonly Work[], answer: EngineAnswer) {
   const { promptTokens, completionTokens } = answer.usage;
   return {
     prompt_tokens: promptTokens,

@@ -9,7 +9,7 @@ import { isTerminal } from '../../queue/document-record.js';
 import type { Upload } from '../../service/content-store.js';
 import { notThere, pageImage, pageIndex } from '../../service/document-pages.js';
 import type { Submission } from '../../service/documents.js';
-import { openWork, storedText } from '../../service/steps.js';
+import { openWork, storedText } from '../../service/work.js';
 import type { ServerParts } from '../context.js';
 import { documentView } from '../document-view.js';
 import { problemOf } from '../errors.js';
@@ -330,7 +330,7 @@ export function documentRoutes(app: App, parts: ServerParts): void {
     },
     async (request, reply) => {
       const work = await workOf(request);
-      const text = await storedText(work.place, work.resolved);
+      const text = await storedText(work);
       if (text === null) throw notThere(work, 'text');
       const [from = 0, to = text.length] = request.query.range?.split('-').map(Number) ?? [];
       if (from > to) {

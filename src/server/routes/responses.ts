@@ -320,7 +320,7 @@ async function prepare(
   const questionRequest = questionRequestOf(asked, previous);
   const files = inlineFilesOf(request);
   const question = await readQuestion(parts, tenant, questionRequest, files);
-  const documentIds = question.documents.map(({ id }) => id);
+  const documentIds = question.documents.map(({ record }) => record.id);
   const head = {
     id: ResponseRecords.newId(),
     createdAt: Math.floor(Date.now() / 1000),

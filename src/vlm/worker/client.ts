@@ -21,6 +21,8 @@ export interface CallHooks {
   onProgress?(done: number, total: number): void;
   select?(drop: DropPoint, input: DropInput): Selection;
   signal?: AbortSignal | undefined;
+  /** Gets a reply that nobody takes, because one of the functions above threw. */
+  onOrphan?(reply: unknown): void;
 }
 
 interface Pending {
@@ -97,8 +99,10 @@ export class WorkerClient {
     if (!pending) return;
     switch (message.kind) {
       case 'reply':
-        if (pending.thrown) pending.reject(pending.thrown.error);
-        else pending.resolve(message.reply);
+        if (pending.thrown) {
+          pending.hooks.onOrphan?.(message.reply);
+          pending.reject(pending.thrown.error);
+        } else pending.resolve(message.reply);
         break;
       case 'error':
         pending.reject(pending.thrown ? pending.thrown.error : deserialiseError(message.error));

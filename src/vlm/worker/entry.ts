@@ -69,6 +69,8 @@ async function dispatch(
       return { reply: ready.loadContext(call.request) };
     case 'dropContext':
       return { reply: ready.dropContext(call.request) };
+    case 'countContexts':
+      return { reply: ready.contextCount };
     case 'generate': {
       const onToken = (tokenId: number, logProb: number) =>
         send({ kind: 'token', id: call.id, tokenId, logProb });

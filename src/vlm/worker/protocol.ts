@@ -34,6 +34,7 @@ export interface Calls {
   prefill: { request: { rows: PromptRows; drops: DropPoint[] }; reply: PrefillReply };
   loadContext: { request: ContextLayer[]; reply: number };
   dropContext: { request: number; reply: undefined };
+  countContexts: { request: undefined; reply: number };
   generate: {
     request: { handle: number; generate: GenerateRequest };
     /** Undefined: the context is gone and must be loaded again. */

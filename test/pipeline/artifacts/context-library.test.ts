@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONTEXT_FILE } from '../../../src/pipeline/artifacts/context-file.js';
 import { ContextLibrary } from '../../../src/pipeline/artifacts/context-library.js';
-import { CONTEXT_FORM } from '../../../src/pipeline/compress.js';
+import { CONTEXT_FORM } from '../../../src/pipeline/artifacts/stored-context.js';
 import { writeArtifact } from '../../../src/store/artifact-folder.js';
 import { temporaryFolder } from '../../support/folders.js';
 

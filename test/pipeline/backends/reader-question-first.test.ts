@@ -3,9 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { QUESTION_FIRST_READER_FOLDER } from '../../../src/cli/model-options.js';
 import { Chance } from '../../../src/eval/chance.js';
 import { madeUpHaystack } from '../../../src/eval/haystack.js';
-import { ContextLibrary } from '../../../src/pipeline/artifacts/context-library.js';
-import { askModel } from '../../../src/pipeline/backends/ask-model.js';
-import { chromiumOptions } from '../../../src/pipeline/chromium-options.js';
+import { LocalBackend } from '../../../src/pipeline/backends/local.js';
 import { decodeDocument } from '../../../src/pipeline/read-document.js';
 import { type PrunePlan, questionFirstPlan, randomTwin } from '../../../src/prune/index.js';
 import { parseRenderConfig } from '../../../src/render/index.js';
@@ -25,7 +23,6 @@ prose.splice(90, 0, `The badge number of Clara is ${FACTS[1][1]}.`);
 const document = decodeDocument(Buffer.from(prose.join(' ')), 'prose.txt');
 
 const scratch = sharedFolder();
-const library = new ContextLibrary(path.join(scratch, 'library'));
 let model: VisionLanguageModel;
 beforeAll(async () => {
   model = await VisionLanguageModel.open(QUESTION_FIRST_READER_FOLDER, {
@@ -36,18 +33,12 @@ beforeAll(async () => {
 afterAll(() => model?.close());
 
 async function ask(question: string, plan: PrunePlan) {
-  const config = parseRenderConfig(model.info.rendering);
-  const { answer, report } = await askModel({ document, compressed: null }, question, model, {
-    chromium: chromiumOptions,
-    browsers: 1,
-    renderConfig: config,
-    defaultConfig: () => config,
-    plan,
-    questionFirst: true,
-    modelIsGiven: true,
-    library,
-    generate: { maxNewTokens: 60 },
-  });
+  const renderConfig = parseRenderConfig(model.info.rendering);
+  const backend = new LocalBackend(model, { browsers: 1 });
+  const opened = await backend.open(document, { renderConfig, plan, questionFirst: question });
+  const { report } = opened;
+  const { answer } = await opened.ask(question, { maxNewTokens: 60 });
+  await opened.close();
   return { answer, report };
 }
 

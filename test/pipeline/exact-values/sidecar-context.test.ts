@@ -4,17 +4,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { answerQuestion } from '../../../src/pipeline/backends/answer.js';
-import { askServer } from '../../../src/pipeline/backends/ask-server.js';
-import { OpenAiBackend } from '../../../src/pipeline/backends/openai.js';
-import { chromiumOptions } from '../../../src/pipeline/chromium-options.js';
 import {
   CONTEXT_FORM,
   type CompressedBody,
-  type CompressSettings,
-  ensureCompressed,
   SIDECAR_FILE,
-} from '../../../src/pipeline/compress.js';
+} from '../../../src/pipeline/artifacts/stored-context.js';
+import type { ReadingSettings } from '../../../src/pipeline/backend.js';
+import type { LocalDocument } from '../../../src/pipeline/backends/local-document.js';
+import { OpenAiBackend } from '../../../src/pipeline/backends/openai.js';
+import { ServerBackend } from '../../../src/pipeline/backends/server.js';
 import { makeSidecar } from '../../../src/pipeline/exact-values/sidecar.js';
 import { decodeDocument } from '../../../src/pipeline/read-document.js';
 import { countTextTokens } from '../../../src/pipeline/text-tokens.js';
@@ -22,6 +20,7 @@ import { parsePrunePlan } from '../../../src/prune/index.js';
 import { readManifest } from '../../../src/store/artifact-folder.js';
 import { VisionLanguageModel } from '../../../src/vlm/index.js';
 import { sharedFolder } from '../../support/folders.js';
+import { openInFolder } from '../../support/local-backend.js';
 import { TINY_MODEL } from '../../support/models.js';
 import { smallConfig, words } from '../../support/rendering.js';
 
@@ -39,13 +38,8 @@ beforeAll(async () => {
 });
 afterAll(() => model?.close());
 
-const compress = (name: string, settings: Partial<CompressSettings> = {}, of = document) =>
-  ensureCompressed(
-    of,
-    { model, renderConfig: config, plan: { decoder: [] }, ...settings },
-    path.join(scratch, name),
-    { chromium: chromiumOptions, browsers: 1 },
-  );
+const compress = (name: string, settings: Partial<ReadingSettings> = {}, of = document) =>
+  openInFolder(model, path.join(scratch, name), of, { renderConfig: config, ...settings });
 
 describe('a context with a sidecar', () => {
   it('holds its text behind the pages in every layer, and counts it', async () => {
@@ -70,15 +64,15 @@ describe('a context with a sidecar', () => {
   });
 
   it('reads as if the text stood before the question', async () => {
-    const { context } = await compress('with', { sidecar: 160 });
+    const opened = await compress('with', { sidecar: 160 });
     const { text: sidecar } = makeSidecar(text, 160, (part) => model.countTokens(part));
     const plain = await compress('without');
-    const ask = async (of: typeof context, question: string) =>
-      (await answerQuestion(model, of, question, { maxNewTokens: 16 })).answer;
-    const beside = await ask(context, 'Which gate?');
+    const ask = async (of: LocalDocument, question: string) =>
+      (await of.ask(question, { maxNewTokens: 16 })).answer;
+    const beside = await ask(opened, 'Which gate?');
     // The tiny model's template puts nothing between pages and question.
-    expect(beside).toBe(await ask(plain.context, `${sidecar}Which gate?`));
-    expect(beside).not.toBe(await ask(plain.context, 'Which gate?'));
+    expect(beside).toBe(await ask(plain, `${sidecar}Which gate?`));
+    expect(beside).not.toBe(await ask(plain, 'Which gate?'));
   });
 
   it('is another context than one without, or with another budget', async () => {
@@ -118,16 +112,8 @@ describe('plans that read pixels', () => {
   it('recognise a page that comes twice', async () => {
     const page = 'The same short notice stands here, word for word, on every page.\n'.repeat(6);
     const twice = decodeDocument(Buffer.from(page.repeat(6)), 'twice.txt');
-    const { report } = await ensureCompressed(
-      twice,
-      {
-        model,
-        renderConfig: config,
-        plan: parsePrunePlan({ encoder: { method: 'blank', repeats: 'drop' } }),
-      },
-      path.join(scratch, 'twice'),
-      { chromium: chromiumOptions, browsers: 1 },
-    );
+    const plan = parsePrunePlan({ encoder: { method: 'blank', repeats: 'drop' } });
+    const { report } = await compress('twice', { plan }, twice);
     expect(report.pages).toBeGreaterThan(2);
     expect(report.repeatedTokens).toBeGreaterThan(report.visualTokens / 3);
     expect(report.encodedTokens).toBeLessThan(report.visualTokens / 2);
@@ -149,17 +135,13 @@ it('a server gets the sidecar as a text part of its own, and the report counts i
   onTestFinished(() => void server.close());
   await once(server, 'listening');
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
-  const backend = new OpenAiBackend({ baseUrl, model: 'm' });
-  const ask = (sidecar?: number) =>
-    askServer(document, config, 'Which code?', backend, {
-      model: 'm',
-      chromium: chromiumOptions,
-      browsers: 1,
-      extractMs: 0,
-      maxNewTokens: 16,
-      pagesFolder: (name) => path.join(scratch, 'pages', name),
-      ...(sidecar !== undefined && { sidecar }),
-    });
+  const backend = new ServerBackend(new OpenAiBackend({ baseUrl, model: 'm' }), { browsers: 1 });
+  const ask = async (sidecar = 0) => {
+    const opened = await backend.open(document, { renderConfig: config, sidecar });
+    await opened.ask('Which code?', { maxNewTokens: 16 });
+    await opened.close();
+    return opened;
+  };
   const plain = await ask();
   const { report } = await ask(80);
   const [first, second] = bodies.map(({ messages }) => messages.at(-1).content);

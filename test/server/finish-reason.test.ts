@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openAiFinishReason } from '../../../src/pipeline/backends/answer.js';
+import { openAiFinishReason } from '../../src/server/finish-reason.js';
 
 it.each([
   ['stop', 'stop'],

@@ -1,21 +1,14 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readCompressedSource } from '../../src/pipeline/artifacts/compressed-folder.js';
-import { CONTEXT_FILE } from '../../src/pipeline/artifacts/context-file.js';
-import { PAGES_FILE } from '../../src/pipeline/artifacts/page-folder.js';
-import { answerQuestion } from '../../src/pipeline/backends/answer.js';
-import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
-import {
-  type CompressedContext,
-  type CompressHooks,
-  type CompressSettings,
-  ensureCompressed,
-  REPORT_FILE,
-  SOURCE_FILE,
-} from '../../src/pipeline/compress.js';
-import { decodeDocument, type SourceDocument } from '../../src/pipeline/read-document.js';
-import { countTextTokens } from '../../src/pipeline/text-tokens.js';
+import { readCompressedSource } from '../../../src/pipeline/artifacts/compressed-folder.js';
+import { CONTEXT_FILE } from '../../../src/pipeline/artifacts/context-file.js';
+import { PAGES_FILE } from '../../../src/pipeline/artifacts/page-folder.js';
+import { REPORT_FILE, SOURCE_FILE } from '../../../src/pipeline/artifacts/stored-context.js';
+import type { ReadingSettings } from '../../../src/pipeline/backend.js';
+import type { LocalDocument } from '../../../src/pipeline/backends/local-document.js';
+import { decodeDocument, type SourceDocument } from '../../../src/pipeline/read-document.js';
+import { countTextTokens } from '../../../src/pipeline/text-tokens.js';
 import {
   type PrunePlan,
   parsePrunePlan,
@@ -24,13 +17,14 @@ import {
   predictEncodedTokens,
   predictTokens,
   randomTwin,
-} from '../../src/prune/index.js';
-import { renderConfigId } from '../../src/render/index.js';
-import { MANIFEST_FILE } from '../../src/store/artifact-folder.js';
-import { SafetensorsFile, VisionLanguageModel } from '../../src/vlm/index.js';
-import { namesIn, sharedFolder, temporaryFolder } from '../support/folders.js';
-import { TINY_MODEL, untrainedModel } from '../support/models.js';
-import { smallConfig, words } from '../support/rendering.js';
+} from '../../../src/prune/index.js';
+import { renderConfigId } from '../../../src/render/index.js';
+import { MANIFEST_FILE } from '../../../src/store/artifact-folder.js';
+import { SafetensorsFile, VisionLanguageModel } from '../../../src/vlm/index.js';
+import { namesIn, sharedFolder, temporaryFolder } from '../../support/folders.js';
+import { noBrowser, type OpenOptions, openInFolder } from '../../support/local-backend.js';
+import { TINY_MODEL, untrainedModel } from '../../support/models.js';
+import { smallConfig, words } from '../../support/rendering.js';
 
 const scratch = sharedFolder();
 const cache = path.join(scratch, 'cache');
@@ -57,35 +51,19 @@ beforeAll(async () => {
 });
 afterAll(() => model?.close());
 
-const hooks = (more: Partial<CompressHooks> = {}): CompressHooks => ({
-  chromium: chromiumOptions,
-  browsers: 1,
-  ...more,
-});
-
-/** For calls that must find everything in place. */
-const noBrowser = hooks({
-  chromium: () => {
-    throw new Error('no browser is needed here');
-  },
-});
-
 function compress(
   folder: string,
-  settings: Partial<CompressSettings> = {},
-  more: CompressHooks = hooks(),
+  settings: Partial<ReadingSettings> & { model?: VisionLanguageModel } = {},
+  options: OpenOptions = {},
   source: SourceDocument = document,
-): Promise<CompressedContext> {
-  return ensureCompressed(
-    source,
-    { model, renderConfig: config, plan: NOTHING, ...settings },
-    folder,
-    more,
-  );
+): Promise<LocalDocument> {
+  const { model: reader = model, ...reading } = settings;
+  const whole = { renderConfig: config, plan: NOTHING, ...reading };
+  return openInFolder(reader, folder, source, whole, options);
 }
 
-const ask = async ({ context }: CompressedContext, question = 'Which gate?') =>
-  (await answerQuestion(model, context, question, { maxNewTokens: 24 })).answer;
+const ask = async (opened: LocalDocument, question = 'Which gate?') =>
+  (await opened.ask(question, { maxNewTokens: 24 })).answer;
 
 interface PageEntry {
   file: string;
@@ -123,7 +101,7 @@ describe('the report', () => {
 
   it.each(plans)('adds up with %s', async (name, plan) => {
     const folder = path.join(parent, name);
-    const { report, context, cached } = await compress(folder, { plan }, hooks({ extractMs: 5 }));
+    const { report, context, cached } = await compress(folder, { plan }, { extractMs: 5 });
     expect(cached).toBe(false);
 
     const pages = pagesOf(folder);
@@ -202,7 +180,7 @@ describe('the report', () => {
 
   it('counts characters that cannot be drawn', async () => {
     const odd = decodeDocument(Buffer.from('gate 🔥 a\u0007b\u200bc'), 'odd.txt');
-    const { report } = await compress(path.join(parent, 'odd'), {}, hooks(), odd);
+    const { report } = await compress(path.join(parent, 'odd'), {}, {}, odd);
     expect(report).toMatchObject({
       missingGlyphs: 1,
       controlCharacters: 1,
@@ -215,7 +193,7 @@ describe('the report', () => {
 
 describe('a stored context', () => {
   const pristine = path.join(scratch, 'stored', 'doc.gp');
-  let fresh: CompressedContext;
+  let fresh: LocalDocument;
   let answer: string;
   beforeAll(async () => {
     fresh = await compress(pristine, { plan: BOTH });
@@ -244,10 +222,7 @@ describe('a stored context', () => {
     try {
       const stored = await compress(copy(), { plan: BOTH, model: other }, noBrowser);
       expect(stored.cached).toBe(true);
-      const again = await answerQuestion(other, stored.context, 'Which gate?', {
-        maxNewTokens: 24,
-      });
-      expect(again.answer).toBe(answer);
+      expect(await ask(stored)).toBe(answer);
     } finally {
       await other.close();
     }
@@ -255,17 +230,14 @@ describe('a stored context', () => {
 
   it('answers with as many tokens as asked for, and says what it used', async () => {
     const pieces: string[] = [];
-    const reply = await answerQuestion(
-      model,
-      fresh.context,
-      'Which gate?',
-      { maxNewTokens: 24 },
-      (text) => pieces.push(text),
-    );
+    const reply = await fresh.ask('Which gate?', {
+      maxNewTokens: 24,
+      onText: (text) => pieces.push(text),
+    });
     expect(pieces.join('').trim()).toBe(reply.answer);
     expect(reply.usage.completionTokens).toBeLessThanOrEqual(24);
     expect(reply.usage.promptTokens).toBeGreaterThan(fresh.context.promptTokens);
-    expect(reply.firstTokenMs).toBeLessThanOrEqual(reply.totalMs);
+    expect(reply.timings.firstTokenMs).toBeLessThanOrEqual(reply.timings.totalMs);
   });
 
   it('is made again, with the reason, when a byte of the context is damaged', async () => {
@@ -296,7 +268,7 @@ describe('a stored context', () => {
     const otherModel = await VisionLanguageModel.open(modelDir, { cacheDir: cache });
     try {
       const same = { plan: BOTH };
-      const changes: [string, Partial<CompressSettings>, SourceDocument][] = [
+      const changes: [string, Parameters<typeof compress>[1], SourceDocument][] = [
         ['prunePlan', { plan: randomTwin(BOTH) }, document],
         ['rendering', { ...same, renderConfig: smallConfig({ 'margin-x': 9 }) }, document],
         ['document, text', same, other],
@@ -304,7 +276,7 @@ describe('a stored context', () => {
       ];
       for (const [part, settings, source] of changes) {
         const folder = copy();
-        const again = await compress(folder, settings, hooks(), source);
+        const again = await compress(folder, settings, {}, source);
         expect(again.cached).toBe(false);
         expect(again.rebuiltBecause).toBe(`it was made with another ${part}`);
         const found = await compress(folder, settings, noBrowser, source);
@@ -357,12 +329,13 @@ describe('compressing', () => {
     const long = decodeDocument(Buffer.from(words(5_500)), 'long.txt');
     const folder = path.join(temporaryFolder(), 'long');
     const seen: Record<string, number[]> = { encode: [], prefill: [] };
-    const { report, context } = await compress(
+    const opened = await compress(
       folder,
       { plan: BOTH },
-      hooks({ onProgress: (stage, _, share) => seen[stage]!.push(share) }),
+      { onProgress: (stage, _, share) => seen[stage]!.push(share) },
       long,
     );
+    const { report, context } = opened;
     expect(report.pages).toBeGreaterThan(60);
     expect(seen.encode).toHaveLength(report.pages);
     for (const shares of Object.values(seen)) {
@@ -376,7 +349,7 @@ describe('compressing', () => {
     expect(context.keptCells.at(-1)!.map(({ image }) => image)).toEqual(
       Array.from({ length: report.pages }, (_, page) => page),
     );
-    expect(await ask({ report, context, cached: false, rebuiltBecause: null })).not.toBe('');
+    expect(await ask(opened)).not.toBe('');
   });
 
   it.each(['encode', 'prefill'] as const)('leaves nothing when stopped in %s', async (stage) => {
@@ -385,12 +358,12 @@ describe('compressing', () => {
     const stopped = compress(
       path.join(parent, 'doc.gp'),
       {},
-      hooks({
+      {
         signal: controller.signal,
         onProgress: (at) => {
           if (at === stage) controller.abort();
         },
-      }),
+      },
       decodeDocument(Buffer.from(words(1_500)), 'doc'),
     );
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
@@ -405,7 +378,7 @@ describe('compressing', () => {
     await expect(failing).rejects.toThrow('no browser is needed here');
     const broken = { executablePath: '/bin/false', sandbox: false };
     await expect(
-      compress(folder, { plan: BOTH }, hooks({ chromium: () => broken })),
+      compress(folder, { plan: BOTH }, { chromium: () => broken }),
     ).rejects.toMatchObject({ code: 'GP_BROWSER_LAUNCH' });
     expect(namesIn(parent)).toEqual(['doc.gp']);
     expect(await compress(folder, {}, noBrowser)).toMatchObject({ cached: true, report });
@@ -415,9 +388,9 @@ describe('compressing', () => {
     const parent = temporaryFolder();
     for (const text of [' \n\t ', '\ufeff']) {
       const blank = decodeDocument(Buffer.from(text), 'blank');
-      await expect(compress(path.join(parent, 'doc.gp'), {}, hooks(), blank)).rejects.toMatchObject(
-        { code: 'GP_INPUT_EMPTY' },
-      );
+      await expect(compress(path.join(parent, 'doc.gp'), {}, {}, blank)).rejects.toMatchObject({
+        code: 'GP_INPUT_EMPTY',
+      });
     }
     expect(namesIn(parent)).toEqual([]);
   });
@@ -425,7 +398,7 @@ describe('compressing', () => {
   it('refuses a document that the model cannot hold', async () => {
     const parent = temporaryFolder();
     const huge = decodeDocument(Buffer.from(words(10_000)), 'huge');
-    await expect(compress(path.join(parent, 'x'), {}, hooks(), huge)).rejects.toMatchObject({
+    await expect(compress(path.join(parent, 'x'), {}, {}, huge)).rejects.toMatchObject({
       code: 'GP_CONTEXT_LENGTH',
     });
     expect(namesIn(parent)).toEqual([]);
@@ -438,7 +411,7 @@ describe('compressing', () => {
     for (let round = 0; round < 3; round++) {
       rmSync(folder, { recursive: true, force: true });
       const made = await Promise.all(
-        Array.from({ length: 4 }, () => compress(folder, {}, hooks(), short)),
+        Array.from({ length: 4 }, () => compress(folder, {}, {}, short)),
       );
       for (const { context } of made) expect(context).toEqual(made[0]!.context);
       expect(namesIn(parent)).toEqual(['doc.gp']);

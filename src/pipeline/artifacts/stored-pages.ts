@@ -1,0 +1,235 @@
+/**
+ * Pages as an artifact of their own, drawn page by page into a work folder beside it: whoever comes
+ * after a crash draws only what is missing.
+ */
+
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GlyphpressError } from '../../errors.js';
+import { makeFolder } from '../../output-folder.js';
+import { DocumentRendering, type RenderConfig, type RenderedPage } from '../../render/index.js';
+import { sha256Hex } from '../../sha256.js';
+import {
+  type ArtifactForm,
+  isWholeArtifact,
+  type Manifest,
+  readArtifactFile,
+  readManifest,
+  writeArtifact,
+} from '../../store/artifact-folder.js';
+import { differingParts } from '../../store/artifact-key.js';
+import { touchEntry } from '../../store/cache-entries.js';
+import { writeWhole } from '../../store/write-whole.js';
+import type { SourceDocument } from '../read-document.js';
+import type { Key } from './keys.js';
+import {
+  linkOrCopy,
+  PAGES_FILE,
+  type PageIndex,
+  type PageRecord,
+  pageFileName,
+  pageRecord,
+  parsePageIndex,
+} from './page-folder.js';
+import type {
+  DrawOptions,
+  OpenPages,
+  OpenPagesOptions,
+  PageSource,
+  SourcePage,
+} from './page-source.js';
+
+export const PAGES_FORM: ArtifactForm = { kind: 'glyphpress-pages', version: 2 };
+
+export interface StoredPagesBody {
+  documentId: string;
+  pages: number;
+  characters: number;
+}
+
+/** Where the pages of a document under a rendering are kept, and by which key. */
+export interface PagePlace {
+  folder: string;
+  key: Key;
+}
+
+/** The folder in which pages lie until all are there. */
+export function workFolderOf(folder: string): string {
+  return `${folder}.work`;
+}
+
+/** Pages that stay: drawn where they are missing or damaged, then read from their folder. */
+export function keepPages(
+  placeOf: (document: SourceDocument, config: RenderConfig) => PagePlace,
+  options: DrawOptions,
+): OpenPages {
+  return async (document, config, more) => {
+    const place = placeOf(document, config);
+    if (!(await isWholeArtifact(place.folder, PAGES_FORM)))
+      await rm(place.folder, { recursive: true, force: true });
+    const { drawn } = await ensurePages(document, config, place, { ...options, ...more });
+    await touchEntry(place.folder);
+    const pages = await openStoredPages(place, drawn === 0);
+    if (!pages) throw noPages(place.folder);
+    return pages;
+  };
+}
+
+/**
+ * Draws the pages that are not there yet.
+ *
+ * @returns how many pages there are, and how many were drawn now (0 when all were there)
+ */
+export async function ensurePages(
+  document: SourceDocument,
+  config: RenderConfig,
+  { folder, key }: PagePlace,
+  { chromium, browsers, signal, onPage }: DrawOptions & OpenPagesOptions,
+): Promise<{ pages: number; drawn: number }> {
+  const stored = await pagesManifest(folder, key);
+  if (stored) return { pages: stored.body.pages, drawn: 0 };
+  const work = workFolderOf(folder);
+  await makeFolder(work);
+  const records = await finishedPages(work);
+  const before = records.length;
+  const rendering = new DocumentRendering(document.text, config, {
+    chromium: chromium(),
+    ...(browsers !== undefined && { browsers }),
+    ...(signal && { signal }),
+    pageRange: { start: before, end: Number.MAX_SAFE_INTEGER },
+  });
+  try {
+    for await (const page of rendering.pages()) {
+      const record = await keepPage(work, page);
+      records.push(record);
+      onPage?.({ pagesDone: records.length, share: record.end / document.text.length });
+      signal?.throwIfAborted();
+    }
+    const index: PageIndex = {
+      version: 1,
+      documentId: document.id,
+      characters: document.text.length,
+      pages: records,
+      render: await rendering.summary(),
+    };
+    await writeArtifact<StoredPagesBody>(folder, PAGES_FORM, key, async (temporary) => {
+      for (const { file } of records)
+        await linkOrCopy(path.join(work, file), path.join(temporary, file));
+      await writeFile(path.join(temporary, PAGES_FILE), JSON.stringify(index));
+      return { documentId: document.id, pages: records.length, characters: document.text.length };
+    });
+  } finally {
+    await rendering.close();
+  }
+  await rm(work, { recursive: true, force: true });
+  return { pages: records.length, drawn: records.length - before };
+}
+
+/** @returns null if there are none with this key, or they are damaged */
+async function pagesManifest(folder: string, key: Key): Promise<Manifest<StoredPagesBody> | null> {
+  const manifest = await readManifest<StoredPagesBody>(folder, PAGES_FORM).catch((error) => {
+    if (error instanceof GlyphpressError) return null;
+    throw error;
+  });
+  return manifest && differingParts(manifest.key, key).length === 0 ? manifest : null;
+}
+
+/** The pages of {@link ensurePages}; null where there are none with this key, or their index is damaged. */
+export async function openStoredPages(
+  { folder, key }: PagePlace,
+  cached = true,
+): Promise<PageSource | null> {
+  const manifest = await pagesManifest(folder, key);
+  if (!manifest) return null;
+  try {
+    return pagesIn(folder, manifest, await readPageIndex(folder, manifest), cached);
+  } catch (error) {
+    if (error instanceof GlyphpressError) return null;
+    throw error;
+  }
+}
+
+export async function readPageIndex(
+  folder: string,
+  manifest: Manifest<unknown>,
+): Promise<PageIndex> {
+  return parsePageIndex(await readArtifactFile(folder, manifest, PAGES_FILE));
+}
+
+/** The pages of an artifact that holds some, a compressed document too; every byte is checked on the way. */
+export function pagesIn(
+  folder: string,
+  manifest: Manifest<unknown>,
+  { pages, render }: PageIndex,
+  cached = true,
+): PageSource {
+  return {
+    cached,
+    async *layout() {
+      for (const [index, { widthPx, heightPx, start, end }] of pages.entries())
+        yield { index, widthPx, heightPx, start, end };
+    },
+    async *pages() {
+      for (const [index, { file, widthPx, heightPx, lines }] of pages.entries()) {
+        const png = await readArtifactFile(folder, manifest, file);
+        const page: SourcePage = { index, png, widthPx, heightPx, lines };
+        yield { ...page, file: path.join(folder, file) };
+      }
+    },
+    summary: async () => render,
+    close: async () => {},
+  };
+}
+
+/** A run of pages of {@link ensurePages}. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED if it is not there */
+export async function* storedPageRange(
+  { folder, key }: PagePlace,
+  range: { start: number; end: number },
+): AsyncGenerator<{ index: number; png: Buffer }> {
+  const manifest = await pagesManifest(folder, key);
+  if (!manifest) throw noPages(folder);
+  const { pages } = await readPageIndex(folder, manifest);
+  for (const [at, { file }] of pages.slice(range.start, range.end).entries())
+    yield { index: range.start + at, png: await readArtifactFile(folder, manifest, file) };
+}
+
+/** A page whose description says the right checksum is whole: the description is written last. */
+interface WorkRecord extends PageRecord {
+  sha256: string;
+}
+
+const recordFileName = (file: string) => file.replace(/\.png$/, '.json');
+
+async function keepPage(work: string, page: RenderedPage): Promise<PageRecord> {
+  const record = pageRecord(page);
+  const { file } = record;
+  // Two workers may draw the same page at once; each of them puts the same bytes there.
+  await writeWhole(path.join(work, file), page.png);
+  const described: WorkRecord = { ...record, sha256: sha256Hex(page.png) };
+  await writeWhole(path.join(work, recordFileName(file)), JSON.stringify(described));
+  return record;
+}
+
+/** The pages from the first one on that are whole. */
+async function finishedPages(work: string): Promise<PageRecord[]> {
+  const records: PageRecord[] = [];
+  for (;;) {
+    const file = pageFileName(records.length);
+    try {
+      const text = await readFile(path.join(work, recordFileName(file)), 'utf8');
+      const { sha256: expected, ...record } = JSON.parse(text) as WorkRecord;
+      if (sha256Hex(await readFile(path.join(work, file))) !== expected) return records;
+      records.push(record);
+    } catch {
+      return records; // the first page that is missing or half written
+    }
+  }
+}
+
+function noPages(folder: string): GlyphpressError {
+  return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
+    message: `${folder} holds no pages of this rendering`,
+    hint: 'They can be drawn again from the text.',
+    details: { folder },
+  });
+}

@@ -1,0 +1,41 @@
+/** What `ask --json` prints, whoever answered. */
+
+import type { Confidence } from '../vlm/index.js';
+import type { Answer, OpenDocument, PlacedCitation } from './backend.js';
+import type { CompressionReport } from './report.js';
+
+export interface AskResult extends Confidence {
+  answer: string;
+  /** False where the answer says that the text does not hold what was asked for. */
+  found: boolean;
+  /** Where the answer stands in the text; empty where nothing there is like it. */
+  citations: PlacedCitation[];
+  report: CompressionReport;
+  usage: Answer['usage'];
+  timings: {
+    /** Until the document is ready to be asked. */
+    loadMs: number;
+    /** From then to the first token. */
+    firstTokenMs: number;
+    totalMs: number;
+  };
+  /** The document was ready already: nothing was rendered (and nothing prefilled, where that happens here). */
+  cached: boolean;
+  /** The question stood before the pages too: nothing was stored for another one. */
+  questionFirst: boolean;
+  finishReason: string | null;
+}
+
+export function askResult(
+  { report, cached }: Pick<OpenDocument, 'report' | 'cached'>,
+  { logProb: _, timings: { firstTokenMs, totalMs }, ...answer }: Answer,
+  { loadMs, questionFirst }: { loadMs: number; questionFirst: boolean },
+): AskResult {
+  return {
+    ...answer,
+    report,
+    timings: { loadMs, firstTokenMs, totalMs: loadMs + totalMs },
+    cached,
+    questionFirst,
+  };
+}

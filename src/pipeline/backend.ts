@@ -1,0 +1,112 @@
+/**
+ * The one door to an opened document. A backend knows who reads (a model that runs here, a server); it
+ * opens a document under settings, and the opened document answers questions until it is closed.
+ * Whoever opens closes.
+ */
+
+import type { PrunePlan } from '../prune/index.js';
+import type { RenderConfig } from '../render/index.js';
+import type { AnswerLogProb, Confidence, FinishReason, SamplingOptions } from '../vlm/index.js';
+import type { Key } from './artifacts/keys.js';
+import type { Citation } from './citing/citations.js';
+import type { SourceDocument } from './read-document.js';
+import type { CompressionReport } from './report.js';
+
+export interface Backend {
+  /** What reports call the model. */
+  readonly modelName: string;
+  /** Parts of a key: what answers depend on, apart from document, settings and question. */
+  readonly key: Readonly<Key>;
+  /** Documents that may be asked side by side. */
+  readonly concurrency: number;
+  /**
+   * Makes a document ready for questions, from what is stored of it as far as that is whole.
+   *
+   * @throws {GlyphpressError} GP_CONTEXT_LENGTH before anything is encoded when the document does not
+   *   fit the model; GP_INPUT_EMPTY, GP_BROWSER_…, GP_CHECKPOINT, GP_MODEL_…, GP_STORAGE
+   * @throws the signal's reason
+   */
+  open(
+    document: SourceDocument,
+    settings: ReadingSettings,
+    hooks?: OpenHooks,
+  ): Promise<OpenDocument>;
+}
+
+/** How a document is read. */
+export interface ReadingSettings {
+  renderConfig: RenderConfig;
+  /** @defaultValue nothing is dropped */
+  plan?: PrunePlan;
+  /** Text tokens for exact values beside the pages, at most. @defaultValue 0 */
+  sidecar?: number;
+  /**
+   * This question stands before the pages too, so that they are read, and dropped, with it in mind. The
+   * opened document answers it alone, and nothing of it is stored.
+   */
+  questionFirst?: string;
+}
+
+export type OpenStage = 'render' | 'encode' | 'prefill';
+
+export interface OpenHooks {
+  signal?: AbortSignal | undefined;
+  /** `done` counts pages, or rows of the prompt in `prefill`; `share` is that of the stage, 0 to 1. */
+  onProgress?: ((stage: OpenStage, done: number, share: number) => void) | undefined;
+  /** Time already spent on reading the document, for the report. @defaultValue 0 */
+  extractMs?: number | undefined;
+}
+
+export interface OpenDocument {
+  readonly report: CompressionReport;
+  /** Nothing had to be made: it was stored. */
+  readonly cached: boolean;
+  /** Why what was stored could not be used; null where it was used, or nothing was there. */
+  readonly rebuiltBecause: string | null;
+  /** Bytes that it holds in memory until it is closed. */
+  readonly heldBytes: number;
+  /**
+   * Questions may be asked side by side.
+   *
+   * @throws {GlyphpressError} GP_USAGE once it is closed, GP_CONTEXT_LENGTH, GP_MODEL_…, GP_BACKEND_…
+   * @throws the signal's reason
+   */
+  ask(question: string, options?: AskOptions): Promise<Answer>;
+  /** Waits for the answers under way, then lets go of all that it holds. */
+  close(): Promise<void>;
+}
+
+export interface AskOptions extends SamplingOptions {
+  /** Longest answer, in tokens. @defaultValue what the model, or the server, has for it */
+  maxNewTokens?: number | undefined;
+  /** End when the answer only repeats itself; a server decides that by itself. @defaultValue true */
+  stopLoops?: boolean;
+  /** Look the answer up in the text. @defaultValue false */
+  citations?: boolean;
+  /** Gets the answer as it grows, whole characters only. */
+  onText?: ((text: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  /** Ends the answer where it is, which is no failure. */
+  stop?: AbortSignal | undefined;
+}
+
+export interface Answer extends Confidence {
+  /** An answer that began to repeat itself without end goes up to the first repetition. */
+  answer: string;
+  /** False where the answer says that the text does not hold what was asked for. */
+  found: boolean;
+  /** Where the answer stands in the text, the likeliest place first; empty unless asked for. */
+  citations: PlacedCitation[];
+  /** What a server says may be another word; null if it says none. */
+  finishReason: FinishReason | (string & {}) | null;
+  /** Null where a server does not say. */
+  usage: { promptTokens: number | null; completionTokens: number | null };
+  /** Of the tokens of `answer`; null if there are none, or nobody tells. */
+  logProb: AnswerLogProb | null;
+  timings: { firstTokenMs: number; totalMs: number };
+}
+
+export interface PlacedCitation extends Citation {
+  /** Which of the documents that were opened together, from 0. */
+  document: number;
+}

@@ -1,0 +1,105 @@
+/** A document whose context a model here can be asked over. */
+
+import { GlyphpressError } from '../../errors.js';
+import {
+  confidenceOf,
+  type FinishReason,
+  type PrefilledContext,
+  type VisionLanguageModel,
+} from '../../vlm/index.js';
+import type { Answer, AskOptions, OpenDocument } from '../backend.js';
+import { type CitedDocument, citeDocuments } from '../citing/cite-documents.js';
+import { finalAnswer } from '../citing/final-answer.js';
+import { saysNotFound } from '../citing/says-not-found.js';
+import type { CompressionReport } from '../report.js';
+import { generateAnswer } from './generate.js';
+
+/** What is known of an answer that was made here. */
+export interface LocalAnswer extends Answer {
+  finishReason: FinishReason;
+  usage: { promptTokens: number; completionTokens: number };
+}
+
+export interface LocalContext {
+  context: PrefilledContext;
+  report: CompressionReport;
+  cached: boolean;
+  rebuiltBecause: string | null;
+}
+
+export class LocalDocument implements OpenDocument {
+  readonly context: PrefilledContext;
+  readonly report: CompressionReport;
+  readonly cached: boolean;
+  readonly rebuiltBecause: string | null;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  /** @param model holds the context from the first question on, until this is closed */
+  constructor(
+    readonly model: VisionLanguageModel,
+    { context, report, cached, rebuiltBecause }: LocalContext,
+    private readonly cited: readonly CitedDocument[],
+  ) {
+    this.context = context;
+    this.report = report;
+    this.cached = cached;
+    this.rebuiltBecause = rebuiltBecause;
+  }
+
+  get heldBytes(): number {
+    return this.context.layers.reduce(
+      (sum, { keys, values }) => sum + keys.byteLength + values.byteLength,
+      0,
+    );
+  }
+
+  async ask(question: string, options: AskOptions = {}): Promise<LocalAnswer> {
+    if (this.#closed) throw closedError();
+    const answering = this.#answer(question, options);
+    this.#running.add(answering);
+    try {
+      return await answering;
+    } finally {
+      this.#running.delete(answering);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    // An answer under way may be sending the context to the model.
+    await Promise.allSettled(this.#running);
+    await this.model.forget(this.context);
+  }
+
+  async #answer(question: string, options: AskOptions): Promise<LocalAnswer> {
+    const { signal, stop, onText, citations = false, maxNewTokens, ...generate } = options;
+    const signals = [signal, stop].filter((one) => one !== undefined);
+    const generated = await generateAnswer(
+      this.model,
+      this.context,
+      question,
+      {
+        ...generate,
+        ...(maxNewTokens !== undefined && { maxNewTokens }),
+        ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
+      },
+      onText,
+    );
+    signal?.throwIfAborted();
+    const { answer, logProb } = generated;
+    return {
+      ...generated,
+      found: !saysNotFound(finalAnswer(answer)),
+      ...confidenceOf(logProb, this.model.info.calibration),
+      citations: citations ? await citeDocuments(answer, question, this.cited) : [],
+    };
+  }
+}
+
+export function closedError(): GlyphpressError {
+  return new GlyphpressError('GP_USAGE', {
+    message: 'The document was closed before it was asked',
+    hint: 'Open it again, and close it after its last question.',
+  });
+}
