@@ -28,13 +28,16 @@ export function appliedFile(env: NodeJS.ProcessEnv = process.env): string {
   return path.join(dataFolder(env), 'default-rendering.json');
 }
 
-/** @param usual what is drawn where nobody says: the model's own rendering, or null */
-export function appliedRendering(usual: RawRenderConfig | null): RawRenderConfig | null {
-  return read()[idOf(usual)]?.config ?? null;
+/** @param defaultConfig the model's own rendering; null for the default preset */
+export function appliedRendering(defaultConfig: RawRenderConfig | null): RawRenderConfig | null {
+  return read()[idOf(defaultConfig)]?.config ?? null;
 }
 
-export function applyRendering(usual: RawRenderConfig | null, applied: AppliedRendering): void {
-  write({ ...read(), [idOf(usual)]: applied });
+export function applyRendering(
+  defaultConfig: RawRenderConfig | null,
+  applied: AppliedRendering,
+): void {
+  write({ ...read(), [idOf(defaultConfig)]: applied });
 }
 
 /** @returns whether there was something to take back */
@@ -44,8 +47,8 @@ export function resetRenderings(): boolean {
   return was;
 }
 
-const idOf = (usual: RawRenderConfig | null) =>
-  renderConfigId(loadRenderConfig(usual ?? DEFAULT_PRESET));
+const idOf = (defaultConfig: RawRenderConfig | null) =>
+  renderConfigId(loadRenderConfig(defaultConfig ?? DEFAULT_PRESET));
 
 function read(): Applied {
   const file = appliedFile();

@@ -24,7 +24,7 @@ export function registerApply(search: Command): void {
       wholeNumber(1, 1_000),
       1,
     )
-    .option('--reset', 'take it back: the usual defaults again')
+    .option('--reset', 'take it back: the defaults again')
     .option('--json', 'print as JSON')
     .addHelpText(
       'after',
@@ -45,8 +45,8 @@ Examples:
 
 function reset() {
   const message = resetRenderings()
-    ? 'the usual defaults hold again'
-    : 'nothing was applied: the usual defaults hold';
+    ? 'the defaults hold again'
+    : 'nothing was applied: the defaults hold';
   return { applied: null, message };
 }
 
@@ -57,7 +57,7 @@ function apply(run: string | undefined, number: number) {
       hint: 'For example: glyphpress search apply run --point 1.',
     });
   }
-  const { front, usual } = readSummary(run);
+  const { front, defaultConfig } = readSummary(run);
   const point = front.find((one) => one.point === number);
   if (!point) {
     throw new GlyphpressError('GP_USAGE', {
@@ -66,7 +66,10 @@ function apply(run: string | undefined, number: number) {
       details: { run, point: number, points: front.length },
     });
   }
-  applyRendering(usual, { config: point.settings.config, from: `${path.resolve(run)} #${number}` });
+  applyRendering(defaultConfig, {
+    config: point.settings.config,
+    from: `${path.resolve(run)} #${number}`,
+  });
   return { applied: point.settings.config, message: messageOf(run, point) };
 }
 

@@ -77,7 +77,7 @@ function compare(flags: Flags, folder: string): Promise<SearchSummary[]> {
   const cache = path.resolve(flags.cache ?? path.join(folder, 'cache'));
   return withBench(flags, cache, (bench) =>
     interruptible(async (signal) => {
-      const tasks = await searchTasksOf(flags, bench.usual, bench.style, signal);
+      const tasks = await searchTasksOf(flags, bench.defaultConfig, bench.style, signal);
       const summaries: SearchSummary[] = [];
       // By seed first: a comparison that is broken off has some of every proposer.
       for (const seed of flags.seeds) {

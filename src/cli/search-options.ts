@@ -77,7 +77,7 @@ export function withSearchOptions(command: Command): Command {
       .option('--questions <n>', 'questions about each text', wholeNumber(1, 100), 6)
       .option(
         '--pages <n>',
-        'length of a text, in pages of the usual rendering',
+        'length of a text, in pages of the default rendering',
         wholeNumber(1, 100),
         1,
       )
@@ -122,7 +122,7 @@ export interface Bench {
   /** The rendering that the model was trained to read, if it names one. */
   trained: RawRenderConfig | null;
   /** A page of it is the length of a text. */
-  usual: RenderConfig;
+  defaultConfig: RenderConfig;
   style: PromptStyle;
 }
 
@@ -140,7 +140,7 @@ export async function withBench<T>(
       concurrency,
       maxNewTokens,
     });
-    return work({ evaluator, trained: null, usual: loadRenderConfig(), style: 'full' });
+    return work({ evaluator, trained: null, defaultConfig: loadRenderConfig(), style: 'full' });
   }
   const model = await openModel(flags.model ?? READER_FOLDER, flags);
   try {
@@ -149,7 +149,7 @@ export async function withBench<T>(
     return await work({
       evaluator: new ModelEvaluator(model, shared),
       trained: rendering,
-      usual: loadRenderConfig(rendering ?? DEFAULT_PRESET),
+      defaultConfig: loadRenderConfig(rendering ?? DEFAULT_PRESET),
       style: rendering ? 'bare' : 'full',
     });
   } finally {
@@ -179,7 +179,7 @@ export function searchSettingOf(
     evaluator,
     proposer,
     references: referenceCandidates(space, trained, evaluator.layers),
-    usual: trained,
+    defaultConfig: trained,
     seed,
     budget,
     patience,

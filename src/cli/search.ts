@@ -73,7 +73,7 @@ function search(flags: SearchFlags, folder: string): Promise<SearchSummary> {
     const progress = new SearchProgressLine();
     try {
       return await interruptible(async (signal) => {
-        const tasks = await searchTasksOf(flags, bench.usual, bench.style, signal);
+        const tasks = await searchTasksOf(flags, bench.defaultConfig, bench.style, signal);
         const proposer = proposerOf(flags.proposer, tasks, folder);
         const setting = searchSettingOf(flags, bench, tasks, proposer);
         const run = (evaluator: Evaluator) =>

@@ -15,7 +15,7 @@ import type { AxisValue } from './point.js';
 export interface Axis {
   domain: Domain;
   /** Taken where a point leaves the axis out, and where it has no effect. */
-  usual: AxisValue;
+  defaultValue: AxisValue;
   about: string;
   part: 'rendering' | 'plan' | 'sidecar';
   origin: 'glyph' | 'glyphpress';
@@ -56,22 +56,22 @@ export const INDENTS: Readonly<Record<string, readonly [first: number, left: num
   'hanging 2 em': [-2, 2],
 };
 
-const glyph = (usual: AxisValue, domain: Domain, about: string): Axis => ({
+const glyph = (defaultValue: AxisValue, domain: Domain, about: string): Axis => ({
   domain,
-  usual,
+  defaultValue,
   about,
   part: 'rendering',
   origin: 'glyph',
 });
-const own = (usual: AxisValue, domain: Domain, about: string, part: Axis['part']): Axis => ({
+const own = (defaultValue: AxisValue, domain: Domain, about: string, part: Axis['part']): Axis => ({
   domain,
-  usual,
+  defaultValue,
   about,
   part,
   origin: 'glyphpress',
 });
-const drawn = (usual: AxisValue, domain: Domain, about: string) =>
-  own(usual, domain, about, 'rendering');
+const drawn = (defaultValue: AxisValue, domain: Domain, about: string) =>
+  own(defaultValue, domain, about, 'rendering');
 
 /** Glyph's list of ordinary resolutions; those above 300 dpi are a band of their own. */
 const USUAL_DPI = [72, 80, 96, 100, 110, 120, 144, 150, 300];

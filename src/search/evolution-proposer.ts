@@ -10,11 +10,11 @@ import { Chance } from '../eval/chance.js';
 import { moveValue } from './domain.js';
 import type { AxisValue, Point } from './point.js';
 import {
-  Known,
   type Proposal,
   type ProposalRequest,
   type Proposer,
   type Round,
+  SeenPoints,
 } from './proposer.js';
 import { Prospects } from './prospects.js';
 import { drawFresh } from './random-proposer.js';
@@ -41,15 +41,15 @@ export class EvolutionProposer implements Proposer {
   constructor(private readonly questionsInAll: number) {}
 
   async propose(request: ProposalRequest): Promise<Round> {
-    const known = new Known(request.records, request.layers);
-    return { proposals: this.children(request, known, request.ids) };
+    const seen = new SeenPoints(request.records, request.layers);
+    return { proposals: this.children(request, seen, request.ids) };
   }
 
   /** Fewer than asked for where nothing new is found: the space is used up. */
-  children(request: ProposalRequest, known: Known, ids: readonly number[]): Proposal[] {
+  children(request: ProposalRequest, seen: SeenPoints, ids: readonly number[]): Proposal[] {
     const pool = this.pool(request.records);
     const prospects = new Prospects(request.space, request.records, request.minRatio);
-    return ids.flatMap((id) => this.#child(request, pool, prospects, known, id) ?? []);
+    return ids.flatMap((id) => this.#child(request, pool, prospects, seen, id) ?? []);
   }
 
   /** Possible parents, the best first. */
@@ -64,21 +64,21 @@ export class EvolutionProposer implements Proposer {
     request: ProposalRequest,
     pool: readonly TrialRecord[],
     prospects: Prospects,
-    known: Known,
+    seen: SeenPoints,
     id: number,
   ): Proposal | null {
     const { space, seed } = request;
     const chance = new Chance(`${seed}/child/${id}`);
-    if (pool.length === 0 || chance.below(FRESH_ONE_IN) === 0) return drawFresh(request, known, id);
+    if (pool.length === 0 || chance.below(FRESH_ONE_IN) === 0) return drawFresh(request, seen, id);
     let best: { proposal: Proposal; worth: number } | null = null;
     for (let born = 0; born < LITTER; born++) {
       const proposal = this.#offspring(space, pool, chance);
-      if (!proposal || known.has(proposal.point)) continue;
+      if (!proposal || seen.has(proposal.point)) continue;
       const worth = prospects.worth(proposal.point);
       if (!best || worth > best.worth) best = { proposal, worth };
     }
-    if (!best) return drawFresh(request, known, id);
-    known.add(best.proposal.point);
+    if (!best) return drawFresh(request, seen, id);
+    seen.add(best.proposal.point);
     prospects.expect(best.proposal.point);
     return best.proposal;
   }

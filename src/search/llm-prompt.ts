@@ -72,7 +72,7 @@ export function proposalPrompt(
       .map(([name, { domain, about }]) => `${name}: ${domainText(domain)} (${about})`),
     ...(earlier ? ['', 'Your notes of the last round:', earlier] : []),
     '',
-    'Trials, the best first: id | accuracy of n questions | ratio | cer | values that are not usual',
+    'Trials, the best first: id | accuracy of n questions | ratio | cer | values that are not the default',
   ].join('\n');
   const rows: string[] = [];
   let tokens = countTextTokens(RULES) + countTextTokens(head);
@@ -104,7 +104,7 @@ function trialRow(record: TrialRecord, space: Space): string {
   const accuracy = accuracyOf(documents);
   const state = failure ? failure.code : infeasible ? 'too sparse' : '-';
   const values = Object.entries(trial.point)
-    .filter(([axis, value]) => space.axes[axis] && value !== space.axes[axis]!.usual)
+    .filter(([axis, value]) => space.axes[axis] && value !== space.axes[axis]!.defaultValue)
     .map(([axis, value]) => `${axis}=${JSON.stringify(value)}`);
   return [
     `#${trial.id}${trial.name ? ` (${trial.name})` : ''}`,

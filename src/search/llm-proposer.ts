@@ -14,12 +14,12 @@ import type { Chat, ChatReply } from './llm-chat.js';
 import { PROMPT_TOKENS, proposalPrompt, REPLY_SCHEMA, REPLY_TOKENS } from './llm-prompt.js';
 import { type LlmReply, parseReply, ReplyError } from './llm-reply.js';
 import {
-  Known,
   type Proposal,
   type ProposalRequest,
   type Proposer,
   type Round,
   type RoundNotes,
+  SeenPoints,
 } from './proposer.js';
 import { repairPoint } from './repair.js';
 import type { Transcript } from './transcript.js';
@@ -52,8 +52,8 @@ export class LlmProposer implements Proposer {
       unusable: 0,
     };
     const reply = await this.#ask(messages, request, notes);
-    const known = new Known(request.records, request.layers);
-    const proposals = reply ? this.#read(reply, request, known, notes) : [];
+    const seen = new SeenPoints(request.records, request.layers);
+    const proposals = reply ? this.#read(reply, request, seen, notes) : [];
     if (reply) {
       this.#earlier = `${reply.analysis}\n${reply.critique}`.slice(0, 2_000);
       notes.analysis = reply.analysis;
@@ -61,7 +61,7 @@ export class LlmProposer implements Proposer {
       notes.unusable += request.ids.length - proposals.length;
     }
     const missing = request.ids.slice(proposals.length);
-    proposals.push(...this.evolution.children(request, known, missing));
+    proposals.push(...this.evolution.children(request, seen, missing));
     return { proposals, notes };
   }
 
@@ -114,8 +114,8 @@ export class LlmProposer implements Proposer {
     { generation, signal }: ProposalRequest,
     attempt: number,
   ): Promise<ChatReply> {
-    const known = this.transcript.replyTo(messages);
-    if (known) return known;
+    const stored = this.transcript.replyTo(messages);
+    if (stored) return stored;
     const step = `round ${generation} attempt ${attempt}`;
     try {
       const reply = await this.chat.reply({
@@ -136,7 +136,7 @@ export class LlmProposer implements Proposer {
   #read(
     { candidates }: LlmReply,
     { ids, records, space }: ProposalRequest,
-    known: Known,
+    seen: SeenPoints,
     notes: RoundNotes,
   ): Proposal[] {
     const proposals: Proposal[] = [];
@@ -147,7 +147,7 @@ export class LlmProposer implements Proposer {
       const parents = from.filter(byId).slice(0, 2);
       const base = (parents[0] !== undefined ? byId(parents[0]) : best)?.trial.point ?? {};
       const { point } = repairPoint({ ...base, ...changes }, space);
-      if (Object.keys(changes).length === 0 || point === null || !known.add(point)) continue;
+      if (Object.keys(changes).length === 0 || point === null || !seen.add(point)) continue;
       // Of what it wanted, a part is not there: worth trying, and worth telling.
       if (refused > 0) notes.unusable++;
       proposals.push({ point, by: 'llm', parents, ...(why && { why }) });

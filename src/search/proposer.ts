@@ -37,7 +37,7 @@ export interface RoundNotes {
   promptTokens: number;
   replyTokens: number;
   attempts: number;
-  /** Proposals that were missing, known, no points of the space, or only in part. */
+  /** Proposals that were missing, seen, no points of the space, or only in part. */
   unusable: number;
   /** Why evolution stood in for the whole round; absent if it did not. */
   failure?: string;
@@ -57,7 +57,7 @@ export interface Proposer {
 }
 
 /** The settings that were tried already. */
-export class Known {
+export class SeenPoints {
   readonly #ids: Set<string>;
 
   constructor(
@@ -67,7 +67,7 @@ export class Known {
     this.#ids = new Set(records.map(({ trial }) => settingsId(trial.settings)));
   }
 
-  /** @returns whether the point is new; it is known from then on */
+  /** @returns whether the point is new; it counts as seen from then on */
   add(point: Point): boolean {
     const isNew = !this.has(point);
     this.#ids.add(this.#id(point));

@@ -3,11 +3,11 @@
 import { Chance } from '../eval/chance.js';
 import {
   ATTEMPTS,
-  Known,
   type Proposal,
   type ProposalRequest,
   type Proposer,
   type Round,
+  SeenPoints,
 } from './proposer.js';
 import { drawPoint } from './repair.js';
 
@@ -15,21 +15,21 @@ export class RandomProposer implements Proposer {
   readonly name = 'random';
 
   async propose(request: ProposalRequest): Promise<Round> {
-    const known = new Known(request.records, request.layers);
-    return { proposals: request.ids.flatMap((id) => drawFresh(request, known, id) ?? []) };
+    const seen = new SeenPoints(request.records, request.layers);
+    return { proposals: request.ids.flatMap((id) => drawFresh(request, seen, id) ?? []) };
   }
 }
 
 /** A point that was not tried; null if none is found. */
 export function drawFresh(
   { space, seed }: ProposalRequest,
-  known: Known,
+  seen: SeenPoints,
   id: number,
 ): Proposal | null {
   const chance = new Chance(`${seed}/draw/${id}`);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const point = drawPoint(space, chance);
-    if (known.add(point)) return { point, by: 'random', parents: [] };
+    if (seen.add(point)) return { point, by: 'random', parents: [] };
   }
   return null;
 }

@@ -25,7 +25,7 @@ const LEAST_ROWS = 4;
  *
  * Repairing twice is repairing once.
  *
- * @param raw axes in any state: missing ones get their usual value, unknown ones are left out
+ * @param raw axes in any state: missing ones get their default value, unknown ones are left out
  */
 export function repairPoint(raw: Readonly<Record<string, unknown>>, space: Space): Repaired {
   let point = space.clamp(raw);

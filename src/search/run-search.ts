@@ -16,7 +16,7 @@ import { tasksHash } from './tasks.js';
 
 /** What the trials of a search depend on. */
 export function searchKey(setting: SearchSetting): Record<string, string> {
-  const { space, tasks, evaluator, proposer, references, usual: _, ...numbers } = setting;
+  const { space, tasks, evaluator, proposer, references, defaultConfig: _, ...numbers } = setting;
   return {
     ...evaluator.key,
     tasks: tasksHash(tasks),
@@ -59,7 +59,7 @@ export async function searchInFolder(
       budget,
       minRatio,
       tasks: tasks.name,
-      usual: setting.usual,
+      defaultConfig: setting.defaultConfig,
       questionsInAll: tasks.train.reduce((sum, { questions }) => sum + questions.length, 0),
       timings: clock.timings,
       concurrency: evaluator.concurrency,

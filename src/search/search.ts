@@ -14,7 +14,7 @@ import { Batch, type Job } from './batch.js';
 import type { Evaluator } from './evaluator.js';
 import type { Journal } from './journal.js';
 import { hypervolume, nonDominatedFronts } from './pareto.js';
-import { Known, type Proposer, type Round, type RoundNotes } from './proposer.js';
+import { type Proposer, type Round, type RoundNotes, SeenPoints } from './proposer.js';
 import { GLYPH_CONFIG_EN } from './references.js';
 import { drawPoint } from './repair.js';
 import { chosenOf, eligible, type FinalScores, finalists, trainPoint } from './result.js';
@@ -38,8 +38,8 @@ export interface SearchSetting {
   proposer: Proposer;
   /** Tried first, and compared with. */
   references: readonly Candidate[];
-  /** What the model is drawn with where nobody says; null for the default preset. */
-  usual: RawRenderConfig | null;
+  /** The model's own rendering; null for the default preset. */
+  defaultConfig: RawRenderConfig | null;
   seed: number;
   /** Configurations to look at, presets included. */
   budget: number;
@@ -188,11 +188,11 @@ class Run {
   #firstRound(ids: readonly number[]): { candidates: Candidate[]; notes?: RoundNotes } {
     const { space, references, seed, evaluator } = this.setting;
     const candidates: Candidate[] = references.slice(0, ids.length);
-    const known = new Known([], evaluator.layers);
+    const seen = new SeenPoints([], evaluator.layers);
     for (const id of ids.slice(candidates.length)) {
       const chance = new Chance(`${seed}/first/${id}`);
       const point = drawPoint(space, chance);
-      if (known.add(point))
+      if (seen.add(point))
         candidates.push({
           point,
           settings: settingsOf(point, evaluator.layers),

@@ -131,19 +131,19 @@ function decoderDrops(point: Point, layers: number) {
     .map(([layer, keep]) => ({ layer, keepRatio: rounded(keep, 6), method: 'v2drop' }));
 }
 
-/** Axes that have no effect at their usual value, so that equal settings are equal points. */
+/** Axes that have no effect at their default value, so that equal settings are equal points. */
 export function withoutIdleAxes(point: Point): Point {
-  const usual = (...axes: string[]) =>
-    Object.fromEntries(axes.map((axis) => [axis, AXES[axis]!.usual]));
+  const defaults = (...axes: string[]) =>
+    Object.fromEntries(axes.map((axis) => [axis, AXES[axis]!.defaultValue]));
   return {
     ...point,
-    ...(point.page !== FREE_PAGE && usual('page-width', 'page-height')),
-    ...(point.columns === 1 && usual('column-gap')),
-    ...(point['encoder-keep'] === 1 && usual('encoder-method', 'encoder-text-aware')),
+    ...(point.page !== FREE_PAGE && defaults('page-width', 'page-height')),
+    ...(point.columns === 1 && defaults('column-gap')),
+    ...(point['encoder-keep'] === 1 && defaults('encoder-method', 'encoder-text-aware')),
     ...Object.assign(
       {},
       ...DECODER_DROPS.filter((n) => point[`v2drop-${n}-keep`] === 1).map((n) =>
-        usual(`v2drop-${n}-depth`),
+        defaults(`v2drop-${n}-depth`),
       ),
     ),
   };

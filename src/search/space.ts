@@ -25,7 +25,7 @@ const OPEN_AXES: Readonly<Record<string, string>> = {
 };
 
 export class Space {
-  /** @param canPrune false leaves the axes of the plan at their usual values: a server takes whole pages */
+  /** @param canPrune false leaves the axes of the plan at their default values: a server takes whole pages */
   constructor(
     readonly axes: Readonly<Record<string, Axis>> = AXES,
     canPrune = true,
@@ -34,7 +34,7 @@ export class Space {
     this.axes = Object.fromEntries(
       Object.entries(axes).map(([name, axis]) => [
         name,
-        axis.part === 'plan' ? { ...axis, domain: fixed(axis.usual) } : axis,
+        axis.part === 'plan' ? { ...axis, domain: fixed(axis.defaultValue) } : axis,
       ]),
     );
   }
@@ -57,13 +57,13 @@ export class Space {
 
   /**
    * The values of `raw` that an axis takes, numbers brought to the nearest value; axes that are
-   * missing or beyond help stay at their usual value, or the first that the space leaves.
+   * missing or beyond help stay at their default value, or the first that the space leaves.
    */
   clamp(raw: Readonly<Record<string, unknown>>): Point {
     return Object.fromEntries(
-      Object.entries(this.axes).map(([name, { domain, usual }]) => [
+      Object.entries(this.axes).map(([name, { domain, defaultValue }]) => [
         name,
-        clampValue(domain, raw[name]) ?? clampValue(domain, usual) ?? valuesOf(domain)[0]!,
+        clampValue(domain, raw[name]) ?? clampValue(domain, defaultValue) ?? valuesOf(domain)[0]!,
       ]),
     );
   }

@@ -64,8 +64,8 @@ export interface SearchSummary {
   budget: number;
   minRatio: number;
   tasks: string;
-  /** What the model is drawn with where nobody says; null for the default preset. */
-  usual: RawRenderConfig | null;
+  /** The model's own rendering; null for the default preset. */
+  defaultConfig: RawRenderConfig | null;
   stoppedBy: SearchOutcome['stoppedBy'];
   counts: { trials: number; failed: number; infeasible: number; asked: number; askedAll: number };
   hypervolume: {
@@ -103,7 +103,7 @@ export interface SearchSummary {
 export interface SummarySetting
   extends Pick<
     SearchSummary,
-    'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks' | 'usual'
+    'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks' | 'defaultConfig'
   > {
   timings: Timings;
   /** Trials side by side. */
@@ -169,8 +169,12 @@ export function readSummary(folder: string): SearchSummary {
     });
   }
   try {
-    const summary = JSON.parse(readFileSync(file, 'utf8')) as SearchSummary;
-    if (summary.version === 1 && Array.isArray(summary.front)) return summary;
+    // Runs of glyphpress 0.1 call the default config `usual`.
+    const { usual = null, ...summary } = JSON.parse(readFileSync(file, 'utf8')) as SearchSummary & {
+      usual?: RawRenderConfig | null;
+    };
+    if (summary.version === 1 && Array.isArray(summary.front))
+      return { ...summary, defaultConfig: summary.defaultConfig ?? usual };
   } catch {}
   throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
     message: `${file} is no summary of a search`,

@@ -88,7 +88,7 @@ async function search(url: string, folder: string, budget = 18): Promise<SearchO
         evaluator: new SyntheticEvaluator(),
         proposer: new LlmProposer(chat, evolution, transcript, QUESTIONS),
         references: referenceCandidates(space, null, 4),
-        usual: null,
+        defaultConfig: null,
         seed: 1,
         budget,
         generation: 5,
@@ -227,7 +227,7 @@ describe('a bad language model', () => {
     const summary = summarise(outcome, {
       key: {},
       proposer: 'llm',
-      usual: null,
+      defaultConfig: null,
       seed: 1,
       budget: 18,
       minRatio: 1,

@@ -31,7 +31,7 @@ async function report(): Promise<string> {
       evaluator: new SyntheticEvaluator(),
       proposer: new EvolutionProposer(12),
       references: referenceCandidates(space, null, 4),
-      usual: null,
+      defaultConfig: null,
       seed: 1,
       budget: 24,
       generation: 6,
@@ -44,7 +44,7 @@ async function report(): Promise<string> {
   const summary = summarise(outcome, {
     key: { model: '0123456789abcdef'.repeat(6) },
     proposer: 'evolution',
-    usual: null,
+    defaultConfig: null,
     seed: 1,
     budget: 24,
     minRatio: 1,

@@ -26,7 +26,7 @@ function setting(given: Partial<SearchSetting> = {}): SearchSetting {
     evaluator,
     proposer: new EvolutionProposer(QUESTIONS),
     references: referenceCandidates(given.space ?? space, null, 4),
-    usual: null,
+    defaultConfig: null,
     seed: 1,
     budget: 24,
     generation: 5,
@@ -204,7 +204,9 @@ describe('a search', () => {
   it('ends early where the space is used up, or nothing is gained', async () => {
     const folder = temporaryFolder();
     const only = Object.fromEntries(
-      space.free.filter((axis) => axis !== 'reflow').map((axis) => [axis, space.axes[axis]!.usual]),
+      space.free
+        .filter((axis) => axis !== 'reflow')
+        .map((axis) => [axis, space.axes[axis]!.defaultValue]),
     );
     const tiny = parseSpace({ axes: only }, { canPrune: true });
     const used = await search(path.join(folder, 'a'), {

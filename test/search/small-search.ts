@@ -37,7 +37,7 @@ export function smallSearch(
     evaluator,
     proposer: new EvolutionProposer(2),
     references: references.filter(({ name }) => names.includes(name!)),
-    usual: null,
+    defaultConfig: null,
     seed: 3,
     budget: 4,
     generation: 2,

@@ -42,9 +42,9 @@ function codeOf(work: () => unknown): string {
 
 describe('a domain', () => {
   it.each(names)('%s draws and moves within itself', (name) => {
-    const { domain, usual } = AXES[name]!;
+    const { domain, defaultValue } = AXES[name]!;
     const chance = new Chance(name);
-    expect(clampValue(domain, usual)).toBe(usual);
+    expect(clampValue(domain, defaultValue)).toBe(defaultValue);
     for (let i = 0; i < 40; i++) {
       const value = drawValue(domain, chance);
       expect(holds(domain, value)).toBe(true);

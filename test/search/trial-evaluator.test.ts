@@ -40,7 +40,7 @@ async function search(log: string, by: Evaluator, signal?: AbortSignal): Promise
       evaluator: by,
       proposer: new EvolutionProposer(12),
       references: [],
-      usual: null,
+      defaultConfig: null,
       seed: 5,
       budget: 20,
       generation: 5,
