@@ -33,9 +33,21 @@ export function naturalPlan(
   asker: Asker,
   signal: AbortSignal,
 ): Promise<EvalPlan> {
-  const countPages = async (text: string) => {
+  const countPages = async (texts: readonly string[]) => {
+    // All in one go: a browser takes longer to start than most of them to be laid out.
+    const whole = texts.join('\n\n');
     const options = { chromium: chromiumOptions(), signal };
-    return (await predictPageTokens(text, config, () => ({ rows: 0, cols: 0 }), options)).length;
+    const laidOut = await predictPageTokens(whole, config, () => ({ rows: 0, cols: 0 }), options);
+    let end = 0;
+    return texts.map((text) => {
+      const start = end === 0 ? 0 : end + 2;
+      end = start + text.length;
+      const shares = laidOut.map((page) => {
+        const inside = Math.min(end, page.end) - Math.max(start, page.start);
+        return Math.max(0, inside) / Math.max(1, page.end - page.start);
+      });
+      return Math.max(1, Math.ceil(shares.reduce((sum, share) => sum + share, 0)));
+    });
   };
   return planNatural(
     {

@@ -55,6 +55,24 @@ describe('glyphpress eval', () => {
     expect(answered()).toBe(whole.questions);
   });
 
+  it('asks what people ask, and writes a page of figures', async () => {
+    const folder = path.join(temporaryFolder(), 'run');
+    const args = ['--suite', 'natural', '--documents', '2', '--samples', '2', '--pages', '1'];
+    const { code, stdout, stderr } = await glyphpress(
+      ['eval', ...args, '--max-tokens', '4', '--browsers', '1', '-o', folder, '--json'],
+      { env },
+    );
+    expect(stderr).not.toContain('error');
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout) as EvalReport & { natural: { documents: number } };
+    expect(report).toMatchObject({ suite: 'natural', questions: 4, answered: 4, failed: 0 });
+    expect(report.natural.documents).toBe(2);
+    const page = readFileSync(path.join(folder, 'report.md'), 'utf8');
+    expect(page).toContain(`npx glyphpress eval ${args.join(' ')} --max-tokens 4 --browsers 1\n`);
+    expect(page).toMatch(/\| all questions \| \d+\.\d % \|/);
+    expect(readFileSync(path.join(folder, 'report.txt'), 'utf8')).toContain('by kind of question');
+  });
+
   it('draws the reader its own page unless a config is given', async () => {
     const args = ['--suite', 'hex', '--pages', '1', '--samples', '1', '--depths', '50', '--json'];
     const own = await run(args);

@@ -43,8 +43,8 @@ export interface NaturalSetting {
   readsText?: boolean;
 }
 
-/** How many pages a text takes, by its layout. */
-export type CountPages = (text: string) => Promise<number>;
+/** How many pages each text takes, by its layout. */
+export type CountPages = (texts: readonly string[]) => Promise<number[]>;
 
 export async function planNatural(
   setting: NaturalSetting,
@@ -52,15 +52,13 @@ export async function planNatural(
   suite: readonly NaturalText[] = readNaturalSuite(),
 ): Promise<EvalPlan> {
   const { config, seed, style } = setting;
-  const fitting: NaturalText[] = [];
-  for (const one of suite) {
-    if (!setting.pages || setting.pages.includes(lengthClass(await countPages(one.text))))
-      fitting.push(one);
-  }
+  const { pages } = setting;
+  const counts = pages ? await countPages(suite.map(({ text }) => text)) : [];
+  const fitting = suite.filter((_, i) => !pages || pages.includes(lengthClass(counts[i]!)));
   const chosen = spread(fitting, setting.documents ?? fitting.length, seed);
   if (chosen.length === 0) {
     throw new GlyphpressError('GP_USAGE', {
-      message: `No document of the natural suite takes ${setting.pages?.join(' or ')} pages`,
+      message: `No document of the natural suite takes ${pages?.join(' or ')} pages`,
       hint: 'Its lengths count as 1, 2, 4, 8 and 16 pages.',
     });
   }
