@@ -63,10 +63,12 @@ describe('the Dockerfile', () => {
       expect([file, existsSync(path.join(ROOT, file))]).toEqual([file, true]);
       expect(through).toContain(`!${file}`);
     }
-    // What the package ships is in the image too.
+    // What the package ships is in the image too, but for what is there to be read.
     const { files } = JSON.parse(read('package.json')) as { files: string[] };
-    for (const file of files.filter((name) => name !== 'dist' && name !== 'README.md'))
+    const toRead = /^(docs|samples|.*\.md)$/;
+    for (const file of files.filter((name) => !/^(!|dist$)/.test(name) && !toRead.test(name)))
       expect(copied).toContain(file);
+    expect(copied).toContain('THIRD_PARTY.md');
   });
 });
 
