@@ -7,6 +7,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyRequest, type FastifyServerOptions } from 'fastify';
 import { GlyphpressError } from '../errors.js';
 import { guard } from './auth.js';
+import { boundConnections } from './connections.js';
 import type { ServerParts } from './context.js';
 import { assertDeclaredSize } from './declared-size.js';
 import { sendFailure } from './errors.js';
@@ -71,6 +72,7 @@ export async function createApp(
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  boundConnections(app.server, limits);
   app.setErrorHandler((error, request, reply) => sendFailure(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const error = new GlyphpressError('GP_ROUTE', {

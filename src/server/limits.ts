@@ -3,9 +3,14 @@
 import os from 'node:os';
 import type { RecordLimits } from '../queue/document-records.js';
 import type { ResponseLimits } from '../service/response-records.js';
+import type { ConnectionLimits } from './connections.js';
 import type { PressureLimits } from './pressure.js';
 
-export interface ServiceLimits extends RecordLimits, ResponseLimits, PressureLimits {
+export interface ServiceLimits
+  extends RecordLimits,
+    ResponseLimits,
+    PressureLimits,
+    ConnectionLimits {
   /** Bytes of one document. */
   documentBytes: number;
   /** Bytes of a JSON body; larger documents come as a stream or a form. */
@@ -38,6 +43,8 @@ export const DEFAULT_LIMITS: ServiceLimits = {
   waitMs: 300_000,
   keepMs: null,
   inlineKeepMs: 3_600_000,
+  connections: 4_096,
+  connectionsPerAddress: 1_024,
   openRequests: 256,
   openRequestsPerTenant: 192,
   eventLoopDelayMs: 500,

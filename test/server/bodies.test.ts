@@ -159,6 +159,38 @@ describe('a request without a valid key', () => {
   }, 40_000);
 });
 
+describe('connections of one address', () => {
+  it('are bounded; when one ends there is room for another', async () => {
+    const bounded = await testServer(
+      redis,
+      cleanUp,
+      { limits: { ...limits, connectionsPerAddress: 2 } },
+      null,
+    );
+    const { hostname, port } = new URL(bounded.url);
+    const open = () => {
+      const socket = net.connect({ host: hostname, port: Number(port) });
+      socket.on('error', () => {});
+      const answer = new Promise<string>((resolve) => {
+        socket.on('data', (chunk) => resolve(chunk.toString('latin1', 0, 15)));
+        socket.on('close', () => resolve('closed'));
+      });
+      const ask = () => socket.write('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n');
+      return { socket, answer, ask };
+    };
+    const [first, second, third] = [open(), open(), open()];
+    expect(await third.answer).toBe('closed');
+    first.ask();
+    expect(await first.answer).toBe('HTTP/1.1 200 OK');
+    second.socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const fourth = open();
+    fourth.ask();
+    expect(await fourth.answer).toBe('HTTP/1.1 200 OK');
+    for (const { socket } of [first, fourth]) socket.destroy();
+  });
+});
+
 /** Sends a head and then a byte now and then. */
 function raw(url: string, head: string, everyMs: number) {
   return new Promise<{ status: number; tookMs: number; closedMs: number }>((resolve, reject) => {

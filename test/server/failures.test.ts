@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
 import type { DocumentRecord } from '../../src/queue/document-record.js';
-import { httpFailure } from '../../src/server/errors.js';
+import { httpFailure, problemOf } from '../../src/server/errors.js';
 import { notThere } from '../../src/service/document-pages.js';
 import type { Work } from '../../src/service/work.js';
 
@@ -51,4 +51,33 @@ it.each([
 ])('what a document that is %s does not have is told as %s', (state, code) => {
   const work = { record: { state, stage: null } as DocumentRecord } as Work;
   expect(notThere(work, 'text').code).toBe(code);
+});
+
+describe('what a schema misses', () => {
+  const at = (instancePath: string, params: object, message = 'must be something') => ({
+    instancePath,
+    params,
+    message,
+  });
+
+  it('is told with the values that would be taken', () => {
+    expect(problemOf([at('/n', { allowedValue: 1 })])).toBe('must be 1');
+    expect(problemOf([at('/role', { allowedValues: ['user', 'system'] })])).toBe(
+      'must be one of "user", "system"',
+    );
+    // The branches of a union, and something about another place.
+    expect(
+      problemOf([
+        at('/type', { allowedValue: 'text' }),
+        at('/type', { allowedValue: 'file' }),
+        at('/type', {}, 'must match a schema in anyOf'),
+        at('/text', { allowedValue: 'x' }),
+      ]),
+    ).toBe('must be one of "text", "file"');
+  });
+
+  it('is told in other words where there is no value to name', () => {
+    expect(problemOf([at('/keep', { limit: 1 }, 'must be <= 1')])).toBe('must be <= 1');
+    expect(problemOf([])).toBe('is not what is taken here');
+  });
 });

@@ -357,8 +357,10 @@ describe('a connection', () => {
   });
 
   it('that is slow with its head, its body or the next request has its time', () => {
-    const { headersTimeout, requestTimeout, timeout } = server.service.app.server;
-    expect([headersTimeout, requestTimeout, timeout]).toEqual([15_000, 900_000, 120_000]);
+    const { headersTimeout, requestTimeout, timeout, keepAliveTimeout } = server.service.app.server;
+    expect([headersTimeout, requestTimeout, timeout, keepAliveTimeout]).toEqual([
+      15_000, 900_000, 120_000, 30_000,
+    ]);
   });
 });
 

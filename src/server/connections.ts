@@ -1,0 +1,33 @@
+/**
+ * Open connections are bounded, in all and for one address: whoever opens many and says nothing takes the
+ * service from nobody. Idle ones end by their timeouts (see app.ts).
+ */
+
+import type { Server, Socket } from 'node:net';
+
+export interface ConnectionLimits {
+  /** Open connections of this process. */
+  connections: number;
+  /** Of them, those of one address; a proxy in front is one. */
+  connectionsPerAddress: number;
+}
+
+/** What is too much is closed at once, without a word: there is no request yet to answer. */
+export function boundConnections(
+  server: Server,
+  { connections, connectionsPerAddress }: ConnectionLimits,
+): void {
+  const open = new Map<string, number>();
+  server.maxConnections = connections;
+  server.prependListener('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    const count = (open.get(address) ?? 0) + 1;
+    open.set(address, count);
+    socket.once('close', () => {
+      const rest = open.get(address)! - 1;
+      if (rest === 0) open.delete(address);
+      else open.set(address, rest);
+    });
+    if (count > connectionsPerAddress) socket.destroy();
+  });
+}
