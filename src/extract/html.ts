@@ -72,6 +72,8 @@ class MarkupReader {
   /** Depth of the element that is left out with all it holds; null outside of one. */
   #skippedAt: number | null = null;
   #preformatted = 0;
+  /** Lists that are open: the number of the next item, or null for bullets. */
+  readonly #lists: (number | null)[] = [];
 
   onopentag(name: string, attributes: Record<string, string>): void {
     if (++this.#depth > MAX_DEPTH) throw endless();
@@ -103,6 +105,7 @@ class MarkupReader {
       return;
     }
     if (name === 'pre') this.#preformatted--;
+    if (name === 'ol' || name === 'ul') this.#lists.pop();
     this.#out.breakLine(breaksAround(name));
   }
 
@@ -125,7 +128,15 @@ class MarkupReader {
     if (HEADING.test(name) && this.#table?.cell) this.#table.cell.structured = true;
     if (name === 'pre') this.#preformatted++;
     this.#out.breakLine(breaksAround(name));
-    if (name === 'li') this.#out.addVerbatim('- ');
+    if (name === 'ol') this.#lists.push(1);
+    if (name === 'ul') this.#lists.push(null);
+    if (name === 'li') this.#out.addMarker(this.#nextMarker());
+  }
+
+  #nextMarker(): string {
+    const number = this.#lists.pop() ?? null;
+    this.#lists.push(number === null ? null : number + 1);
+    return number === null ? '- ' : `${number}. `;
   }
 
   /** A row or a cell outside of a table is a block like any other. */

@@ -5,6 +5,8 @@ export class TextWriter {
   /** Line breaks that are due before the next word. */
   #breaks = 0;
   #space = false;
+  /** Behind the mark of a list item: its text begins beside it. */
+  #marked = false;
 
   get isEmpty(): boolean {
     return this.#parts.length === 0;
@@ -30,6 +32,12 @@ export class TextWriter {
     if (text.endsWith('\n')) this.#breaks = 1;
   }
 
+  /** Of a list item; blocks inside it begin on the same line. */
+  addMarker(marker: string): void {
+    this.addVerbatim(marker);
+    this.#marked = true;
+  }
+
   /** A line break inside a block. */
   newline(): void {
     this.#space = false;
@@ -38,7 +46,7 @@ export class TextWriter {
 
   /** @param count 1: on a new line; 2: with a blank line before */
   breakLine(count: number): void {
-    if (count === 0) return;
+    if (count === 0 || this.#marked) return;
     this.#space = false;
     this.#breaks = Math.max(this.#breaks, count);
   }
@@ -58,5 +66,6 @@ export class TextWriter {
     else if (this.#space && !this.isEmpty) this.#parts.push(' ');
     this.#breaks = 0;
     this.#space = false;
+    this.#marked = false;
   }
 }

@@ -13,6 +13,10 @@ describe('HTML', () => {
       '<h1>Title</h1>text<ul><li>a</li><li>b <ul><li>c</li></ul></li></ul>',
       'Title\n\ntext\n\n- a\n- b\n\n- c',
     ],
+    [
+      '<ol><li><p>a</p><p>b</p></li><li>c<ul><li><div>d</div></li></ul></li></ol><ul><li>e</ul>',
+      '1. a\n\nb\n\n2. c\n\n- d\n\n- e',
+    ],
     ['<pre>  x =\n    1</pre>', 'x =\n    1'],
     ['5 &lt; 6 &amp; caf&eacute; &#128640;', '5 < 6 & café 🚀'],
     ['<img alt="a chart"> <script>alert(1)</script><style>p{}</style>', 'a chart'],

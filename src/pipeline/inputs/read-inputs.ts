@@ -53,6 +53,8 @@ export interface Inputs {
   skipped: SkippedInput[];
 }
 
+/** Who waits sees the progress, and may interrupt it: long PDFs take a while on a slow machine. */
+const PARSER_TIMEOUT_MS = 15 * 60_000;
 /** Parsers that run side by side. */
 const CONCURRENCY = 2;
 /** Characters of all files together. */
@@ -140,6 +142,7 @@ async function readAll(
         name,
         mediaType,
         signal,
+        timeoutMs: PARSER_TIMEOUT_MS,
         ...(encoding && { encoding }),
         onProgress: (pages, total) => tell({ done: pages, total }),
       }).catch((error: Error) => asInputError(error, name));
