@@ -32,9 +32,15 @@ def main() -> None:
         laid = lay_out(text, look)
         page = render(text, render_config(look, 40))[0]
         ours = [text[line.start : line.end].strip() for line in laid.lines if text[line.start : line.end].strip()]
-        theirs = [text[line["start"] : line["end"]].strip() for line in page.lines if text[line["start"] : line["end"]].strip()]
+        units = text.encode("utf-16-le")
+        theirs = [units[2 * line["start"] : 2 * line["end"]].decode("utf-16-le").strip() for line in page.lines]
+        theirs = [line for line in theirs if line]
         agree = sum(a == b for a, b in zip(ours, theirs, strict=False))
         same, lines = same + agree, lines + len(theirs)
+        for a, b in zip(ours, theirs, strict=False):
+            if a != b:
+                print(f"  first other line: {a!r}, rendered {b!r}")
+                break
         drawn = draw(laid, look, page.pixels.shape[0] // 28)[:, : page.pixels.shape[1]]
         a, b = 255.0 - drawn, 255.0 - page.pixels
         like = (a * b).sum() / max(1.0, np.sqrt((a * a).sum() * (b * b).sum()))

@@ -58,7 +58,7 @@ def draw(laid: LaidText, look: Typography, rows: int | None = None) -> np.ndarra
     table = advances(look.family)
     ascent, descent = ascent_descent(look.family)
     # The line box holds the type in its middle; Chromium rounds ascent and descent to whole pixels.
-    up, down = nearest(ascent * look.size), nearest(descent * look.size)
+    up, down = nearest(ascent * look.em), nearest(descent * look.em)
     for i, row in enumerate(laid.lines):
         page, line = divmod(i, look.lines_to_a_page)
         base = page * look.rows * CELL + nearest(look.top + line * look.pitch + (look.pitch - up - down) / 2 + up)
@@ -67,11 +67,11 @@ def draw(laid: LaidText, look: Typography, rows: int | None = None) -> np.ndarra
             for drawn in (look.newline if character == "\n" else character):
                 if drawn != " ":
                     at = nearest(pen * QUARTERS)
-                    found = glyph(look.family, look.size, drawn, at % QUARTERS)
+                    found = glyph(look.family, look.em, drawn, at % QUARTERS)
                     if found:
                         left, top, mask = found
                         stamp(ink, mask, at // QUARTERS + left, base + top)
-                pen += table[drawn] * look.size
+                pen += table[drawn] * look.em
     return (255 - np.clip(ink, 0, 1) * 255).round().astype(np.uint8)
 
 

@@ -78,6 +78,11 @@ class Typography:
     """cells to a column of a page; 0: one page as tall as it must be"""
 
     @property
+    def em(self) -> float:
+        """px that FreeType draws: the renderer's font string has two decimals, FreeType 64ths, both cut."""
+        return int(int(self.size * 100 + 1e-6) / 100 * 64 + 1e-6) / 64
+
+    @property
     def lines_to_a_page(self) -> int:
         return max(1, int((self.rows * CELL - self.top) // self.pitch)) if self.rows else 1 << 30
 
@@ -91,8 +96,8 @@ def sample_typography(rng: random.Random, dense: float, columns: tuple[int, int]
     pitch = CELL / rows if locked else CELL / rows * rng.uniform(0.92, 1.12)
     # px a character: the fewer, the more tokens a cell
     width = rng.uniform(5.2, 8.5 - 2.3 * dense)
-    # FreeType cuts sizes to 1/64 px; eighths keep the glyphs of `draw` few.
-    size = int(min(width / narrow, pitch) * 8) / 8
+    # Quarters keep the glyphs of `draw` few.
+    size = int(min(width / narrow, pitch) * 4) / 4
     anywhere = rng.random() < 0.4
     return Typography(
         family=family,
@@ -167,8 +172,8 @@ class LaidText:
 
 def lay_out(text: str, look: Typography) -> LaidText:
     table = advances(look.family)
-    newline = sum(table[c] for c in look.newline) * look.size
-    widths = [newline if c == "\n" else table[c] * look.size for c in text]
+    newline = sum(table[c] for c in look.newline) * look.em
+    widths = [newline if c == "\n" else table[c] * look.em for c in text]
     lines = break_lines(text, widths, look.columns * CELL - 2 * look.margin, look)
     x, line = [0.0] * len(text), [0] * len(text)
     for i, row in enumerate(lines):
@@ -235,4 +240,4 @@ def token_start(text: str, start: int, end: int) -> int:
 
 def sum_between(laid: LaidText, start: int, end: int, look: Typography) -> float:
     table = advances(look.family)
-    return sum(table[c] * look.size for c in laid.text[start:end])
+    return sum(table[c] * look.em for c in laid.text[start:end])

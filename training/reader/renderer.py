@@ -51,10 +51,10 @@ def render(text: str, config: dict) -> list[RenderedPage]:
         folder = Path(temporary)
         (folder / "text.txt").write_text(text, encoding="utf-8")
         (folder / "config.json").write_text(json.dumps(config))
-        command = ["node", str(ROOT / "bin" / "glyphpress.js"), "render", str(folder / "text.txt"), "-o", str(folder)]
+        command = ["node", str(ROOT / "bin" / "glyphpress.js"), "render", str(folder / "text.txt"), "-o", str(folder / "pages")]
         subprocess.run([*command, "--json", "--config", str(folder / "config.json")], check=True, stdout=subprocess.DEVNULL)
-        pages = json.loads((folder / "pages.json").read_text())["pages"]
+        pages = json.loads((folder / "pages" / "pages.json").read_text())["pages"]
         return [
-            RenderedPage(np.asarray(Image.open(folder / p["file"]).convert("L")), p["start"], p["end"], p["lines"])
+            RenderedPage(np.asarray(Image.open(folder / "pages" / p["file"]).convert("L")), p["start"], p["end"], p["lines"])
             for p in pages
         ]

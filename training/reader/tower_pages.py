@@ -44,7 +44,7 @@ def character_labels(laid: LaidText, look: Typography, rows: int) -> np.ndarray:
                 if drawn != " " and place < CharacterHead.PLACES:
                     labels[cell, within, place] = CHARACTERS.get(drawn, 1)
                     used[cell, within] += 1
-                x += table[drawn] * look.size
+                x += table[drawn] * look.em
     return labels.reshape(rows * look.columns, -1)
 
 
