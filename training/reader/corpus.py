@@ -200,7 +200,9 @@ def r_strings(path: Path) -> Iterator[str]:
 
 
 def package_documents(tree: Path, package: str) -> Iterator[tuple[str, str]]:
-    for path in sorted(p for p in tree.rglob("*") if p.is_file() and not p.is_symlink()):
+    # In an order of chance, so that a package that is cut short is not its first chapter.
+    files = [p for p in tree.rglob("*") if p.is_file() and not p.is_symlink()]
+    for path in sorted(files, key=lambda p: zlib.crc32(str(p.relative_to(tree)).encode())):
         name = path.name.removesuffix(".gz")
         where = str(path.relative_to(tree))
         if re.search(r"(copyright|changelog(\.Debian)?|NEWS|genindex.*|searchindex.*|index-.*)(\.html)?$", name) or "/fr/" in where:
@@ -292,6 +294,9 @@ def main() -> None:
     counts: dict[str, list[int]] = {}
     with (args.out / "train.jsonl.tmp").open("w") as train, (args.out / "heldout.jsonl.tmp").open("w") as held_out:
         for document in all_documents(args.debs, args.out / "tree"):
+            key = document["origin"].split("/")[0] if document["origin"].startswith("deb:") else document["origin"].split(":")[0]
+            if counts.get(key, [0, 0])[1] > MOST_OF_ONE_ORIGIN:
+                continue
             text = plain(document["text"])[:MOST]
             if document["kind"] not in ("code", "data"):
                 text = reflow(text)
@@ -306,9 +311,6 @@ def main() -> None:
             if digest in seen:
                 continue
             seen.add(digest)
-            key = document["origin"].split("/")[0] if document["origin"].startswith("deb:") else document["origin"].split(":")[0]
-            if counts.get(key, [0, 0])[1] > MOST_OF_ONE_ORIGIN:
-                continue
             out = held_out if int(digest[:8], 16) % HELD_OUT_SHARE == 0 else train
             facts = [asdict(fact) for fact in find_facts(text, document["kind"])]
             out.write(json.dumps({**document, "text": text, "facts": facts}, ensure_ascii=False) + "\n")

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .mixture import Mixture
@@ -11,22 +12,26 @@ from .samples import Sample
 
 
 class Drawn(IterableDataset):
-    """Sample number n, n + workers, ... of one worker. The density is fixed per loader (see `Trainer.loader`)."""
+    """Sample number n, n + workers, ... of one worker.
 
-    def __init__(self, mixture: Mixture, seed: int, first: int, dense: float):
+    dense: one number in shared memory, which the trainer raises; workers draw a few samples ahead of it.
+    """
+
+    def __init__(self, mixture: Mixture, seed: int, first: int, dense: Tensor):
         self.mixture, self.seed, self.first, self.dense = mixture, seed, first, dense
 
     def __iter__(self) -> Iterator[Sample]:
         info = get_worker_info()
-        torch.set_num_threads(1)
+        if info:
+            torch.set_num_threads(1)
         number, step = (self.first + info.id, info.num_workers) if info else (self.first, 1)
         while True:
-            yield self.mixture.sample(random.Random(f"train-{self.seed}-{number}"), self.dense)
+            yield self.mixture.sample(random.Random(f"train-{self.seed}-{number}"), self.dense.item())
             number += step
 
 
-def draw_samples(mixture: Mixture, seed: int, first: int, dense: float, workers: int) -> Iterator[Sample]:
-    dataset = Drawn(mixture, seed, first, dense)
+def draw_samples(mixture: Mixture, seed: int, first: int, dense: Tensor, workers: int) -> Iterator[Sample]:
+    dataset = Drawn(mixture, seed, first, dense.share_memory_())
     if not workers:
         return iter(dataset)
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=64))

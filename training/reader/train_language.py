@@ -34,12 +34,11 @@ from .tower import Tower, TowerConfig
 
 # Few lengths of sequences on CUDA, so that little is compiled.
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
-DENSITY_STEPS = 20
 
 
 def dense_at(positions: float, rise: float) -> float:
-    """The curriculum: sparse pages first; from `rise` positions on, all densities. In steps, each with its loader."""
-    return round(min(1.0, positions / rise) * DENSITY_STEPS) / DENSITY_STEPS if rise else 1.0
+    """The curriculum: sparse pages first; from `rise` positions on, all densities."""
+    return min(1.0, positions / rise) if rise else 1.0
 
 
 class Trainer:
@@ -79,8 +78,8 @@ class Trainer:
             torch.backends.cuda.matmul.allow_tf32 = True
             for layer in [*self.model.layers, *(self.tower.vision_encoder.transformer.layers if self.tower else [])]:
                 layer.compile()
-        self.loader: Iterator[Sample] | None = None
-        self.loader_dense = -1.0
+        self.dense = torch.tensor(dense_at(self.positions, args.rise))
+        self.samples = draw_samples(self.mixture, args.seed, self.drawn, self.dense, args.workers)
         self.stopped = False
 
     def groups(self) -> list[dict]:
@@ -107,19 +106,13 @@ class Trainer:
         state |= {"step": self.step, "positions": self.positions, "drawn": self.drawn}
         return state | ({"optimizer": self.optimizer.state_dict()} if optimizer else {})
 
-    def draw(self) -> Sample:
-        dense = dense_at(self.positions, self.args.rise)
-        if self.loader is None or dense != self.loader_dense:
-            self.loader = draw_samples(self.mixture, self.args.seed, self.drawn, dense, self.args.workers)
-            self.loader_dense = dense
-        self.drawn += 1
-        return next(self.loader)
-
     def batches(self) -> Iterator[Batch]:
         """Batches that together hold about `--positions` positions."""
+        self.dense.fill_(dense_at(self.positions, self.args.rise))
         samples: list[Sample] = []
         while sum(len(s.ids) for s in samples) < self.args.positions:
-            samples.append(self.draw())
+            samples.append(next(self.samples))
+        self.drawn += len(samples)
         samples.sort(key=lambda s: len(s.ids))
         while samples:
             length = next(n for n in LENGTHS if n >= len(samples[-1].ids)) if self.cuda else len(samples[-1].ids)
@@ -176,7 +169,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        figures: dict[str, float] = {"lr": rate, "norm": norm.item(), "dense": self.loader_dense}
+        figures: dict[str, float] = {"lr": rate, "norm": norm.item(), "dense": self.dense.item()}
         for kind, (loss_sum, right, n) in sorted(sums.items()):
             figures[f"{kind}_loss"], figures[f"{kind}_right"] = loss_sum / n, right / n
         return figures
@@ -222,7 +215,8 @@ class Trainer:
         for module in self.modules:
             module.eval()
         dense = dense_at(self.positions, self.args.rise)
-        with torch.no_grad():
+        # Every prompt has its own length: compiling for each would take longer than reading it.
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             figures = evaluate(self.model, self.embed, self.held_out, self.tokens, self.device, dense, self.args.evaluate_samples)
         self.run.log(step=self.step, positions=self.positions, held_out=True, dense=dense, **figures)
         for module in self.modules:
