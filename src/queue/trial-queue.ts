@@ -11,7 +11,7 @@ export interface TrialJob {
   settings: unknown;
   split: string;
   index: number;
-  leastRenderRatio: number;
+  minRenderRatio: number;
 }
 
 /** Kept until they are waited for, and no longer than that takes. */
@@ -73,13 +73,13 @@ export function trialErrorText(error: unknown): string {
 
 /** @throws {GlyphpressError} GP_JOB: somebody else wrote into the queue */
 export function parseTrialJob({ id, data }: Pick<Job, 'id' | 'data'>): TrialJob {
-  const { call, settings, split, index, leastRenderRatio } = (data ?? {}) as Partial<TrialJob>;
+  const { call, settings, split, index, minRenderRatio } = (data ?? {}) as Partial<TrialJob>;
   const isValid =
     (call === 'glance' || call === 'score') &&
     typeof settings === 'object' &&
     typeof split === 'string' &&
     Number.isSafeInteger(index) &&
-    Number.isFinite(leastRenderRatio);
+    Number.isFinite(minRenderRatio);
   if (isValid) return data as TrialJob;
   throw new GlyphpressError('GP_JOB', {
     message: `Expected a job with call, settings, split and index; job ${id} is something else`,

@@ -116,12 +116,7 @@ function checkKey(key: string, value: unknown): void {
 function fits({ form }: KeySpec, key: string, value: unknown): boolean {
   switch (form.kind) {
     case 'number':
-      return (
-        typeof value === 'number' &&
-        value >= form.min &&
-        value <= form.max &&
-        (!form.integer || Number.isInteger(value))
-      );
+      return isNumberWithin(form, value);
     case 'boolean':
       return typeof value === 'boolean';
     case 'choice':
@@ -130,10 +125,7 @@ function fits({ form }: KeySpec, key: string, value: unknown): boolean {
       return typeof value === 'string' && /^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(value);
     case 'string':
       return (
-        typeof value === 'string' &&
-        value.length > 0 &&
-        value.length <= form.maxLength &&
-        (key !== 'newline-markup' || isDrawableMarkup(value))
+        isTextUpTo(form.maxLength, value) && (key !== 'newline-markup' || isDrawableMarkup(value))
       );
     case 'page-size': {
       const size = readPageSize(value);
@@ -141,6 +133,17 @@ function fits({ form }: KeySpec, key: string, value: unknown): boolean {
     }
   }
 }
+
+function isNumberWithin(
+  { min, max, integer }: { min: number; max: number; integer?: boolean },
+  value: unknown,
+): boolean {
+  if (typeof value !== 'number' || (integer && !Number.isInteger(value))) return false;
+  return value >= min && value <= max;
+}
+
+const isTextUpTo = (maxLength: number, value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= maxLength;
 
 export function allowedValues({ form }: KeySpec): string {
   switch (form.kind) {

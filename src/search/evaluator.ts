@@ -24,13 +24,13 @@ export interface Evaluator {
   /**
    * Draws a text and counts its tokens; then reads it, if it is worth that.
    *
-   * @param leastRenderRatio text ÷ visual tokens below which nothing is read
+   * @param minRenderRatio text ÷ visual tokens below which nothing is read
    * @throws {GlyphpressError} of the renderer or the model
    */
   glance(
     settings: Settings,
     document: EvalDocument,
-    leastRenderRatio: number,
+    minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<Glance>;
   /** Asks all questions about a text. @throws as {@link glance} */

@@ -72,12 +72,12 @@ export class ModelEvaluator implements Evaluator {
   glance(
     settings: Settings,
     { text }: EvalDocument,
-    leastRenderRatio: number,
+    minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<Glance> {
     const document = decodeDocument(Buffer.from(text), 'the document');
-    const key = ['glance', this.key, settingsId(settings), document.hash, leastRenderRatio];
-    return this.#results.get(key, () => this.#glance(settings, document, leastRenderRatio, signal));
+    const key = ['glance', this.key, settingsId(settings), document.hash, minRenderRatio];
+    return this.#results.get(key, () => this.#glance(settings, document, minRenderRatio, signal));
   }
 
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore> {
@@ -108,14 +108,14 @@ export class ModelEvaluator implements Evaluator {
   async #glance(
     settings: Settings,
     document: SourceDocument,
-    leastRenderRatio: number,
+    minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<Glance> {
     const config = parsedConfig(settings);
     const pages = await this.#pages.pages(document, config, signal);
     const account = await this.#account(settings, document, pages);
     const glance = { pages: pages.length, ...account };
-    const isSparse = glance.textTokens < leastRenderRatio * glance.visualTokens;
+    const isSparse = glance.textTokens < minRenderRatio * glance.visualTokens;
     if (!this.#probe || isSparse) return { ...glance, characterErrorRate: null };
     const tally = new Tally(document.text, 0);
     for (const page of pages) {

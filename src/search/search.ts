@@ -229,14 +229,15 @@ class Run {
   async #look(added: readonly TrialRecord[]): Promise<void> {
     const { tasks, evaluator, minRatio } = this.setting;
     const text = tasks.train[0]!;
-    const least = Math.min(1, minRatio);
+    const minRenderRatio = Math.min(1, minRatio);
     this.#tell('look');
     await this.#run(added, (record) => ({
       step: `look ${record.trial.id}`,
       work: async (signal): Promise<Outcome> => {
-        const glance = await evaluator.glance(record.trial.settings, text, least, signal);
+        const glance = await evaluator.glance(record.trial.settings, text, minRenderRatio, signal);
         const isSparse =
-          stackedRatioOf(glance) < minRatio || glance.textTokens < least * glance.visualTokens;
+          stackedRatioOf(glance) < minRatio ||
+          glance.textTokens < minRenderRatio * glance.visualTokens;
         return { kind: isSparse ? 'infeasible' : 'glance', glance };
       },
     }));

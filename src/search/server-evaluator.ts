@@ -53,7 +53,7 @@ export class ServerEvaluator implements Evaluator {
   async glance(
     settings: Settings,
     { text }: EvalDocument,
-    _leastRenderRatio: number,
+    _minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<Glance> {
     const document = decodeDocument(Buffer.from(text), 'the document');

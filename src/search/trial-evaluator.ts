@@ -35,8 +35,8 @@ export class TrialEvaluator implements Evaluator {
     this.spent = here.spent;
   }
 
-  glance(settings: Settings, text: EvalDocument, least: number, signal?: AbortSignal) {
-    return this.#run<Glance>('glance', settings, text, least, signal);
+  glance(settings: Settings, text: EvalDocument, minRenderRatio: number, signal?: AbortSignal) {
+    return this.#run<Glance>('glance', settings, text, minRenderRatio, signal);
   }
 
   score(settings: Settings, text: EvalDocument, signal?: AbortSignal) {
@@ -55,12 +55,12 @@ export class TrialEvaluator implements Evaluator {
     call: TrialJob['call'],
     settings: Settings,
     text: EvalDocument,
-    leastRenderRatio: number,
+    minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<Result> {
     const split = SPLITS.find((name) => this.tasks[name].includes(text))!;
     const index = this.tasks[split].indexOf(text);
-    const job = { call, settings, split, index, leastRenderRatio };
+    const job = { call, settings, split, index, minRenderRatio };
     const { result, spent } = (await this.queue.run(job, signal)) as Done<Result>;
     this.spent.renderMs += spent.renderMs;
     this.spent.inferenceMs += spent.inferenceMs;
@@ -72,13 +72,13 @@ export class TrialEvaluator implements Evaluator {
 export async function doTrial(
   evaluator: Evaluator,
   tasks: SearchTasks,
-  { call, settings, split, index, leastRenderRatio }: TrialJob,
+  { call, settings, split, index, minRenderRatio }: TrialJob,
 ): Promise<Done<unknown>> {
   const before = { ...evaluator.spent };
   const text = tasks[split as (typeof SPLITS)[number]][index]!;
   const result =
     call === 'glance'
-      ? await evaluator.glance(settings as Settings, text, leastRenderRatio)
+      ? await evaluator.glance(settings as Settings, text, minRenderRatio)
       : await evaluator.score(settings as Settings, text);
   const { renderMs, inferenceMs } = evaluator.spent;
   return {
