@@ -47,6 +47,27 @@ export interface DecoderAttentionShape {
   interleaved: boolean;
 }
 
+/** Host-made lengths of the cache, the same for every layer of a stage. */
+export interface CacheInputs {
+  seqlensK: Value;
+  total: Value;
+  /** float32 [1, capacity, 1]: 0 for rows that the cache holds, very low beyond; empty for several rows */
+  mask: Value;
+  /** Whether one row alone is run: `mask` is not empty. */
+  isOneRow: Value;
+}
+
+export function cacheInputs(g: GraphBuilder): CacheInputs {
+  const mask = g.input('past_mask', 'float32', [1, 'masked', 1]);
+  const masked = g.op('Gather', [g.op('Shape', [mask]), g.int64s([1], [])], { axis: 0 });
+  return {
+    seqlensK: g.input('seqlens_k', 'int32', [1]),
+    total: g.input('total_sequence_length', 'int32', []),
+    mask,
+    isOneRow: g.op('Greater', [masked, g.int64s([0], [])]),
+  };
+}
+
 /**
  * Causal attention with a cache: past rows come in, only the new rows go out as graph outputs
  * (the runtime copies every graph output, so the grown cache itself stays inside).
@@ -58,7 +79,7 @@ export function cachedAttention(
   layer: number,
   projected: Projected,
   rotary: RotaryInputs,
-  lengths: { seqlensK: Value; total: Value },
+  cache: CacheInputs,
   shape: DecoderAttentionShape,
 ): Value {
   const { heads, kvHeads, headDim } = shape;
@@ -72,9 +93,26 @@ export function cachedAttention(
   const past = [1, kvHeads, `past_${layer}`, headDim];
   const pastKey = g.input(`past_key.${layer}`, 'float32', past);
   const pastValue = g.input(`past_value.${layer}`, 'float32', past);
+  const attended = g.choose(
+    cache.isOneRow,
+    () => oneRowAttention(g, { q, k, v }, { pastKey, pastValue, mask: cache.mask }, shape),
+    () => groupedAttention(g, { q, k, v }, { pastKey, pastValue, ...cache }, shape),
+  );
+  g.output(`key.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], k);
+  g.output(`value.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], v);
+  return g.reshape(attended, [-1, heads * headDim]);
+}
+
+/** Any number of rows. The operator copies all of the past behind itself, to put the new rows there. */
+function groupedAttention(
+  g: GraphBuilder,
+  { q, k, v }: Projected,
+  past: Pick<CacheInputs, 'seqlensK' | 'total'> & { pastKey: Value; pastValue: Value },
+  { heads, kvHeads, headDim }: DecoderAttentionShape,
+): Value {
   const [attended] = g.contrib(
     'GroupQueryAttention',
-    [q, k, v, pastKey, pastValue, lengths.seqlensK, lengths.total],
+    [q, k, v, past.pastKey, past.pastValue, past.seqlensK, past.total],
     {
       num_heads: heads,
       kv_num_heads: kvHeads,
@@ -83,9 +121,34 @@ export function cachedAttention(
     },
     3,
   );
-  g.output(`key.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], k);
-  g.output(`value.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], v);
-  return g.reshape(attended!, [-1, heads * headDim]);
+  return attended!;
+}
+
+/**
+ * One row against the past and itself, by plain products that read the past where it lies: a token of an
+ * answer then costs one pass over the cache. Below, K is kvHeads, G the query heads of each, P the capacity.
+ */
+function oneRowAttention(
+  g: GraphBuilder,
+  { q, k, v }: Projected,
+  past: { pastKey: Value; pastValue: Value; mask: Value },
+  { heads, kvHeads, headDim }: DecoderAttentionShape,
+): Value {
+  const group = heads / kvHeads;
+  const scaled = g.op('Mul', [q, g.float32(1 / Math.sqrt(headDim))]);
+  const query = g.op('Transpose', [g.reshape(scaled, [kvHeads, group, headDim])], {
+    perm: [0, 2, 1],
+  }); // [K, D, G]
+  const perHead = (x: Value) => g.reshape(x, [kvHeads, -1, headDim]);
+  const scores = g.op('MatMul', [perHead(past.pastKey), query]); // [K, P, G]
+  const own = g.op('MatMul', [perHead(k), query]); // [K, 1, G]
+  const all = g.op('Concat', [g.op('Add', [scores, past.mask]), own], { axis: 1 });
+  const weights = g.op('Softmax', [g.op('Transpose', [all], { perm: [0, 2, 1] })], { axis: -1 });
+  const part = (from: number, to: number) =>
+    g.op('Slice', [weights, g.int64s([from]), g.int64s([to]), g.int64s([2])]);
+  const fromPast = g.op('MatMul', [part(0, -1), perHead(past.pastValue)]); // [K, G, D]
+  const fromOwn = g.op('MatMul', [part(-1, Number.MAX_SAFE_INTEGER), perHead(v)]);
+  return g.reshape(g.op('Add', [fromPast, fromOwn]), [1, 1, heads * headDim]);
 }
 
 interface VisionHeads {

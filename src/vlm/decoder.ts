@@ -3,7 +3,7 @@
  */
 import type { TextConfig } from './decoders/text-config.js';
 import type { DeepStackRows } from './deepstack.js';
-import type { Feeds } from './feed.js';
+import type { Feed, Feeds } from './feed.js';
 import type { LayerCache } from './kv-cache.js';
 import { type RowPositions, rotaryTables } from './positions.js';
 import type { Stage } from './stage-pool.js';
@@ -43,6 +43,7 @@ export async function runStage(
     sin: { data: sin, dims: [rows, half] },
     seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
     total_sequence_length: { data: Int32Array.of(total), dims: [] },
+    past_mask: pastMask(caches.slice(stage.from, stage.to), rows),
   };
   for (let layer = stage.from; layer < Math.min(stage.to, text.deepStackLevels); layer += 1) {
     const data = deepStack?.read(layer, from, to) ?? new Float32Array(rows * text.hiddenSize);
@@ -61,4 +62,19 @@ export async function runStage(
     caches[layer]!.append(results[`key.${layer}`]!, results[`value.${layer}`]!, rows);
   }
   return Object.fromEntries(wants.map((name) => [name, results[name]!]));
+}
+
+/** Far below any score, and finite. */
+const HIDDEN = -1e30;
+
+/**
+ * One row reads its past in place, up to the capacity of its buffers; for several rows an empty mask,
+ * which has them attended otherwise.
+ */
+function pastMask(caches: readonly LayerCache[], rows: number): Feed {
+  const capacity = Math.max(...caches.map((cache) => cache.capacity));
+  const { length } = caches[0]!;
+  if (rows > 1 || length === 0) return { data: new Float32Array(0), dims: [1, 0, 1] };
+  for (const cache of caches) cache.reserve(capacity);
+  return { data: new Float32Array(capacity).fill(HIDDEN, length), dims: [1, capacity, 1] };
 }

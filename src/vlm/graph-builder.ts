@@ -9,6 +9,7 @@ import {
   elementTypeNumber,
   encodeModel,
   type OnnxGraph,
+  type OnnxNode,
 } from './onnx-model.js';
 
 export interface PlacedFloats {
@@ -50,6 +51,8 @@ export interface WeightView {
 
 export class GraphBuilder {
   readonly #graph: OnnxGraph;
+  /** Of the graph, or of the branch that is being built. */
+  #nodes: OnnxNode[];
   #count = 0;
   readonly #constants = new Map<string, Value>();
   readonly #initializers = new Set<string>();
@@ -62,6 +65,7 @@ export class GraphBuilder {
     private readonly weights: WeightPlacement,
   ) {
     this.#graph = { name, nodes: [], inputs: [], outputs: [], initializers: [] };
+    this.#nodes = this.#graph.nodes;
   }
 
   input(name: string, type: ElementType, dims: readonly (number | string)[]): Value {
@@ -87,6 +91,30 @@ export class GraphBuilder {
     outputs = 1,
   ): Value[] {
     return this.#emit(opType, 'com.microsoft', inputs, outputs, attributes);
+  }
+
+  /**
+   * What one of two branches computes; the other is not run. Both may use values of the graph around
+   * them, and are small: what they add (sums of a weight, widened weights) is not for others.
+   *
+   * @param condition a scalar truth value
+   */
+  choose(condition: Value, whenTrue: () => Value, whenFalse: () => Value): Value {
+    const branch = (name: string, fill: () => Value) => {
+      const around = this.#nodes;
+      const nodes: OnnxNode[] = [];
+      this.#nodes = nodes;
+      try {
+        const outputs = [{ name: fill(), type: 'float32' as const, dims: null }];
+        return { graph: { name, nodes, inputs: [], outputs, initializers: [] } };
+      } finally {
+        this.#nodes = around;
+      }
+    };
+    return this.op('If', [condition], {
+      then_branch: branch('when-true', whenTrue),
+      else_branch: branch('when-false', whenFalse),
+    });
   }
 
   int64s(values: readonly number[], dims: readonly number[] = [values.length]): Value {
@@ -281,6 +309,6 @@ export class GraphBuilder {
     outputs: readonly Value[],
     attributes: Record<string, Attribute>,
   ): void {
-    this.#graph.nodes.push({ opType, domain, inputs, outputs, attributes });
+    this.#nodes.push({ opType, domain, inputs, outputs, attributes });
   }
 }

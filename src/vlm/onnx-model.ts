@@ -16,8 +16,13 @@ export function elementTypeNumber(type: ElementType): number {
   return ELEMENT_TYPE[type];
 }
 
-/** A number is an int attribute, `{ float }` a float one; arrays are ints. */
-export type Attribute = number | string | { float: number } | readonly number[];
+/** A number is an int attribute, `{ float }` a float one, `{ graph }` a branch; arrays are ints. */
+export type Attribute =
+  | number
+  | string
+  | { float: number }
+  | { graph: OnnxGraph }
+  | readonly number[];
 
 export interface OnnxNode {
   opType: string;
@@ -30,8 +35,8 @@ export interface OnnxNode {
 export interface OnnxValue {
   name: string;
   type: ElementType;
-  /** A string is the name of a dimension known only at run time. */
-  dims: readonly (number | string)[];
+  /** A string is the name of a dimension known only at run time; null leaves all of them open. */
+  dims: readonly (number | string)[] | null;
 }
 
 export interface ExternalData {
@@ -95,6 +100,7 @@ function encodeAttribute(name: string, value: Attribute): MessageWriter {
   if (typeof value === 'number') return writer.int(3, value).int(20, 2);
   if (typeof value === 'string') return writer.string(4, value).int(20, 3);
   if ('float' in value) return writer.float(2, value.float).int(20, 1);
+  if ('graph' in value) return writer.message(6, encodeGraph(value.graph)).int(20, 5);
   for (const entry of value) writer.int(8, entry);
   return writer.int(20, 7);
 }
@@ -111,11 +117,16 @@ function encodeInitializer({ name, type, dims, data }: OnnxInitializer): Message
 }
 
 function encodeValue({ name, type, dims }: OnnxValue): MessageWriter {
+  const tensor = new MessageWriter().int(1, ELEMENT_TYPE[type]);
+  if (dims) tensor.message(2, encodeShape(dims));
+  return new MessageWriter().string(1, name).message(2, new MessageWriter().message(1, tensor));
+}
+
+function encodeShape(dims: readonly (number | string)[]): MessageWriter {
   const shape = new MessageWriter();
   for (const dim of dims) {
     const writer = new MessageWriter();
     shape.message(1, typeof dim === 'number' ? writer.int(1, dim) : writer.string(2, dim));
   }
-  const tensor = new MessageWriter().int(1, ELEMENT_TYPE[type]).message(2, shape);
-  return new MessageWriter().string(1, name).message(2, new MessageWriter().message(1, tensor));
+  return shape;
 }

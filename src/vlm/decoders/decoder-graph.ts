@@ -2,7 +2,13 @@
  * The graphs of a text decoder: runs of layers, and the head. One way to write them down for every
  * kind; `TextConfig.traits` says where kinds differ.
  */
-import { cachedAttention, type RotaryInputs, rotaryInputs } from '../attention.js';
+import {
+  type CacheInputs,
+  cachedAttention,
+  cacheInputs,
+  type RotaryInputs,
+  rotaryInputs,
+} from '../attention.js';
 import { gated, headNorm, rmsNorm, rowVariation } from '../blocks.js';
 import type { StageRange } from '../families/family.js';
 import type { GraphBuilder, Value } from '../graph-builder.js';
@@ -67,14 +73,11 @@ export function buildStage(
 ): void {
   let h = g.input('hidden', 'float32', ['rows', text.hiddenSize]);
   const rotary = rotaryInputs(g, 'rows', text.rope.dim / 2);
-  const lengths = {
-    seqlensK: g.input('seqlens_k', 'int32', [1]),
-    total: g.input('total_sequence_length', 'int32', []),
-  };
+  const cache = cacheInputs(g);
   let lastInput = h;
   for (let layer = from; layer < to; layer += 1) {
     lastInput = h;
-    h = decoderLayer(g, h, layer, text, rotary, lengths);
+    h = decoderLayer(g, h, layer, text, rotary, cache);
     if (layer < text.deepStackLevels) {
       h = g.op('Add', [h, g.input(`deepstack.${layer}`, 'float32', ['rows', text.hiddenSize])]);
     }
@@ -91,7 +94,7 @@ function decoderLayer(
   layer: number,
   text: TextConfig,
   rotary: RotaryInputs,
-  lengths: { seqlensK: Value; total: Value },
+  cache: CacheInputs,
 ): Value {
   const { traits, headDim } = text;
   const prefix = `${TEXT}.layers.${layer}`;
@@ -114,7 +117,7 @@ function decoderLayer(
     k: perHead('k', text.kvHeads),
     v: project(x, 'v', traits.qkvBias),
   };
-  const attended = cachedAttention(g, layer, projected, rotary, lengths, {
+  const attended = cachedAttention(g, layer, projected, rotary, cache, {
     ...text,
     rotaryDim: text.rope.dim,
     interleaved: text.rope.interleavedPairs,
