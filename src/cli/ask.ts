@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import { GlyphpressError } from '../errors.js';
 import {
@@ -16,6 +16,7 @@ import { type AskResult, askResult } from '../pipeline/ask-result.js';
 import type { Backend, ReadingSettings } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { ServerBackend } from '../pipeline/backends/server.js';
+import { TextBackend } from '../pipeline/backends/text.js';
 import { gridOf } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { citeFiles } from '../pipeline/citing/cite-files.js';
@@ -71,6 +72,8 @@ import { compressProgress, Progress } from './progress.js';
 import { warnIfUnreadable } from './readable-rendering.js';
 import { givenOptions } from './setting-defaults.js';
 
+const NOTHING_DROPPED = { decoder: [] };
+
 /** A server tells nothing of its model. */
 const NO_MODEL = { layers: 0, rendering: null };
 
@@ -79,6 +82,7 @@ interface Flags extends InputFlags, PartFlags, RenderFlags, ModelFlags, BackendF
   temperature?: number;
   seed?: number;
   questionFirst?: boolean;
+  as: 'pages' | 'text';
   stream?: boolean;
   json?: boolean;
 }
@@ -111,6 +115,11 @@ export function registerAsk(program: Command): void {
               '--question-first',
               'put the question before the pages too; for this question alone, nothing is stored',
             )
+            .addOption(
+              new Option('--as <form>', 'how the model reads: pages, or plain text, unrendered')
+                .choices(['pages', 'text'])
+                .default('pages'),
+            )
             .option('--stream', 'print the answer as it grows')
             .option('--json', 'print answer, report, usage and timings as JSON'),
         ),
@@ -141,6 +150,7 @@ Examples:
   $ glyphpress ask report.pdf "What did it cost?" --pages 3-10
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
+  $ glyphpress ask book.txt "Who wrote it?" --as text --model SmolLM2-135M-Instruct.Q4_1.gguf
   $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
@@ -186,6 +196,20 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       ...(flags.questionFirst && { questionFirst: question }),
     };
     const settings = settingsFor(model.info, wanted, storedSettings(compressed));
+    if (flags.as === 'text') {
+      const backend = new TextBackend(model);
+      const plain = {
+        ...settings,
+        plan: flags.plan || flags.keep ? settings.plan : NOTHING_DROPPED,
+      };
+      await askAndPrint(target, question, flags, {
+        backend,
+        settings: plain,
+        reader: null,
+        extractMs,
+      });
+      return;
+    }
     if (givesRenderConfig(flags)) warnIfUnreadable(model.info, settings.renderConfig);
     const asksForOther = flags.model !== undefined || asksForSettings(wanted);
     const library = new ContextLibrary(cacheFolder());
@@ -201,6 +225,12 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
 }
 
 async function askRemote(sources: readonly string[], question: string, flags: Flags) {
+  if (flags.as === 'text') {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--as text needs a model that runs here; a server is sent pages',
+      hint: 'Leave out --as, or use --backend onnx.',
+    });
+  }
   const start = performance.now();
   const client = openAiBackendOf(flags);
   const target = await openTarget(sources, flags);
@@ -224,8 +254,8 @@ async function askRemote(sources: readonly string[], question: string, flags: Fl
 interface Asking {
   backend: Backend;
   settings: ReadingSettings;
-  /** What decides in how many parts a document is asked. */
-  reader: Reader;
+  /** What decides in how many parts a document is asked; null asks it as a whole. */
+  reader: Reader | null;
   extractMs: number;
 }
 
@@ -282,8 +312,9 @@ async function askAndPrint(
       }
     : undefined;
   await interruptible(async (signal) => {
-    if (compressed) assertNoPiece(flags);
-    const plan = compressed ? null : await partsOf(document, flags, asking.reader, signal);
+    const reader = compressed ? null : asking.reader;
+    if (!reader) assertNoPiece(flags);
+    const plan = reader && (await partsOf(document, flags, reader, signal));
     if (!plan) {
       const hooks = { signal, progress, onText: grows };
       printAnswer(flags, await askOne(document, question, flags, asking, hooks), target);
@@ -314,8 +345,8 @@ const partName = ({ number, of }: { number: number; of: number }) => `part ${num
 function assertNoPiece({ pages, from, to, partTokens }: Flags): void {
   if (!pages && from === undefined && to === undefined && partTokens === undefined) return;
   throw new GlyphpressError('GP_USAGE', {
-    message: 'A compressed folder is asked as a whole',
-    hint: 'Leave out --pages, --from, --to and --part-tokens, or give the document itself.',
+    message: 'A compressed folder, or a document read as text, is asked as a whole',
+    hint: 'Leave out --pages, --from, --to and --part-tokens, or have the document itself read as pages.',
   });
 }
 

@@ -1,0 +1,46 @@
+/**
+ * llama.cpp through node-llama-cpp, for text-model.bench.ts: reads one request a line on stdin, answers one
+ * line each. NODE_LLAMA_CPP is a folder in which node-llama-cpp is installed.
+ */
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+
+const [file, threads] = process.argv.slice(2);
+const require = createRequire(`${process.env.NODE_LLAMA_CPP}/package.json`);
+const { getLlama } = await import(pathToFileURL(require.resolve('node-llama-cpp')).href);
+
+const llama = await getLlama({
+  gpu: false,
+  build: 'never',
+  logLevel: 'error',
+  maxThreads: Number(threads),
+});
+const model = await llama.loadModel({ modelPath: file });
+const context = await model.createContext({
+  contextSize: 8192,
+  batchSize: 512,
+  threads: Number(threads),
+});
+const sequence = context.getSequence();
+
+/** Milliseconds of the prompt up to the first token, then of each further token; and the tokens. */
+async function answer({ ids, tokens }) {
+  await sequence.clearHistory();
+  const start = performance.now();
+  const made = [];
+  let prefillMs = 0;
+  for await (const token of sequence.evaluate(ids, { temperature: 0 })) {
+    if (made.length === 0) prefillMs = performance.now() - start;
+    made.push(token);
+    if (made.length === tokens) break;
+  }
+  const decodeMs = performance.now() - start - prefillMs;
+  return { prefillMs, decodeMs, tokens: made };
+}
+
+process.stdout.write('ready\n');
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${JSON.stringify(await answer(JSON.parse(line)))}\n`);
+}
+process.exit(0);
