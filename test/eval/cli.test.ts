@@ -71,7 +71,7 @@ describe('glyphpress eval', () => {
     expect(page).toContain(`npx glyphpress eval ${args.join(' ')} --max-tokens 4 --browsers 1\n`);
     expect(page).toMatch(/\| all questions \| \d+\.\d % \|/);
     expect(readFileSync(path.join(folder, 'report.txt'), 'utf8')).toContain('by kind of question');
-  });
+  }, 150_000);
 
   it('draws the reader its own page unless a config is given', async () => {
     const args = ['--suite', 'hex', '--pages', '1', '--samples', '1', '--depths', '50', '--json'];

@@ -54,6 +54,11 @@ async function submit(url: string, text: string): Promise<string> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ text, render: SMALL_PAGES }),
   });
+  // A machine that is busy with other things: the service asks to come back.
+  if (response.status === 503) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return submit(url, text);
+  }
   return ((await response.json()) as { id: string }).id;
 }
 
