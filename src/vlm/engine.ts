@@ -11,6 +11,7 @@ import { runStage } from './decoder.js';
 import { EMBEDDING } from './decoders/decoder-graph.js';
 import { tokenWidth } from './decoders/text-config.js';
 import { DeepStackRows } from './deepstack.js';
+import type { Device } from './device.js';
 import { requireVision } from './families/family.js';
 import { type PageImage, processImage } from './image-processor.js';
 import { type ContextLayer, LayerCache } from './kv-cache.js';
@@ -25,7 +26,7 @@ import {
   variationMetrics,
 } from './prefill.js';
 import type { PromptRows } from './prompt.js';
-import { checkDevice, type Device, Session } from './runtime.js';
+import { checkDevice, Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { type StageLease, StagePool } from './stage-pool.js';
 import { chooseDtype } from './weights/dtype.js';

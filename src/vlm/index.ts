@@ -8,6 +8,7 @@ export {
   type PlattCurve,
 } from './calibration.js';
 export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';
+export { DEVICES, type Device } from './device.js';
 export { type DriftReport, measureDrift } from './drift.js';
 export type { EncodedImage, FinishReason, Forward } from './engine.js';
 export { GLM_4V_PAGES } from './families/glm4v.js';
@@ -44,7 +45,6 @@ export { locateModel } from './model-location.js';
 export type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
 export { CELL_COLUMNS, CELL_ROWS, LegibilityProbe, PROBE_FILE } from './probe.js';
 export type { PromptImage } from './prompt.js';
-export { DEVICES, type Device } from './runtime.js';
 export { parseSafetensors, SafetensorsFile } from './safetensors.js';
 export {
   encodeSafetensors,

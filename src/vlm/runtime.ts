@@ -3,14 +3,11 @@
  */
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
+import { DEVICES, type Device } from './device.js';
 import type { Feeds, TensorData } from './feed.js';
 
 /** Before 1.29 the CPU provider's grouped attention takes memory quadratic in the prompt length. */
 const MINIMUM_VERSION = [1, 29] as const;
-
-/** Execution providers that a session may run on. The CPU is the tested one. */
-export const DEVICES = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const;
-export type Device = (typeof DEVICES)[number];
 
 export interface SessionSettings {
   /** What the device cannot run falls back to the CPU. @defaultValue cpu */

@@ -3,8 +3,9 @@
  * into, and cuts never go away, because any partition computes the same.
  */
 import { type CompiledModel, checkCuts, stageName, stageRanges } from './compile.js';
+import type { Device } from './device.js';
 import type { StageRange, VariationMetric } from './families/family.js';
-import { type Device, Session } from './runtime.js';
+import { Session } from './runtime.js';
 
 export interface Stage extends StageRange {
   session: Session;

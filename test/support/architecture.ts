@@ -36,6 +36,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     EDGES.map((folder) => [folder, [...EDGES, ...VERBS, ...PARTS, 'environment', ...GROUND]]),
   ),
 };
+// The library: what programs import, and the calls that it is made of.
+MAY_IMPORT.library = [...VERBS, ...PARTS, 'environment', ...GROUND];
+MAY_IMPORT.index = [...MAY_IMPORT.library, 'library'];
 MAY_IMPORT.pipeline = [...MAY_IMPORT.pipeline!, 'environment'];
 
 /**

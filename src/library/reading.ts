@@ -1,0 +1,70 @@
+/** Who reads a document, and how, as a program says it. */
+
+import { packageFile } from '../package-file.js';
+import type { ReadingSettings } from '../pipeline/backend.js';
+import { type AskedSettings, resolveSettings } from '../pipeline/settings.js';
+import { NAMED_PLANS, type PrunePlan } from '../prune/index.js';
+import type { RawRenderConfig } from '../render/index.js';
+import { VisionLanguageModel } from '../vlm/index.js';
+
+/** The reader that ships with glyphpress. */
+export const READER_FOLDER = packageFile('models/reader');
+
+export interface ReadingOptions {
+  /** A preset, a JSON file, or the keys themselves. @defaultValue what the model was trained to read */
+  rendering?: string | RawRenderConfig;
+  /** A named plan, or the plan itself. @defaultValue nothing is dropped */
+  plan?: string | PrunePlan;
+  /** Share of the visual tokens that is kept, mean over the layers, in (0, 1]; in the place of a plan. */
+  keep?: number;
+  /** Text tokens for exact values beside the pages, at most. @defaultValue 0 */
+  sidecar?: number;
+}
+
+export interface ModelOptions {
+  /** A model folder, or a model that the program has opened and closes. @defaultValue the shipped reader */
+  model?: string | VisionLanguageModel;
+  /** Threads for a model that is opened here. @defaultValue as ONNX Runtime chooses */
+  threads?: number;
+}
+
+export interface OpenedModel {
+  model: VisionLanguageModel;
+  /** Closes what was opened here, and nothing else. */
+  close(): Promise<void>;
+}
+
+/** @throws {GlyphpressError} GP_CHECKPOINT, GP_MODEL_… */
+export async function openModel({ model, threads }: ModelOptions): Promise<OpenedModel> {
+  if (model instanceof VisionLanguageModel) return { model, close: async () => {} };
+  const opened = await VisionLanguageModel.open(model ?? READER_FOLDER, {
+    ...(threads !== undefined && { threads }),
+  });
+  return { model: opened, close: () => opened.close() };
+}
+
+/** @throws {GlyphpressError} GP_CONFIG_…, GP_FONT, GP_PRUNE_PLAN; GP_USAGE for keep beside plan */
+export function readingSettings(
+  options: ReadingOptions,
+  model: { layers: number; rendering: RawRenderConfig | null },
+  stored?: Partial<ReadingSettings>,
+) {
+  return resolveSettings(askedSettings(options), model, stored);
+}
+
+export function askedSettings({ rendering, plan, keep, sidecar }: ReadingOptions): AskedSettings {
+  return {
+    rendering: rendering === undefined ? undefined : { config: rendering },
+    plan: plan === undefined ? undefined : askedPlan(plan),
+    keep,
+    sidecar,
+  };
+}
+
+/** What is no name is a plan, as a value or as JSON. */
+function askedPlan(plan: string | PrunePlan): AskedSettings['plan'] {
+  if (typeof plan !== 'string') return { json: plan };
+  return Object.hasOwn(NAMED_PLANS, plan) || !plan.startsWith('{')
+    ? { name: plan }
+    : { json: plan };
+}
