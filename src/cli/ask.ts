@@ -17,7 +17,7 @@ import type { Backend, ReadingSettings } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { ServerBackend } from '../pipeline/backends/server.js';
 import { TextBackend } from '../pipeline/backends/text.js';
-import { gridOf } from '../pipeline/cells.js';
+import { gridOf, type PageSize } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { citeFiles } from '../pipeline/citing/cite-files.js';
 import type { Inputs } from '../pipeline/inputs/read-inputs.js';
@@ -75,7 +75,7 @@ import { givenOptions } from './setting-defaults.js';
 const NOTHING_DROPPED = { decoder: [] };
 
 /** A server tells nothing of its model. */
-const NO_MODEL = { layers: 0, rendering: null };
+const NO_MODEL = { layers: 0, rendering: null, vision: null };
 
 interface Flags extends InputFlags, PartFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
   maxTokens?: number;
@@ -247,7 +247,8 @@ async function askRemote(sources: readonly string[], question: string, flags: Fl
   const { plan: _, ...stored } = storedSettings(compressed);
   const settings = settingsFor(NO_MODEL, askedSettings(flags), stored);
   const { renderConfig } = settings;
-  const reader = { renderConfig, cellsOf: gridOf, cellsId: 'GLM-4V', context: null };
+  const cellsOf = (page: PageSize) => gridOf(page, renderConfig.visualTokenPx);
+  const reader = { renderConfig, cellsOf, cellsId: 'GLM-4V', context: null };
   await askAndPrint(target, question, flags, { backend, settings, reader, extractMs });
 }
 

@@ -28,6 +28,7 @@ import {
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { fitToCells } from '../render/index.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import { readHaystack } from './input-options.js';
 import { interruptible } from './interrupt.js';
@@ -186,7 +187,9 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
   const { info } = model;
   const size = flags.quick ? QUICK : WHOLE;
   const renderFlags: RenderFlags = { set: [], ...(flags.config && { config: flags.config }) };
-  const renderings = curveRenderings(renderConfigOf(renderFlags, info.rendering));
+  const renderings = curveRenderings(
+    fitToCells(renderConfigOf(renderFlags, info.rendering), model.vision.cellPx),
+  );
   const text = await readHaystack(flags.haystack, {}, signal);
   const haystack = flags.haystack.length > 0 ? haystackFrom(text) : shortParagraphs;
   const pages = flags.pages ?? size.pages;

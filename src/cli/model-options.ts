@@ -12,6 +12,7 @@ import {
   type AskedSettings,
   type ResolvedReading,
   resolveSettings,
+  type SettingsModel,
 } from '../pipeline/settings.js';
 import { NAMED_PLANS } from '../prune/index.js';
 import {
@@ -93,11 +94,11 @@ export function askedSettings(flags: RenderFlags & ModelFlags & SidecarFlags): A
 
 /** @param stored settings of a folder that is asked */
 export function settingsFor(
-  { layers, rendering }: Pick<ModelInfo, 'layers' | 'rendering'>,
+  { layers, rendering, vision }: SettingsModel,
   asked: AskedSettings,
   stored?: Partial<ReadingSettings>,
 ): ResolvedReading {
-  return resolveSettings(asked, { layers, rendering: defaultRendering(rendering) }, stored);
+  return resolveSettings(asked, { layers, vision, rendering: defaultRendering(rendering) }, stored);
 }
 
 export interface SidecarFlags {

@@ -40,7 +40,6 @@ export const UNPRUNED_QUESTION_FIRST = `${UNPRUNED}, question first`;
 const BASE_RENDERING = 'base';
 
 const NEWLINE_MARK = '<font color="#FF0000"> \\n </font>';
-const ROW = 28;
 
 /**
  * Renderings from sparse to dense as departures from what the model was trained on. A model that
@@ -49,7 +48,7 @@ const ROW = 28;
  */
 export function curveRenderings(base: RenderConfig): Record<string, RenderConfig> {
   const pt = (px: number) => (px * 72) / base.dpi;
-  const pitch = (rows: number) => ({ lineHeightPt: pt(ROW / rows) });
+  const pitch = (rows: number) => ({ lineHeightPt: pt(base.visualTokenPx / rows) });
   const marks = { newlineMarkup: NEWLINE_MARK };
   const renderings: Record<string, RenderConfig> = {
     'one row a cell': { ...base, ...pitch(1) },

@@ -112,7 +112,7 @@ async function openBehindServer(
       ? (await readCompressedSource(input)).document
       : await readInput(input, options);
   const backend = new ServerBackend(new OpenAiBackend(server), { browsers: options.browsers });
-  const settings = readingSettings(options, { layers: 0, rendering: null });
+  const settings = readingSettings(options, { layers: 0, rendering: null, vision: null });
   return closing(
     async () => {},
     () => backend.open(document, settings, hooksOf(options)),

@@ -2,7 +2,7 @@
 
 import { packageFile } from '../package-file.js';
 import type { ReadingSettings } from '../pipeline/backend.js';
-import { type AskedSettings, resolveSettings } from '../pipeline/settings.js';
+import { type AskedSettings, resolveSettings, type SettingsModel } from '../pipeline/settings.js';
 import { NAMED_PLANS, type PrunePlan } from '../prune/index.js';
 import type { RawRenderConfig } from '../render/index.js';
 import { VisionLanguageModel } from '../vlm/index.js';
@@ -46,7 +46,7 @@ export async function openModel({ model, threads }: ModelOptions): Promise<Opene
 /** @throws {GlyphpressError} GP_CONFIG_…, GP_FONT, GP_PRUNE_PLAN; GP_USAGE for keep beside plan */
 export function readingSettings(
   options: ReadingOptions,
-  model: { layers: number; rendering: RawRenderConfig | null },
+  model: SettingsModel,
   stored?: Partial<ReadingSettings>,
 ) {
   return resolveSettings(askedSettings(options), model, stored);

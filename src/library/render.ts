@@ -1,6 +1,6 @@
 /** Document → page images, and what they will cost before they are drawn. */
 
-import { gridOf } from '../pipeline/cells.js';
+import { gridOf, type PageSize } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { predictPageTokens } from '../pipeline/predict-tokens.js';
 import { type RenderResult, renderToFolder } from '../pipeline/render-to-folder.js';
@@ -69,7 +69,9 @@ export async function estimateTokens(
 ): Promise<TokenEstimate> {
   const { signal } = options;
   const { text } = await readInput(input, options);
-  const pages = await predictPageTokens(text, configOf(options), gridOf, {
+  const config = configOf(options);
+  const cellsOf = (page: PageSize) => gridOf(page, config.visualTokenPx);
+  const pages = await predictPageTokens(text, config, cellsOf, {
     chromium: chromiumOptions(),
     ...(signal && { signal }),
   });

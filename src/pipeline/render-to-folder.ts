@@ -66,7 +66,7 @@ export async function renderToFolder(
     from = Math.min(from, page.lines[0]!.start);
     to = page.lines.at(-1)!.end;
     if (blankTokens !== null) {
-      const grid = gridOf(page);
+      const grid = gridOf(page, config.visualTokenPx);
       blankTokens += countBlank({ blank: blankCells(await decodePage(page.png), grid) });
     }
     options.onPage?.(progress);
@@ -82,7 +82,7 @@ export async function renderToFolder(
   const renderMs = performance.now() - start;
   const isWhole = options.pageRange === undefined;
   const textTokens = countTextTokens(isWhole ? document.text : document.text.slice(from, to));
-  const visualTokens = visualTokensOf(sizes);
+  const visualTokens = visualTokensOf(sizes, config.visualTokenPx);
   return {
     documentId: document.id,
     renderConfigId: summary.renderConfigId,

@@ -14,11 +14,12 @@ import {
 } from '../prune/index.js';
 import {
   DEFAULT_PRESET,
+  fitToCells,
   loadRenderConfig,
   type RawRenderConfig,
   type RenderConfig,
 } from '../render/index.js';
-import type { ModelInfo } from '../vlm/index.js';
+import type { ModelInfo, VisionInfo } from '../vlm/index.js';
 import type { ReadingSettings } from './backend.js';
 
 export interface AskedRendering {
@@ -43,8 +44,10 @@ export interface AskedSettings {
 
 export type ResolvedReading = ReadingSettings & { plan: PrunePlan; sidecar: number };
 
-/** What a model says of the settings that suit it. */
-export type SettingsModel = Pick<ModelInfo, 'layers' | 'rendering'>;
+/** What a model says of the settings that suit it; `vision` is null for one that is not here, or has none. */
+export interface SettingsModel extends Pick<ModelInfo, 'layers' | 'rendering'> {
+  vision: Pick<VisionInfo, 'cellPx'> | null;
+}
 
 /**
  * @param stored settings of what is asked, where it was compressed before
@@ -56,10 +59,11 @@ export function resolveSettings(
   stored: Partial<ReadingSettings> = {},
 ): ResolvedReading {
   const { rendering, sidecar, questionFirst } = asked;
+  const renderConfig =
+    (rendering === undefined ? stored.renderConfig : undefined) ??
+    resolveRendering(rendering, model.rendering);
   return {
-    renderConfig:
-      (rendering === undefined ? stored.renderConfig : undefined) ??
-      resolveRendering(rendering, model.rendering),
+    renderConfig: model.vision ? fitToCells(renderConfig, model.vision.cellPx) : renderConfig,
     plan: resolvePrunePlan(asked, model.layers) ?? stored.plan ?? { decoder: [] },
     sidecar: sidecar ?? stored.sidecar ?? 0,
     ...(questionFirst !== undefined && { questionFirst }),

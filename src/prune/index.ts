@@ -52,6 +52,7 @@ export {
   type PageLine,
   type PagePixels,
   type PageSignals,
+  type PlacedGrid,
   pageSignals,
 } from './page-signals.js';
 export { parsePrunePlan } from './parse-plan.js';

@@ -20,6 +20,15 @@ export interface CellGrid {
   cols: number;
 }
 
+/** Where they lie: squares of a page that was brought to the model's size. */
+export interface PlacedGrid extends CellGrid {
+  /** Side of a cell. */
+  cellPx: number;
+  /** Size that the page is brought to. */
+  widthPx: number;
+  heightPx: number;
+}
+
 /** A text line on the page, in page pixels. */
 export interface PageLine {
   x: number;
@@ -42,9 +51,6 @@ export interface PageSignals {
   lines: Int32Array[];
 }
 
-/** Side of the square that becomes one visual token, where a page is not resampled. */
-const CELL_PX = 28;
-
 /** Pixels beside a cell that a bicubic filter of scale 1 mixes into it. */
 const FILTER_REACH = 2;
 
@@ -56,7 +62,7 @@ const FILTER_REACH = 2;
  */
 export function pageSignals(
   page: PagePixels,
-  grid: CellGrid,
+  grid: PlacedGrid,
   lines?: readonly PageLine[],
   { hashes: withHashes = true }: { hashes?: boolean } = {},
 ): PageSignals {
@@ -83,7 +89,7 @@ export function pageSignals(
  * @returns [cells] 1 where a cell is blank, as in {@link PageSignals}
  * @throws {ShapeError} as {@link pageSignals}
  */
-export function blankCells(page: PagePixels, grid: CellGrid): Uint8Array {
+export function blankCells(page: PagePixels, grid: PlacedGrid): Uint8Array {
   const grey = greyPixels(page);
   const background = mostFrequent(grey);
   return Uint8Array.from({ length: cellCount(grid) }, (_, cell) =>
@@ -104,7 +110,7 @@ function cellCount({ rows, cols }: CellGrid): number {
 
 /** Where the page is resampled, ink just outside of a cell gets into it. */
 function isBlank(grey: Uint8Array, page: PagePixels, box: Box, background: number): boolean {
-  return isPlain(grey, page, box.exact ? box : widened(box, page), background);
+  return isPlain(grey, page, widened(box, page), background);
 }
 
 interface Box {
@@ -112,32 +118,44 @@ interface Box {
   top: number;
   right: number;
   bottom: number;
-  /** The page goes to the model as it is. */
-  exact: boolean;
+  /** Pixels beside it that get into the cell; null where the page goes to the model as it is. */
+  reach: { x: number; y: number } | null;
 }
 
-function cellBox(cell: number, { widthPx, heightPx }: PagePixels, { rows, cols }: CellGrid): Box {
+/** Pixels of the page for one that the model sees. */
+function scaleOf(page: PagePixels, grid: PlacedGrid): { x: number; y: number } {
+  return { x: page.widthPx / grid.widthPx, y: page.heightPx / grid.heightPx };
+}
+
+function cellBox(cell: number, page: PagePixels, grid: PlacedGrid): Box {
+  const { cols, cellPx } = grid;
+  const { x, y } = scaleOf(page, grid);
   const [row, col] = [Math.floor(cell / cols), cell % cols];
-  const exact = widthPx === cols * CELL_PX && heightPx === rows * CELL_PX;
+  const from = (n: number, scale: number) => Math.floor(n * cellPx * scale);
+  const to = (n: number, scale: number, limit: number) =>
+    Math.min(limit, Math.max(1, Math.ceil((n + 1) * cellPx * scale)));
   return {
-    left: Math.floor((col * widthPx) / cols),
-    right: Math.max(1, Math.ceil(((col + 1) * widthPx) / cols)),
-    top: Math.floor((row * heightPx) / rows),
-    bottom: Math.max(1, Math.ceil(((row + 1) * heightPx) / rows)),
-    exact,
+    left: from(col, x),
+    right: to(col, x, page.widthPx),
+    top: from(row, y),
+    bottom: to(row, y, page.heightPx),
+    reach: x === 1 && y === 1 ? null : { x: filterReach(x), y: filterReach(y) },
   };
 }
 
-/** By the reach of a bicubic filter; where the page is made smaller, the filter grows with it. */
-function widened({ left, top, right, bottom }: Box, { widthPx, heightPx }: PagePixels): Box {
-  const x = FILTER_REACH * Math.max(1, Math.ceil((right - left) / CELL_PX));
-  const y = FILTER_REACH * Math.max(1, Math.ceil((bottom - top) / CELL_PX));
+/** Where the page is made smaller, the filter grows with it. */
+const filterReach = (scale: number) => FILTER_REACH * Math.max(1, Math.ceil(scale));
+
+/** By the reach of a bicubic filter. */
+function widened(box: Box, { widthPx, heightPx }: PagePixels): Box {
+  if (!box.reach) return box;
+  const { x, y } = box.reach;
   return {
-    left: Math.max(0, left - x),
-    top: Math.max(0, top - y),
-    right: Math.min(widthPx, right + x),
-    bottom: Math.min(heightPx, bottom + y),
-    exact: false,
+    left: Math.max(0, box.left - x),
+    top: Math.max(0, box.top - y),
+    right: Math.min(widthPx, box.right + x),
+    bottom: Math.min(heightPx, box.bottom + y),
+    reach: null,
   };
 }
 
@@ -227,18 +245,21 @@ function pixelHash(grey: Uint8Array, { widthPx }: PagePixels, box: Box): string 
 
 function lineCells(
   page: PagePixels,
-  { rows, cols }: CellGrid,
+  grid: PlacedGrid,
   blank: Uint8Array,
   lines: readonly PageLine[] | undefined,
 ): Int32Array[] {
+  const { rows, cols, cellPx } = grid;
+  const scale = scaleOf(page, grid);
+  const [cellWidth, cellHeight] = [cellPx * scale.x, cellPx * scale.y];
   const spans = lines ?? [];
   const boxes = lines
     ? spans.map(({ x, y, width, height }) => ({
         // A line that ends at a cell's edge does not run through the next cell.
-        fromRow: Math.floor((y * rows) / page.heightPx + 1e-6),
-        toRow: Math.ceil(((y + height) * rows) / page.heightPx - 1e-6),
-        fromCol: Math.floor((x * cols) / page.widthPx + 1e-6),
-        toCol: Math.ceil(((x + width) * cols) / page.widthPx - 1e-6),
+        fromRow: Math.floor(y / cellHeight + 1e-6),
+        toRow: Math.ceil((y + height) / cellHeight - 1e-6),
+        fromCol: Math.floor(x / cellWidth + 1e-6),
+        toCol: Math.ceil((x + width) / cellWidth - 1e-6),
       }))
     : Array.from({ length: rows }, (_, row) => ({
         fromRow: row,

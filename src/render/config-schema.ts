@@ -75,9 +75,13 @@ export const CONFIG_KEYS = {
     { kind: 'number', min: 1, max: 112, unit: 'px', integer: true },
     'cropped sides are rounded up to a multiple of this, so that a page keeps whole visual tokens',
   ),
+  'visual-token-size': own(
+    { kind: 'number', min: 8, max: 112, unit: 'px', integer: true },
+    'side of a visual token of the model that reads the pages, 28 where nothing is said; a local model sets it itself',
+  ),
   'grid-lock': own(
     { kind: 'boolean' },
-    'line pitch becomes 28, 14, 28/3 or 7 px, so that no text row straddles two rows of visual tokens',
+    'line pitch becomes a whole fraction of a visual token (28, 14, 28/3 or 7 px of 28), so that no text row straddles two rows of them',
   ),
   columns: own(
     { kind: 'number', min: 1, max: 12, unit: 'columns', integer: true },
@@ -146,6 +150,8 @@ export interface RenderConfig {
   autoCropWidth: boolean;
   autoCropLastPage: boolean;
   cropMultiplePx: number;
+  /** Side of the square that becomes one visual token, in px. */
+  visualTokenPx: number;
   gridLock: boolean;
   columns: number;
   columnGapPt: number;

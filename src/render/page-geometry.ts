@@ -37,7 +37,7 @@ export function pageGeometry(config: RenderConfig): PageGeometry {
   const pageHeightPx = Math.ceil(px(config.pageHeightPt) - 1e-6);
   const fontSizePx = px(config.fontSizePt);
   const linePitchPx = config.gridLock
-    ? lockedPitchPx(px(config.lineHeightPt), fontSizePx)
+    ? lockedPitchPx(px(config.lineHeightPt), fontSizePx, config.visualTokenPx)
     : px(config.lineHeightPt);
   // A row must not straddle two rows of cells: on the grid, text starts at a whole number of rows.
   const marginTopPx = config.gridLock

@@ -14,7 +14,7 @@ import {
   PAPER_SIZES_PT,
   type RenderConfig,
 } from './config-schema.js';
-import { VISUAL_TOKEN_CELL_PX } from './grid.js';
+import { USUAL_VISUAL_TOKEN_PX } from './grid.js';
 import { isDrawableMarkup, isLineBreakMarkup } from './newline-markup.js';
 
 export type RawRenderConfig = Partial<Record<ConfigKey, unknown>>;
@@ -46,6 +46,7 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
   const fontPath = get<string | null>('font-path', null);
   const newlineMarkup = get('newline-markup', '<br/>');
   const gridLock = get('grid-lock', false);
+  const visualTokenPx = get('visual-token-size', USUAL_VISUAL_TOKEN_PX);
   const config: RenderConfig = {
     pageWidthPt,
     pageHeightPt,
@@ -72,7 +73,8 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
     newlineMarkup,
     autoCropWidth: get('auto-crop-width', false),
     autoCropLastPage: get('auto-crop-last-page', false),
-    cropMultiplePx: get('crop-multiple', gridLock ? VISUAL_TOKEN_CELL_PX : 1),
+    cropMultiplePx: get('crop-multiple', gridLock ? visualTokenPx : 1),
+    visualTokenPx,
     gridLock,
     columns: get('columns', 1),
     columnGapPt: get('column-gap', 8),
@@ -91,7 +93,13 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
  * a font file holds is part of the renderer's fingerprint, not of this id.)
  */
 export function renderConfigId(config: RenderConfig): string {
-  const portable = { ...config, fontPath: config.fontPath && path.basename(config.fontPath) };
+  const { visualTokenPx, ...rest } = config;
+  const portable = {
+    ...rest,
+    fontPath: config.fontPath && path.basename(config.fontPath),
+    // Configs of the usual size keep the ids that they had before there was another.
+    ...(visualTokenPx !== USUAL_VISUAL_TOKEN_PX && { visualTokenPx }),
+  };
   const canonical = JSON.stringify(
     Object.fromEntries(Object.entries(portable).sort(([a], [b]) => (a < b ? -1 : 1))),
   );
@@ -257,11 +265,11 @@ function checkTogether(config: RenderConfig, twoFonts: boolean): void {
       'Raise the page height, or lower margin-y or line-height.',
     );
   }
-  if (config.gridLock && config.cropMultiplePx % VISUAL_TOKEN_CELL_PX !== 0) {
+  if (config.gridLock && config.cropMultiplePx % config.visualTokenPx !== 0) {
     throw conflict(
       ['grid-lock', 'crop-multiple'],
       `grid-lock needs pages of whole cells, but crop-multiple is ${config.cropMultiplePx}`,
-      `Set crop-multiple to ${VISUAL_TOKEN_CELL_PX}, or leave it out.`,
+      `Set crop-multiple to ${config.visualTokenPx}, or leave it out.`,
     );
   }
   if (config.gridLock) {
@@ -269,12 +277,12 @@ function checkTogether(config: RenderConfig, twoFonts: boolean): void {
     if (
       sides.some(
         (side) =>
-          Math.abs(side / VISUAL_TOKEN_CELL_PX - Math.round(side / VISUAL_TOKEN_CELL_PX)) > 1e-6,
+          Math.abs(side / config.visualTokenPx - Math.round(side / config.visualTokenPx)) > 1e-6,
       )
     ) {
       throw conflict(
         ['grid-lock', 'page-size', 'dpi'],
-        `grid-lock needs a page of whole ${VISUAL_TOKEN_CELL_PX}-px cells, got ${sides.map((s) => s.toFixed(1)).join(' × ')} px`,
+        `grid-lock needs a page of whole ${config.visualTokenPx}-px cells, got ${sides.map((s) => s.toFixed(1)).join(' × ')} px`,
         'For example page-size "588,840" at 72 dpi.',
       );
     }

@@ -12,6 +12,7 @@ import { textAccount, tokenAccount } from '../pipeline/report.js';
 import { blankCells, countBlank, predictEncodedTokens, predictTokens } from '../prune/index.js';
 import {
   type ChromiumOptions,
+  fitToCells,
   type RenderConfig,
   type RenderedPage,
   renderingId,
@@ -102,7 +103,11 @@ export class ModelEvaluator implements Evaluator {
 
   async firstPage(settings: Settings, { text }: EvalDocument, signal?: AbortSignal) {
     const document = decodeDocument(Buffer.from(text), 'the document');
-    return (await this.#pages.pages(document, parsedConfig(settings), signal))[0]!;
+    return (await this.#pages.pages(document, this.#configOf(settings), signal))[0]!;
+  }
+
+  #configOf(settings: Settings): RenderConfig {
+    return fitToCells(parsedConfig(settings), this.model.vision.cellPx);
   }
 
   async #glance(
@@ -111,7 +116,7 @@ export class ModelEvaluator implements Evaluator {
     minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<Glance> {
-    const config = parsedConfig(settings);
+    const config = this.#configOf(settings);
     const pages = await this.#pages.pages(document, config, signal);
     const account = await this.#account(settings, document, pages);
     const glance = { pages: pages.length, ...account };

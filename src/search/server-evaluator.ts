@@ -58,7 +58,7 @@ export class ServerEvaluator implements Evaluator {
   ): Promise<Glance> {
     const document = decodeDocument(Buffer.from(text), 'the document');
     const pages = await this.#pages.pages(document, parsedConfig(settings), signal);
-    const visualTokens = visualTokensOf(pages);
+    const visualTokens = visualTokensOf(pages, parsedConfig(settings).visualTokenPx);
     const sidecar = makeSidecar(text, settings.sidecar, countTextTokens);
     return {
       pages: pages.length,

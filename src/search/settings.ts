@@ -6,7 +6,7 @@ import {
   type RawRenderConfig,
   type RenderConfig,
   renderingId,
-  VISUAL_TOKEN_CELL_PX,
+  USUAL_VISUAL_TOKEN_PX,
 } from '../render/index.js';
 import { sha256Hex } from '../sha256.js';
 import { AXES, DECODER_DROPS, FREE_PAGE, INDENTS, PALETTES } from './axes.js';
@@ -92,8 +92,8 @@ function pageSize(point: Point, locked: boolean): string {
   const dpi = Number(point.dpi);
   const side = (pt: number) => {
     if (!locked) return pt;
-    const cells = Math.max(1, Math.round((pt * dpi) / 72 / VISUAL_TOKEN_CELL_PX));
-    return rounded((cells * VISUAL_TOKEN_CELL_PX * 72) / dpi, 8);
+    const cells = Math.max(1, Math.round((pt * dpi) / 72 / USUAL_VISUAL_TOKEN_PX));
+    return rounded((cells * USUAL_VISUAL_TOKEN_PX * 72) / dpi, 8);
   };
   return `${side(pageWidthPt)},${side(pageHeightPt)}`;
 }

@@ -64,14 +64,25 @@ export function parseImageProcessorConfig(
   };
 }
 
-/** Cells of a page once it has the model's size: what it costs in visual tokens. */
+/** The cells of a page: what it costs in visual tokens, and where they lie. */
+export interface PageGrid {
+  rows: number;
+  cols: number;
+  /** Side of a cell. */
+  cellPx: number;
+  /** Size that the page is brought to; what lies beyond the last whole cell becomes no token. */
+  widthPx: number;
+  heightPx: number;
+}
+
 export function visualTokenGrid(
   page: PageSize,
   { size, patchSize, mergeSize }: Pick<ImageProcessorConfig, 'size' | 'patchSize' | 'mergeSize'>,
-): { rows: number; cols: number } {
+): PageGrid {
   const { widthPx, heightPx } = resizedTo(page, size);
-  const cell = patchSize * mergeSize;
-  return { rows: Math.floor(heightPx / cell), cols: Math.floor(widthPx / cell) };
+  const cellPx = patchSize * mergeSize;
+  const cells = (px: number) => Math.floor(px / cellPx);
+  return { rows: cells(heightPx), cols: cells(widthPx), cellPx, widthPx, heightPx };
 }
 
 export function processImage(page: PageImage, config: ImageProcessorConfig): ProcessedImage {

@@ -20,7 +20,7 @@ export {
 } from './hub/cached-models.js';
 export { requireHubName } from './hub/hub-settings.js';
 export { type PulledModel, type PullOptions, pullModel } from './hub/pull-model.js';
-export { type PageImage, visualTokenGrid } from './image-processor.js';
+export { type PageGrid, type PageImage, visualTokenGrid } from './image-processor.js';
 export {
   type Inspection,
   inspectModel,

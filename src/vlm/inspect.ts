@@ -170,10 +170,12 @@ export function inspectModel(
       `${checkpoint.dir}/tokenizer.json`,
     );
     const { imageProcessor } = checkpoint;
-    const grid = imageProcessor && visualTokenGrid(page, imageProcessor);
+    const { rows, cols } = imageProcessor
+      ? visualTokenGrid(page, imageProcessor)
+      : { rows: 0, cols: 0 };
     return {
       ...describeCheckpoint(checkpoint, tokenizer, chooseDtype(checkpoint, dtype)),
-      page: grid && { ...page, ...grid, visualTokens: grid.rows * grid.cols },
+      page: imageProcessor && { ...page, rows, cols, visualTokens: rows * cols },
     };
   } finally {
     checkpoint.close();

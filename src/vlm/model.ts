@@ -15,7 +15,7 @@ import type {
   OnToken,
 } from './engine.js';
 import { noVision } from './families/family.js';
-import type { ImageProcessorConfig, PageImage } from './image-processor.js';
+import type { ImageProcessorConfig, PageGrid, PageImage } from './image-processor.js';
 import { visualTokenGrid } from './image-processor.js';
 import { describeCheckpoint, type ModelInfo, type VisionInfo } from './inspect.js';
 import type { ContextLayer } from './kv-cache.js';
@@ -160,7 +160,7 @@ export class VisionLanguageModel {
    *
    * @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only, as `encodeImage` does
    */
-  visualTokenGrid(page: { widthPx: number; heightPx: number }): { rows: number; cols: number } {
+  visualTokenGrid(page: { widthPx: number; heightPx: number }): PageGrid {
     if (!this.imageProcessor) throw noVision(this.info.family);
     return visualTokenGrid(page, this.imageProcessor);
   }

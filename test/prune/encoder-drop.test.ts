@@ -34,7 +34,7 @@ function encoded(inked: readonly boolean[], seed: number, text = seed): EncodedP
     tokens: Float32Array.from({ length: inked.length * DIM }, (_, i) =>
       Math.sin((i + 1) * (seed + 2)),
     ),
-    signals: pageSignals({ data, widthPx, heightPx }, grid),
+    signals: pageSignals({ data, widthPx, heightPx }, { ...grid, cellPx: 28, widthPx, heightPx }),
   };
 }
 

@@ -5,6 +5,7 @@ import {
   countBlank,
   inkedCells,
   type PagePixels,
+  type PlacedGrid,
   pageSignals,
   REPEAT_RUN,
   repeatedCells,
@@ -12,6 +13,11 @@ import {
 import { codeOf } from './thrown-code.js';
 
 const CELL = 28;
+
+/** A grid of cells that are CELL px in the page as the model sees it. */
+function placed(rows: number, cols: number): PlacedGrid {
+  return { rows, cols, cellPx: CELL, widthPx: cols * CELL, heightPx: rows * CELL };
+}
 
 /** A white page with dark pixels at the given places. */
 function page(cols: number, rows: number, dark: readonly [number, number][] = []): PagePixels {
@@ -28,7 +34,7 @@ describe('cells without ink', () => {
         [27, 0],
         [28, 55],
       ]),
-      { rows: 2, cols: 3 },
+      placed(2, 3),
     );
     expect([...blank]).toEqual([0, 1, 1, 1, 0, 1]);
     expect([...ink].map((share) => Math.round(share * CELL * CELL))).toEqual([1, 0, 0, 0, 1, 0]);
@@ -39,21 +45,41 @@ describe('cells without ink', () => {
     dark.data.forEach((value, i) => {
       dark.data[i] = 255 - value;
     });
-    expect([...pageSignals(dark, { rows: 1, cols: 3 }).blank]).toEqual([0, 1, 1]);
+    expect([...pageSignals(dark, placed(1, 3)).blank]).toEqual([0, 1, 1]);
   });
 
   it('are none where a resampled page brings ink in from next door', () => {
     // Ink in the last column of the first cell: exact pages keep it there.
     const inked = page(2, 1, [[27, 5]]);
-    expect([...pageSignals(inked, { rows: 1, cols: 2 }).blank]).toEqual([0, 1]);
+    expect([...pageSignals(inked, placed(1, 2)).blank]).toEqual([0, 1]);
     const resampled = { ...inked, ...crop(inked, 55) };
-    expect([...pageSignals(resampled, { rows: 1, cols: 2 }).blank]).toEqual([0, 0]);
+    expect([...pageSignals(resampled, placed(1, 2)).blank]).toEqual([0, 0]);
     // A page that is enlarged to twice its size has whole cells of 14 pixels.
-    expect([...pageSignals(inked, { rows: 2, cols: 4 }).blank]).toEqual([1, 0, 0, 1, 1, 1, 1, 1]);
+    expect([...pageSignals(inked, placed(2, 4)).blank]).toEqual([1, 0, 0, 1, 1, 1, 1, 1]);
+  });
+
+  it('follow the cells of the model, whatever their size', () => {
+    // 64 × 32 px: two cells of 32 px, ink in column 30, which 28-px cells would have in the second.
+    const data = new Uint8Array(64 * 32).fill(255);
+    data[5 * 64 + 30] = 0;
+    const grid = { rows: 1, cols: 2, cellPx: 32, widthPx: 64, heightPx: 32 };
+    expect([...blankCells({ data, widthPx: 64, heightPx: 32 }, grid)]).toEqual([0, 1]);
+  });
+
+  it('are whole cells where a rim of the page becomes no token', () => {
+    // 70 px are two cells of 28 and a rim of 14: column 30 lies in the second cell, column 60 in none.
+    const inked = (x: number) => {
+      const data = new Uint8Array(70 * 28).fill(255);
+      data[x] = 0;
+      return { data, widthPx: 70, heightPx: 28 };
+    };
+    const grid = { rows: 1, cols: 2, cellPx: 28, widthPx: 70, heightPx: 28 };
+    expect([...blankCells(inked(30), grid)]).toEqual([1, 0]);
+    expect([...blankCells(inked(60), grid)]).toEqual([1, 1]);
   });
 
   it('of a page without any ink are all but one in what is kept', () => {
-    const signals = pageSignals(page(3, 2), { rows: 2, cols: 3 });
+    const signals = pageSignals(page(3, 2), placed(2, 3));
     expect(countBlank(signals)).toBe(6);
     expect([...inkedCells(signals)]).toEqual([0]);
   });
@@ -63,8 +89,8 @@ describe('cells without ink', () => {
       fc.property(
         fc.array(fc.tuple(fc.nat(3 * CELL - 1), fc.nat(4 * CELL - 1)), { minLength: 1 }),
         (dark) => {
-          const signals = pageSignals(page(3, 4, dark), { rows: 4, cols: 3 });
-          expect(blankCells(page(3, 4, dark), { rows: 4, cols: 3 })).toEqual(signals.blank);
+          const signals = pageSignals(page(3, 4, dark), placed(4, 3));
+          expect(blankCells(page(3, 4, dark), placed(4, 3))).toEqual(signals.blank);
           const expected = new Set(
             dark.map(([x, y]) => Math.floor(y / CELL) * 3 + Math.floor(x / CELL)),
           );
@@ -78,8 +104,8 @@ describe('cells without ink', () => {
   it('need pixels that fit the page', () => {
     const { data } = page(1, 1);
     const bad = { data, widthPx: 28, heightPx: 29 };
-    expect(codeOf(() => pageSignals(bad, { rows: 1, cols: 1 }))).toBe('GP_TENSOR_SHAPE');
-    expect(codeOf(() => pageSignals(page(1, 1), { rows: 0, cols: 1 }))).toBe('GP_TENSOR_SHAPE');
+    expect(codeOf(() => pageSignals(bad, placed(1, 1)))).toBe('GP_TENSOR_SHAPE');
+    expect(codeOf(() => pageSignals(page(1, 1), placed(0, 1)))).toBe('GP_TENSOR_SHAPE');
   });
 });
 
@@ -98,7 +124,7 @@ describe('edges', () => {
       full.data.fill(0, y * 84, y * 84 + 26);
       for (let x = 30; x < 54; x += 4) full.data.fill(0, y * 84 + x, y * 84 + x + 2);
     }
-    const { edges } = pageSignals(full, { rows: 1, cols: 3 });
+    const { edges } = pageSignals(full, placed(1, 3));
     expect(edges[1]).toBeGreaterThan(3 * edges[0]!);
     expect(edges[2]).toBe(0);
   });
@@ -117,7 +143,7 @@ describe('text lines', () => {
       { x: 28, y: 20, width: 56, height: 28 },
       { x: 0, y: 56, width: 20, height: 9 },
     ];
-    const { lines: found } = pageSignals(page(3, 3, dark), { rows: 3, cols: 3 }, lines);
+    const { lines: found } = pageSignals(page(3, 3, dark), placed(3, 3), lines);
     // The last line holds only blank cells.
     expect(found.map((cells) => [...cells])).toEqual([[0, 1], [5], [1, 5]]);
   });
@@ -128,7 +154,7 @@ describe('text lines', () => {
         [0, 0],
         [40, 60],
       ]),
-      { rows: 3, cols: 2 },
+      placed(3, 2),
     );
     expect(lines.map((cells) => [...cells])).toEqual([[0], [5]]);
   });
@@ -141,7 +167,7 @@ describe('repetitions', () => {
     const dark = numbers.flatMap((number, cell): [number, number][] =>
       number === 0 ? [] : [[(cell % cols) * CELL + number, Math.floor(cell / cols) * CELL + 3]],
     );
-    return pageSignals(page(cols, rows, dark), { rows, cols });
+    return pageSignals(page(cols, rows, dark), placed(rows, cols));
   };
   const marks = (pages: number[][]) =>
     repeatedCells(pages.map((numbers) => numbered(6, numbers))).map((page) => [...page]);

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { breakLines, type LaidLine, readingDirection } from '../../src/render/break-lines.js';
 import { DisplayText } from '../../src/render/display-text.js';
 import { resolveFonts } from '../../src/render/fonts.js';
-import { lockedPitchPx } from '../../src/render/grid.js';
-import { parseRenderConfig } from '../../src/render/index.js';
+import { fitToCells, lockedPitchPx } from '../../src/render/grid.js';
+import { parseRenderConfig, renderConfigId } from '../../src/render/index.js';
 import type { LaidRow, LayoutFlow } from '../../src/render/layout-page.js';
 import { pageGeometry } from '../../src/render/page-geometry.js';
 import { alignLine, type PagePlan, paginate } from '../../src/render/paginate.js';
@@ -183,15 +183,42 @@ describe('pages', () => {
 
 describe('grid lock', () => {
   it.each([
-    [10, 9, 28 / 3],
-    [9, 9, 28 / 3],
-    [7.2, 7, 7],
-    [12, 12, 14],
-    [24, 20, 28],
-    [30, 28, 56],
-  ])('pitch %d px with %d-px type → %d px', (wanted, type, pitch) =>
-    expect(lockedPitchPx(wanted, type)).toBeCloseTo(pitch),
+    [10, 9, 28, 28 / 3],
+    [9, 9, 28, 28 / 3],
+    [7.2, 7, 28, 7],
+    [12, 12, 28, 14],
+    [24, 20, 28, 28],
+    [30, 28, 28, 56],
+    [9, 9, 32, 32 / 3],
+    [30, 9, 32, 32],
+    [33, 9, 32, 64],
+  ])('pitch %d px with %d-px type in %d-px cells → %d px', (wanted, type, cell, pitch) =>
+    expect(lockedPitchPx(wanted, type, cell)).toBeCloseTo(pitch),
   );
+
+  it('goes to the cells of the model', () => {
+    const config = parseRenderConfig({ 'page-size': '588,840', 'grid-lock': true });
+    expect(fitToCells(config, 28)).toBe(config);
+    const fitted = fitToCells(config, 32);
+    expect([fitted.pageWidthPt, fitted.pageHeightPt]).toEqual([576, 832]);
+    expect([fitted.cropMultiplePx, fitted.visualTokenPx]).toEqual([32, 32]);
+    expect(pageGeometry(fitted).linePitchPx).toBeCloseTo(32 / 3);
+    expect(renderConfigId(fitted)).not.toBe(renderConfigId(config));
+    // As if it had been written for them.
+    const own = { 'page-size': '576,832', 'grid-lock': true, 'visual-token-size': 32 };
+    expect(renderConfigId(fitted)).toBe(renderConfigId(parseRenderConfig(own)));
+    expect(fitToCells(fitted, 32)).toBe(fitted);
+  });
+
+  it('leaves the page of a config that is not locked as it is', () => {
+    const config = parseRenderConfig({ 'page-size': '595,842', 'crop-multiple': 10 });
+    expect(fitToCells(config, 32)).toEqual({ ...config, visualTokenPx: 32 });
+  });
+
+  it('refuses pages that are not whole cells of the size that is given', () => {
+    const raw = { 'page-size': '588,840', 'grid-lock': true, 'visual-token-size': 32 };
+    expect(() => parseRenderConfig(raw)).toThrow(/whole 32-px cells/);
+  });
 
   it('keeps every text row inside one row of cells', async () => {
     const config = {

@@ -120,7 +120,13 @@ describe('resizedTo, Pixtral', () => {
 
   it('counts whole cells only', () => {
     const pages = { patchSize: 14, mergeSize: 2, size: rule };
-    expect(visualTokenGrid({ widthPx: 70, heightPx: 57 }, pages)).toEqual({ rows: 2, cols: 2 });
+    expect(visualTokenGrid({ widthPx: 70, heightPx: 57 }, pages)).toEqual({
+      rows: 2,
+      cols: 2,
+      cellPx: 28,
+      widthPx: 70,
+      heightPx: 70,
+    });
   });
 });
 

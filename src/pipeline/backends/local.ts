@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import type { PrunePlan } from '../../prune/index.js';
-import type { RenderConfig, RenderOptions } from '../../render/index.js';
+import { fitToCells, type RenderConfig, type RenderOptions } from '../../render/index.js';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
 import { LegibilityProbe, type VisionLanguageModel } from '../../vlm/index.js';
 import { contextKey, type Key, modelKey, textKey } from '../artifacts/keys.js';
@@ -64,7 +64,12 @@ export class LocalBackend implements Backend {
   ): Promise<LocalDocument> {
     const { model } = this;
     const { plan = NOTHING_DROPPED, questionFirst } = settings;
-    const whole = { ...settings, plan };
+    // Settings that were not resolved for this model may be written for cells of another size.
+    const { vision } = model.info;
+    const renderConfig = vision
+      ? fitToCells(settings.renderConfig, vision.cellPx)
+      : settings.renderConfig;
+    const whole = { ...settings, plan, renderConfig };
     // Before pages are drawn and encoded for nothing.
     if (questionFirst !== undefined) model.checkQuestionFirst(questionFirst);
     // The context of one question is worth no place where it would stay.

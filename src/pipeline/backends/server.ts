@@ -213,7 +213,7 @@ function serverReport(
     timings: { extractMs: number; renderMs: number };
   },
 ): CompressionReport {
-  const visualTokens = visualTokensOf(pages);
+  const visualTokens = visualTokensOf(pages, config.visualTokenPx);
   return {
     documentId: document.id,
     model,

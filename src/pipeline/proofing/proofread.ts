@@ -6,6 +6,7 @@
 import path from 'node:path';
 import {
   DocumentRendering,
+  fitToCells,
   type RenderConfig,
   type RenderedPage,
   type RenderOptions,
@@ -90,11 +91,12 @@ const CONFUSIONS = 20;
 /** @throws {GlyphpressError} GP_CHECKPOINT for a model without a legibility probe, GP_USAGE for pages behind the end */
 export async function proofread(
   document: SourceDocument,
-  config: RenderConfig,
+  givenConfig: RenderConfig,
   model: VisionLanguageModel,
   options: ProofreadOptions,
 ): Promise<Proof> {
   const started = performance.now();
+  const config = fitToCells(givenConfig, model.vision.cellPx);
   const probe = LegibilityProbe.open(model.info.dir, model.vision.tokenWidth);
   const { worst = DEFAULT_WORST, keepPages = false, onPage, ...renderOptions } = options;
   const tally = new Tally(document.text, worst);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
 import {
   DocumentRendering,
+  fitToCells,
   type RenderConfig,
   type RenderOptions,
   renderConfigId,
@@ -26,10 +27,11 @@ export interface Transcription extends PageReading {
 /** Page by page, as drawn. @throws {GlyphpressError} GP_CHECKPOINT for a model without a legibility probe */
 export async function* transcribeDocument(
   document: SourceDocument,
-  config: RenderConfig,
+  givenConfig: RenderConfig,
   model: VisionLanguageModel,
   options: RenderOptions,
 ): AsyncGenerator<Transcription> {
+  const config = fitToCells(givenConfig, model.vision.cellPx);
   const probe = LegibilityProbe.open(model.info.dir, model.vision.tokenWidth);
   const rendering = new DocumentRendering(document.text, config, options);
   let page = options.pageRange?.start ?? 0;
