@@ -4,7 +4,7 @@
  * greedy tokens of 20 prompts.
  *
  * SMOLLM2_GGUF is the file and NODE_LLAMA_CPP a folder with node-llama-cpp; peers/fetch-smollm2.sh gets both.
- * DEPTHS (512,4096) and TOKENS (32) may be smaller on a slow machine.
+ * DEPTHS (512,4096), TOKENS (32), ROUNDS (3) and PROMPTS (20) may be smaller on a slow machine.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,8 +20,8 @@ import { emit, median } from './measure.js';
 
 const { SMOLLM2_GGUF: FILE, NODE_LLAMA_CPP, DEPTHS = '512,4096', TOKENS = '32' } = process.env;
 const THREADS = Math.min(2, availableParallelism());
-const ROUNDS = 3;
-const PROMPTS = 20;
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const PROMPTS = Number(process.env.PROMPTS ?? 20);
 const PEER = new URL('./peers/llama-cpp.mjs', import.meta.url).pathname;
 
 interface Run {
