@@ -261,7 +261,11 @@ def all_documents(debs: Path | None, tree: Path) -> Iterator[dict]:
             target = tree / package
             if not target.exists():
                 subprocess.run(["dpkg", "-x", str(deb), str(target)], check=True)
+            read_so_far = 0
             for where, text in package_documents(target, package):
+                read_so_far += min(len(text), MOST)
+                if read_so_far > 1.5 * MOST_OF_ONE_ORIGIN:  # not all of it is taken
+                    break
                 kind = "dictionary" if package.startswith("dict-") else "manual" if "/man/" in where else "book"
                 yield {"origin": f"deb:{package}/{where}", "kind": kind, "licence": PACKAGES.get(package, "as the package"), "text": text}
     for origin, kind, licence, text in machine_documents():
