@@ -42,6 +42,7 @@ describe('the catalogue', () => {
 
   it('calls an error retryable only where the world may change by itself', () => {
     expect(CODES.filter((code) => ERROR_CATALOGUE[code].retryable)).toEqual([
+      'GP_INPUT_FETCH',
       'GP_STORAGE',
       'GP_BROWSER_LAUNCH',
       'GP_BROWSER_CRASHED',

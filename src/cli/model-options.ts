@@ -84,6 +84,12 @@ export async function openModel(
 
 /** What the flags ask for; a plan's file is read. */
 export function askedSettings(flags: RenderFlags & ModelFlags & SidecarFlags): AskedSettings {
+  if (flags.plan !== undefined && flags.keep !== undefined) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--plan and --keep both say what to prune',
+      hint: 'Give one of them.',
+    });
+  }
   return {
     rendering: askedRendering(flags),
     keep: flags.keep,
