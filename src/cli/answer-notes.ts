@@ -7,7 +7,8 @@ type Place = Pick<Citation, 'page' | 'start' | 'end' | 'file'>;
 
 /** @returns a line, or nothing where there is nothing to say */
 export function answerNotes(result: AskResult): string {
-  const { confidence, calibrated, citations, found, answer, finishReason, usage } = result;
+  const { confidence, calibrated, citations, found, answer, finishReason, usage, expansion } =
+    result;
   const notes: string[] = [];
   if (finishReason === 'length') {
     const after =
@@ -17,6 +18,10 @@ export function answerNotes(result: AskResult): string {
   if (finishReason === 'loop') notes.push('cut off where it began to repeat itself');
   if (confidence !== null)
     notes.push(`confidence ${confidence.toFixed(2)}${calibrated ? '' : ' (uncalibrated)'}`);
+  if (expansion)
+    notes.push(
+      `read as text: ${counted(expansion.passages.length, 'passage')} of ${counted(expansion.tokens, 'token')}, ${expansion.stackedRatio.toFixed(2)}× in all`,
+    );
   if (citations.length > 0) notes.push(citations.map(placeText).join('; '));
   else if (found && answer !== '') notes.push('nothing in the text is like this answer');
   return notes.join(' | ');
@@ -30,5 +35,7 @@ export function placeText({ file, ...place }: Place): string {
 }
 
 const range = ({ start, end }: { start: number; end: number }) => `${whole(start)}–${whole(end)}`;
+
+const counted = (n: number, noun: string) => `${whole(n)} ${noun}${n === 1 ? '' : 's'}`;
 
 const whole = (n: number) => n.toLocaleString('en-US');

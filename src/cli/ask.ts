@@ -25,6 +25,7 @@ import { askParts } from '../pipeline/parts/ask-parts.js';
 import { resultOfParts } from '../pipeline/parts/result-of-parts.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import { asksForSettings } from '../pipeline/settings.js';
+import { countTextTokens } from '../pipeline/text-tokens.js';
 import { isArtifactFolder } from '../store/artifact-folder.js';
 import { keyName } from '../store/artifact-key.js';
 import { inspectModel } from '../vlm/index.js';
@@ -36,6 +37,7 @@ import {
   withBackendOptions,
 } from './backend-options.js';
 import { keepCacheBounded } from './cache-bound.js';
+import { type ExpandFlags, expandingBackend, withExpandOptions } from './expand-options.js';
 import {
   INPUT_ARGUMENT,
   INPUT_HELP,
@@ -77,7 +79,14 @@ const NOTHING_DROPPED = { decoder: [] };
 /** A server tells nothing of its model. */
 const NO_MODEL = { layers: 0, rendering: null, vision: null };
 
-interface Flags extends InputFlags, PartFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
+interface Flags
+  extends InputFlags,
+    PartFlags,
+    RenderFlags,
+    ModelFlags,
+    BackendFlags,
+    SidecarFlags,
+    ExpandFlags {
   maxTokens?: number;
   temperature?: number;
   seed?: number;
@@ -151,6 +160,7 @@ Examples:
   $ glyphpress ask contract.gp "When does it end?" --json
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
   $ glyphpress ask book.txt "Who wrote it?" --as text --model SmolLM2-135M-Instruct.Q4_1.gguf
+  $ glyphpress ask ledger.txt "What did the pump cost?" --expand lexical --expand-budget 200
   $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
@@ -163,7 +173,7 @@ Examples:
       if (flags.questionFirst) await checkQuestionFirst(sources, flags);
       await (flags.backend === 'openai' ? askRemote : askHere)(sources, question, flags);
     });
-  withPartOptions(withInputOptions(ask));
+  withPartOptions(withInputOptions(withExpandOptions(ask)));
 }
 
 /** @throws {GlyphpressError} GP_USAGE */
@@ -196,15 +206,11 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       ...(flags.questionFirst && { questionFirst: question }),
     };
     const settings = settingsFor(model.info, wanted, storedSettings(compressed));
+    const countTokens = (text: string) => model.countTokens(text);
     if (flags.as === 'text') {
-      const backend = new TextBackend(model);
-      const plain = {
-        ...settings,
-        plan: flags.plan || flags.keep ? settings.plan : NOTHING_DROPPED,
-      };
       await askAndPrint(target, question, flags, {
-        backend,
-        settings: plain,
+        backend: expandingBackend(new TextBackend(model), flags, countTokens),
+        settings: { ...settings, plan: flags.plan || flags.keep ? settings.plan : NOTHING_DROPPED },
         reader: null,
         extractMs,
       });
@@ -217,7 +223,12 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       contexts: compressed ? placeInFolder(compressed, asksForOther, library) : library,
       browsers: flags.browsers,
     });
-    const asking = { backend, settings, reader: localReader(model, settings), extractMs };
+    const asking = {
+      backend: expandingBackend(backend, flags, countTokens),
+      settings,
+      reader: localReader(model, settings),
+      extractMs,
+    };
     await askAndPrint(target, question, flags, asking);
   } finally {
     await model.close();
@@ -249,7 +260,8 @@ async function askRemote(sources: readonly string[], question: string, flags: Fl
   const { renderConfig } = settings;
   const cellsOf = (page: PageSize) => gridOf(page, renderConfig.visualTokenPx);
   const reader = { renderConfig, cellsOf, cellsId: 'GLM-4V', context: null };
-  await askAndPrint(target, question, flags, { backend, settings, reader, extractMs });
+  const asked = expandingBackend(backend, flags, countTextTokens);
+  await askAndPrint(target, question, flags, { backend: asked, settings, reader, extractMs });
 }
 
 interface Asking {

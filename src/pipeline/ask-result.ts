@@ -1,7 +1,7 @@
 /** What `ask --json` prints, whoever answered. */
 
 import type { Confidence } from '../vlm/index.js';
-import type { Answer, OpenDocument, PlacedCitation } from './backend.js';
+import type { Answer, AnswerExpansion, OpenDocument, PlacedCitation } from './backend.js';
 import type { CompressionReport } from './report.js';
 
 export interface AskResult extends Confidence {
@@ -24,6 +24,8 @@ export interface AskResult extends Confidence {
   /** The question stood before the pages too: nothing was stored for another one. */
   questionFirst: boolean;
   finishReason: string | null;
+  /** What was read as text for this question; absent where nothing of the kind was asked for. */
+  expansion?: AnswerExpansion;
 }
 
 export function askResult(

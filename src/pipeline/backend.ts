@@ -83,6 +83,8 @@ export interface AskOptions extends SamplingOptions {
   stopLoops?: boolean;
   /** Look the answer up in the text. @defaultValue false */
   citations?: boolean;
+  /** Text of the document that is read right before the question. @defaultValue none */
+  passages?: string | undefined;
   /** Gets the answer as it grows, whole characters only. */
   onText?: ((text: string) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -104,6 +106,17 @@ export interface Answer extends Confidence {
   /** Of the tokens of `answer`; null if there are none, or nobody tells. */
   logProb: AnswerLogProb | null;
   timings: { firstTokenMs: number; totalMs: number };
+  /** What was read as text for this question; absent where nothing of the kind was asked for. */
+  expansion?: AnswerExpansion;
+}
+
+export interface AnswerExpansion {
+  /** Source ranges, UTF-16 offsets, in the order of the document. */
+  passages: { start: number; end: number }[];
+  /** Text tokens of the passages. */
+  tokens: number;
+  /** T / (C + tokens): what the answer cost, passages included. */
+  stackedRatio: number;
 }
 
 export interface PlacedCitation extends Citation {

@@ -147,6 +147,20 @@ describe('glyphpress ask behind a server', () => {
     expect(report.stackedRatio).toBe(report.renderRatio);
   });
 
+  it('sends the passages that the question is about before it with --expand', async () => {
+    const { code, stdout } = await ask([...SMALL, '--json', '--expand', 'lexical']);
+    expect(code).toBe(0);
+    const { expansion } = JSON.parse(stdout);
+    const text = readFileSync(file, 'utf8');
+    const passages = expansion.passages.map(({ start, end }: { start: number; end: number }) =>
+      text.slice(start, end),
+    );
+    expect(passages.join(' ')).toMatch(/gate/);
+    const asked = seen[0]!.body.messages.at(-1).content.at(-1).text as string;
+    expect(asked).toContain(`${passages.join('\n…\n')}\n\nWhich gate?`);
+    expect(expansion.tokens).toBeLessThanOrEqual(300);
+  });
+
   it('uses the pages again without a browser', async () => {
     await ask([...SMALL]);
     const first = seen[0]!.body;

@@ -11,6 +11,7 @@ import type { Answer, AskOptions, OpenDocument } from '../backend.js';
 import { type CitedDocument, citeDocuments } from '../citing/cite-documents.js';
 import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
+import { withPassages } from '../expanding/passages-prompt.js';
 import type { CompressionReport } from '../report.js';
 import { generateAnswer } from './generate.js';
 
@@ -73,12 +74,20 @@ export class LocalDocument implements OpenDocument {
   }
 
   async #answer(question: string, options: AskOptions): Promise<LocalAnswer> {
-    const { signal, stop, onText, citations = false, maxNewTokens, ...generate } = options;
+    const {
+      signal,
+      stop,
+      onText,
+      citations = false,
+      maxNewTokens,
+      passages,
+      ...generate
+    } = options;
     const signals = [signal, stop].filter((one) => one !== undefined);
     const generated = await generateAnswer(
       this.model,
       this.context,
-      question,
+      withPassages(question, passages),
       {
         ...generate,
         ...(maxNewTokens !== undefined && { maxNewTokens }),

@@ -20,6 +20,7 @@ import { citeDocuments } from '../citing/cite-documents.js';
 import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
 import { makeSidecar, type Sidecar } from '../exact-values/sidecar.js';
+import { withPassages } from '../expanding/passages-prompt.js';
 import type { SourceDocument } from '../read-document.js';
 import { type CompressionReport, tokenAccount } from '../report.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from '../text-tokens.js';
@@ -151,14 +152,14 @@ export class ServerDocument implements OpenDocument {
   async #reply(
     { pngs, sidecar }: SentPages,
     question: string,
-    { signal, stop, onText, maxNewTokens, temperature }: AskOptions,
+    { signal, stop, onText, maxNewTokens, temperature, passages }: AskOptions,
   ): Promise<Omit<OpenAiAnswer, 'attempts'>> {
     const started = performance.now();
     const signals = [signal, stop].filter((one) => one !== undefined);
     let firstTokenMs: number | null = null;
     let said = '';
     try {
-      return await this.client.ask(pngs, question, {
+      return await this.client.ask(pngs, withPassages(question, passages), {
         ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
         ...(maxNewTokens !== undefined && { maxNewTokens }),
         // What stands there when it is stopped must have come piece by piece.
