@@ -2,12 +2,12 @@
 
 import { describePlan, NAMED_PLANS, planId } from '../prune/index.js';
 import { renderConfigId } from '../render/index.js';
-import { Chance } from './chance.js';
 import { type ConditionKind, type CurveCondition, UNPRUNED } from './curve-conditions.js';
 import { CURVE_TASKS, type CurvePlan, type CurveTask } from './curve-tasks.js';
 import { type Interval, wilsonInterval } from './interval.js';
 import type { Figure } from './report.js';
 import type { Account, ResultLine } from './results-log.js';
+import { SeededRandom } from './seeded-random.js';
 import { type TokenRatios, tokenRatios } from './token-ratios.js';
 
 /** Tokens are means over the texts that were opened; 0 if none was. */
@@ -316,11 +316,11 @@ function pairedDifference(
   const meanOf = (pick: (differences: readonly number[]) => number) =>
     byTask.reduce((sum, differences) => sum + pick(differences), 0) / Math.max(1, byTask.length);
   const difference = meanOf((all) => all.reduce((sum, d) => sum + d, 0) / all.length);
-  const chance = new Chance('paired bootstrap');
+  const random = new SeededRandom('paired bootstrap');
   const draws = Array.from({ length: RESAMPLES }, () =>
     meanOf((all) => {
       let sum = 0;
-      for (let i = 0; i < all.length; i++) sum += all[chance.below(all.length)]!;
+      for (let i = 0; i < all.length; i++) sum += all[random.below(all.length)]!;
       return sum / all.length;
     }),
   ).sort((a, b) => a - b);

@@ -20,10 +20,10 @@ const VALUE_TOKENS = 80;
 const SENTENCES_A_PARAGRAPH = 5;
 
 /** Made-up prose in paragraphs as people write them. */
-export const shortParagraphs: Haystack = (chance, characters) =>
-  madeUpHaystack(chance, characters).map(({ text }) => ({
+export const shortParagraphs: Haystack = (random, characters) =>
+  madeUpHaystack(random, characters).map(({ text }) => ({
     text,
-    endsParagraph: chance.below(SENTENCES_A_PARAGRAPH) === 0,
+    endsParagraph: random.below(SENTENCES_A_PARAGRAPH) === 0,
   }));
 
 export interface CurveSetting {

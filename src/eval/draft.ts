@@ -1,9 +1,9 @@
 /** A document in the making: text of a given length, facts hidden in it, no fact twice. */
 
-import { Chance } from './chance.js';
 import { drawSubject, type Fact, factSentence, type Subject, subjectText } from './facts.js';
 import { type Haystack, joinSentences, type Sentence } from './haystack.js';
 import type { PromptStyle } from './questions.js';
+import { SeededRandom } from './seeded-random.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
 import { drawValue, type ValueKind } from './values.js';
 
@@ -32,7 +32,7 @@ interface Hidden {
 const ATTEMPTS = 10_000;
 
 export class Draft {
-  readonly chance: Chance;
+  readonly random: SeededRandom;
   readonly setting: DraftSetting;
   readonly #filler: Sentence[];
   readonly #fillerText: string;
@@ -43,15 +43,15 @@ export class Draft {
 
   constructor(setting: DraftSetting) {
     this.setting = setting;
-    this.chance = new Chance(`${setting.seed}/${setting.id}`);
-    this.#filler = setting.haystack(this.chance, setting.characters);
+    this.random = new SeededRandom(`${setting.seed}/${setting.id}`);
+    this.#filler = setting.haystack(this.random, setting.characters);
     this.#fillerText = joinSentences(this.#filler).toLowerCase();
   }
 
   /** A subject that the text does not name, neither in the filler nor in a fact. */
   subject(given: Partial<Subject> = {}): Subject {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const subject = drawSubject(this.chance, given);
+      const subject = drawSubject(this.random, given);
       const text = subjectText(subject).toLowerCase();
       // "truck 1" would be found in "truck 12".
       const known = [...this.#subjects].some(
@@ -67,7 +67,7 @@ export class Draft {
   /** A value that is in no other value and nowhere in the text. */
   value(kind: ValueKind): string {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const value = drawValue(kind, this.chance);
+      const value = drawValue(kind, this.random);
       const low = value.toLowerCase();
       const known = this.#values.some((other) => other.includes(low) || low.includes(other));
       // Owners carry small numbers ("truck 12"), so facts are searched as well.
@@ -93,7 +93,7 @@ export class Draft {
 
   /** Depths at random where a task hides more than the setting has depths for. */
   anyDepth(): number {
-    return this.chance.below(1001) / 1000;
+    return this.random.below(1001) / 1000;
   }
 
   get text(): string {

@@ -3,7 +3,7 @@
  * reader's training uses (training/corpus.py); the values and the texts around them are not.
  */
 
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 
 const ADJECTIVES =
   'north south east west old new red blue green white black upper lower inner outer main small large second third first left right spare heavy light quiet secret hidden broken rusty golden silver wooden steel stone narrow wide deep local central former public private early late winter summer spring autumn'.split(
@@ -34,18 +34,18 @@ export interface Fact extends Subject {
   value: string;
 }
 
-export function drawSubject(chance: Chance, given: Partial<Subject> = {}): Subject {
+export function drawSubject(random: SeededRandom, given: Partial<Subject> = {}): Subject {
   return {
-    attribute: given.attribute ?? chance.pick(ATTRIBUTES),
-    owner: given.owner ?? drawOwner(chance),
+    attribute: given.attribute ?? random.pick(ATTRIBUTES),
+    owner: given.owner ?? drawOwner(random),
   };
 }
 
-function drawOwner(chance: Chance): string {
-  const form = chance.below(5);
-  if (form < 3) return `the ${chance.pick(ADJECTIVES)} ${chance.pick(THINGS)}`;
-  if (form === 3) return chance.pick(NAMES);
-  return `${chance.pick(THINGS)} ${chance.between(1, 99)}`;
+function drawOwner(random: SeededRandom): string {
+  const form = random.below(5);
+  if (form < 3) return `the ${random.pick(ADJECTIVES)} ${random.pick(THINGS)}`;
+  if (form === 3) return random.pick(NAMES);
+  return `${random.pick(THINGS)} ${random.between(1, 99)}`;
 }
 
 export const subjectText = ({ attribute, owner }: Subject) => `${attribute} of ${owner}`;

@@ -1,7 +1,7 @@
 /** The text that needles are hidden in: runs of sentences, from files or made up. */
 
-import type { Chance } from './chance.js';
 import { drawSentence } from './prose.js';
+import type { SeededRandom } from './seeded-random.js';
 
 export interface Sentence {
   text: string;
@@ -9,25 +9,25 @@ export interface Sentence {
 }
 
 /** Gives a run of sentences of at least that many characters, another one at each call. */
-export type Haystack = (chance: Chance, characters: number) => Sentence[];
+export type Haystack = (random: SeededRandom, characters: number) => Sentence[];
 
 /** In the mean; a paragraph's end leaves part of a line empty. */
 const SENTENCES_A_PARAGRAPH = 25;
 
-export const madeUpHaystack: Haystack = (chance, characters) =>
+export const madeUpHaystack: Haystack = (random, characters) =>
   collect(characters, () => ({
-    text: drawSentence(chance),
-    endsParagraph: chance.below(SENTENCES_A_PARAGRAPH) === 0,
+    text: drawSentence(random),
+    endsParagraph: random.below(SENTENCES_A_PARAGRAPH) === 0,
   }));
 
 /** Words of random characters: text in which nothing can be guessed from what stands before it. */
-export const randomHaystack: Haystack = (chance, characters) => {
+export const randomHaystack: Haystack = (random, characters) => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
   return collect(characters, () => ({
-    text: Array.from({ length: chance.between(6, 14) }, () =>
-      chance.characters(alphabet, chance.between(2, 12)),
+    text: Array.from({ length: random.between(6, 14) }, () =>
+      random.characters(alphabet, random.between(2, 12)),
     ).join(' '),
-    endsParagraph: chance.below(SENTENCES_A_PARAGRAPH) === 0,
+    endsParagraph: random.below(SENTENCES_A_PARAGRAPH) === 0,
   }));
 };
 
@@ -39,8 +39,8 @@ export const randomHaystack: Haystack = (chance, characters) => {
  */
 export function haystackFrom(text: string): Haystack {
   const sentences = sentencesOf(text);
-  return (chance, characters) => {
-    let next = chance.below(sentences.length);
+  return (random, characters) => {
+    let next = random.below(sentences.length);
     return collect(characters, () => {
       const sentence = sentences[next]!;
       next = (next + 1) % sentences.length;

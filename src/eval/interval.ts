@@ -1,6 +1,6 @@
 /** How far a measured figure may be off: 95 % intervals. */
 
-import { Chance } from './chance.js';
+import { SeededRandom } from './seeded-random.js';
 
 export interface Interval {
   low: number;
@@ -34,12 +34,12 @@ const RESAMPLES = 1_000;
  * replacement. Seeded, so equal results have equal intervals.
  */
 export function bootstrapInterval(items: readonly { part: number; whole: number }[]): Interval {
-  const chance = new Chance('bootstrap');
+  const random = new SeededRandom('bootstrap');
   const ratios = Array.from({ length: RESAMPLES }, () => {
     let part = 0;
     let whole = 0;
     for (let i = 0; i < items.length; i++) {
-      const item = items[chance.below(items.length)]!;
+      const item = items[random.below(items.length)]!;
       part += item.part;
       whole += item.whole;
     }

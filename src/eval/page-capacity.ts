@@ -1,8 +1,8 @@
 /** How much text a page of a rendering holds: lengths in pages become lengths in characters. */
 
 import { type ChromiumOptions, DocumentRendering, type RenderConfig } from '../render/index.js';
-import { Chance } from './chance.js';
 import { type Haystack, joinSentences } from './haystack.js';
+import { SeededRandom } from './seeded-random.js';
 
 /** Pages that are laid out (not drawn) to measure. */
 const SAMPLE_PAGES = 4;
@@ -15,9 +15,9 @@ export async function charactersPerPage(
   haystack: Haystack,
   options: { chromium: ChromiumOptions; signal?: AbortSignal },
 ): Promise<number> {
-  const chance = new Chance('page capacity');
+  const random = new SeededRandom('page capacity');
   for (let characters = 40_000; ; characters *= 4) {
-    const text = joinSentences(haystack(chance, characters));
+    const text = joinSentences(haystack(random, characters));
     const ends = await pageEnds(text, config, options);
     // The last page is not full unless another one follows.
     const full = ends.length > SAMPLE_PAGES ? ends.slice(0, SAMPLE_PAGES) : ends.slice(0, -1);

@@ -3,7 +3,7 @@
  * Names make it cost nearly as many tokens as real prose (4.6 characters a token in o200k_base).
  */
 
-import type { Chance } from './chance.js';
+import type { SeededRandom } from './seeded-random.js';
 
 const list = (words: string) => words.split('|');
 
@@ -30,20 +30,20 @@ function capitalised(text: string): string {
   return text[0]!.toUpperCase() + text.slice(1);
 }
 
-export function drawSentence(chance: Chance): string {
-  const clause = () => `${chance.pick(PEOPLE)} ${chance.pick(ACTIONS)} ${chance.pick(PLACES)}`;
-  switch (chance.below(6)) {
+export function drawSentence(random: SeededRandom): string {
+  const clause = () => `${random.pick(PEOPLE)} ${random.pick(ACTIONS)} ${random.pick(PLACES)}`;
+  switch (random.below(6)) {
     case 0:
-      return `${chance.pick(REMARKS)}.`;
+      return `${random.pick(REMARKS)}.`;
     case 1:
-      return `${capitalised(chance.pick(TIMES))}, ${clause()}.`;
+      return `${capitalised(random.pick(TIMES))}, ${clause()}.`;
     case 2:
-      return `${capitalised(clause())} ${chance.pick(TIMES)}.`;
+      return `${capitalised(clause())} ${random.pick(TIMES)}.`;
     case 3:
       return `${capitalised(clause())}; ${clause()}.`;
     case 4:
-      return `${capitalised(chance.pick(TIMES))} ${clause()}, ${chance.pick(REASONS)}.`;
+      return `${capitalised(random.pick(TIMES))} ${clause()}, ${random.pick(REASONS)}.`;
     default:
-      return `${capitalised(clause())}, ${chance.pick(REASONS)}.`;
+      return `${capitalised(clause())}, ${random.pick(REASONS)}.`;
   }
 }

@@ -1,6 +1,6 @@
 /** The values that an axis may take: how they are drawn, moved a little, and brought back inside. */
 
-import type { Chance } from '../eval/chance.js';
+import type { SeededRandom } from '../eval/seeded-random.js';
 import type { AxisValue } from './point.js';
 
 /** A run of values with its weight against the other bands of the axis. */
@@ -46,15 +46,15 @@ function bandValue(band: Band, i: number): AxisValue {
   return 'values' in band ? band.values[i]! : tidy(band.min + i * band.step);
 }
 
-export function drawValue(domain: Domain, chance: Chance): AxisValue {
+export function drawValue(domain: Domain, random: SeededRandom): AxisValue {
   const total = domain.bands.reduce((sum, { weight }) => sum + weight, 0);
-  let at = (chance.below(1 << 30) / (1 << 30)) * total;
+  let at = (random.below(1 << 30) / (1 << 30)) * total;
   const band =
     domain.bands.find(({ weight }) => {
       at -= weight;
       return at < 0;
     }) ?? domain.bands.at(-1)!;
-  return bandValue(band, chance.below(bandSize(band)));
+  return bandValue(band, random.below(bandSize(band)));
 }
 
 const listed = new WeakMap<Domain, readonly AxisValue[]>();
@@ -76,17 +76,17 @@ export function valuesOf(domain: Domain): readonly AxisValue[] {
 const STEP_SHARE = 0.1;
 
 /** Another value: mostly a near one where the axis is ordered, else any. */
-export function moveValue(domain: Domain, value: AxisValue, chance: Chance): AxisValue {
+export function moveValue(domain: Domain, value: AxisValue, random: SeededRandom): AxisValue {
   const values = valuesOf(domain);
   if (values.length < 2) return value;
   const at = values.indexOf(value);
-  const isSmall = domain.ordered && at >= 0 && chance.below(4) > 0;
+  const isSmall = domain.ordered && at >= 0 && random.below(4) > 0;
   if (!isSmall) {
-    const drawn = drawValue(domain, chance);
-    return drawn === value ? chance.pick(values.filter((other) => other !== value)) : drawn;
+    const drawn = drawValue(domain, random);
+    return drawn === value ? random.pick(values.filter((other) => other !== value)) : drawn;
   }
   const reach = Math.max(1, Math.round(values.length * STEP_SHARE));
-  const step = chance.between(1, reach) * (chance.below(2) === 0 ? -1 : 1);
+  const step = random.between(1, reach) * (random.below(2) === 0 ? -1 : 1);
   const next = Math.max(0, Math.min(values.length - 1, at + step));
   // At an end the only way is back.
   return values[next === at ? at - Math.sign(step) : next]!;

@@ -6,7 +6,7 @@
  * of a fixed population, as trials are dear and none is forgotten.
  */
 
-import { Chance } from '../eval/chance.js';
+import { SeededRandom } from '../eval/seeded-random.js';
 import { moveValue } from './domain.js';
 import type { AxisValue, Point } from './point.js';
 import {
@@ -68,11 +68,11 @@ export class EvolutionProposer implements Proposer {
     id: number,
   ): Proposal | null {
     const { space, seed } = request;
-    const chance = new Chance(`${seed}/child/${id}`);
-    if (pool.length === 0 || chance.below(FRESH_ONE_IN) === 0) return drawFresh(request, seen, id);
+    const random = new SeededRandom(`${seed}/child/${id}`);
+    if (pool.length === 0 || random.below(FRESH_ONE_IN) === 0) return drawFresh(request, seen, id);
     let best: { proposal: Proposal; worth: number } | null = null;
     for (let born = 0; born < LITTER; born++) {
-      const proposal = this.#offspring(space, pool, chance);
+      const proposal = this.#offspring(space, pool, random);
       if (!proposal || seen.has(proposal.point)) continue;
       const worth = prospects.worth(proposal.point);
       if (!best || worth > best.worth) best = { proposal, worth };
@@ -83,40 +83,40 @@ export class EvolutionProposer implements Proposer {
     return best.proposal;
   }
 
-  #offspring(space: Space, pool: readonly TrialRecord[], chance: Chance): Proposal | null {
-    const parents = [tournament(pool, chance)];
-    if (chance.below(3) < 3 * CROSSED) parents.push(tournament(pool, chance));
+  #offspring(space: Space, pool: readonly TrialRecord[], random: SeededRandom): Proposal | null {
+    const parents = [tournament(pool, random)];
+    if (random.below(3) < 3 * CROSSED) parents.push(tournament(pool, random));
     const [first, second = first] = parents.map(({ trial }) => trial.point);
-    const { point } = repairPoint(mutate(cross(first!, second!, chance), space, chance), space);
+    const { point } = repairPoint(mutate(cross(first!, second!, random), space, random), space);
     const ids = [...new Set(parents.map(({ trial }) => trial.id))];
     return point && { point, by: this.name, parents: ids };
   }
 }
 
 /** Of two at random, the one that stands higher in the pool. */
-function tournament(pool: readonly TrialRecord[], chance: Chance): TrialRecord {
-  return pool[Math.min(chance.below(pool.length), chance.below(pool.length))]!;
+function tournament(pool: readonly TrialRecord[], random: SeededRandom): TrialRecord {
+  return pool[Math.min(random.below(pool.length), random.below(pool.length))]!;
 }
 
 /** Uniform: each axis comes from either parent. */
-function cross(a: Point, b: Point, chance: Chance): Point {
+function cross(a: Point, b: Point, random: SeededRandom): Point {
   return Object.fromEntries(
     Object.entries(a).map(([axis, value]) => [
       axis,
-      chance.below(2) === 0 ? value : (b[axis] ?? value),
+      random.below(2) === 0 ? value : (b[axis] ?? value),
     ]),
   );
 }
 
 /** At least one axis moves; others with a chance that makes {@link MUTATIONS} in the mean. */
-function mutate(point: Point, space: Space, chance: Chance): Point {
+function mutate(point: Point, space: Space, random: SeededRandom): Point {
   const { free } = space;
   if (free.length === 0) return point;
   const mutated: Record<string, AxisValue> = { ...point };
-  const sure = chance.pick(free);
+  const sure = random.pick(free);
   for (const axis of free) {
-    if (axis !== sure && chance.below(free.length) >= MUTATIONS - 1) continue;
-    mutated[axis] = moveValue(space.domain(axis), mutated[axis]!, chance);
+    if (axis !== sure && random.below(free.length) >= MUTATIONS - 1) continue;
+    mutated[axis] = moveValue(space.domain(axis), mutated[axis]!, random);
   }
   return mutated;
 }

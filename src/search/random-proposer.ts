@@ -1,6 +1,6 @@
 /** Independent draws: the baseline that every other proposer has to beat. */
 
-import { Chance } from '../eval/chance.js';
+import { SeededRandom } from '../eval/seeded-random.js';
 import {
   ATTEMPTS,
   type Proposal,
@@ -26,9 +26,9 @@ export function drawFresh(
   seen: SeenPoints,
   id: number,
 ): Proposal | null {
-  const chance = new Chance(`${seed}/draw/${id}`);
+  const random = new SeededRandom(`${seed}/draw/${id}`);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const point = drawPoint(space, chance);
+    const point = drawPoint(space, random);
     if (seen.add(point)) return { point, by: 'random', parents: [] };
   }
   return null;

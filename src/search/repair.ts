@@ -5,7 +5,7 @@
  */
 
 import { GlyphpressError } from '../errors.js';
-import type { Chance } from '../eval/chance.js';
+import type { SeededRandom } from '../eval/seeded-random.js';
 import { holds, valuesOf } from './domain.js';
 import type { AxisValue, Point } from './point.js';
 import { parsedConfig, samePoint, settingsOf, withoutIdleAxes } from './settings.js';
@@ -135,10 +135,10 @@ const MENDERS: readonly ((point: Point, space: Space) => Point)[] = [
 const DRAWS = 300;
 
 /** @throws {GlyphpressError} GP_SEARCH_SPACE */
-export function drawPoint(space: Space, chance: Chance): Point {
+export function drawPoint(space: Space, random: SeededRandom): Point {
   let problem = '';
   for (let draw = 0; draw < DRAWS; draw++) {
-    const repaired = repairPoint(space.draw(chance), space);
+    const repaired = repairPoint(space.draw(random), space);
     if (repaired.point) return repaired.point;
     ({ problem } = repaired);
   }

@@ -7,7 +7,7 @@
  */
 
 import { GlyphpressError } from '../errors.js';
-import { Chance } from '../eval/chance.js';
+import { SeededRandom } from '../eval/seeded-random.js';
 import type { EvalDocument } from '../eval/task.js';
 import type { RawRenderConfig } from '../render/index.js';
 import { Batch, type Job } from './batch.js';
@@ -190,8 +190,8 @@ class Run {
     const candidates: Candidate[] = references.slice(0, ids.length);
     const seen = new SeenPoints([], evaluator.layers);
     for (const id of ids.slice(candidates.length)) {
-      const chance = new Chance(`${seed}/first/${id}`);
-      const point = drawPoint(space, chance);
+      const random = new SeededRandom(`${seed}/first/${id}`);
+      const point = drawPoint(space, random);
       if (seen.add(point))
         candidates.push({
           point,

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { GlyphpressError } from '../errors.js';
-import type { Chance } from '../eval/chance.js';
+import type { SeededRandom } from '../eval/seeded-random.js';
 import { parseRenderConfig } from '../render/index.js';
 import { AXES, type Axis } from './axes.js';
 import { between, clampValue, type Domain, drawValue, valuesOf } from './domain.js';
@@ -49,9 +49,9 @@ export class Space {
   }
 
   /** A value for every axis; nothing says yet that they go together. */
-  draw(chance: Chance): Point {
+  draw(random: SeededRandom): Point {
     return Object.fromEntries(
-      Object.entries(this.axes).map(([name, { domain }]) => [name, drawValue(domain, chance)]),
+      Object.entries(this.axes).map(([name, { domain }]) => [name, drawValue(domain, random)]),
     );
   }
 

@@ -5,10 +5,10 @@
  */
 
 import { GlyphpressError } from '../errors.js';
-import { Chance } from '../eval/chance.js';
 import { shortParagraphs } from '../eval/curve-tasks.js';
 import type { Haystack } from '../eval/haystack.js';
 import type { PromptStyle } from '../eval/questions.js';
+import { SeededRandom } from '../eval/seeded-random.js';
 import type { EvalDocument } from '../eval/task.js';
 import { makeLookUp } from '../eval/tasks/look-up.js';
 import { sha256Hex } from '../sha256.js';
@@ -77,7 +77,7 @@ export function splitTasks(
       details: { questions: units.length, least: PARTS_TOTAL },
     });
   }
-  const shuffled = new Chance(`${seed}/split`).shuffled(units);
+  const shuffled = new SeededRandom(`${seed}/split`).shuffled(units);
   let from = 0;
   const parts = SPLITS.map((split, i) => {
     const last = i === SPLITS.length - 1;

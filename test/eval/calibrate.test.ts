@@ -9,17 +9,17 @@ import {
   fitPlatt,
   reliabilityOf,
 } from '../../src/eval/calibrate.js';
-import { Chance } from '../../src/eval/chance.js';
 import { reliabilityPlot } from '../../src/eval/reliability-plot.js';
 import type { ResultLine } from '../../src/eval/results-log.js';
+import { SeededRandom } from '../../src/eval/seeded-random.js';
 import { chanceOf, inspectModel, storeCalibration } from '../../src/vlm/index.js';
 import { temporaryFolder } from '../support/folders.js';
 import { untrainedModel } from '../support/models.js';
 
 /** Answers whose chance to be right is the given curve of their log-probabilities. */
 function draw(count: number, curve: { intercept: number; mean: number; min: number }, seed = 'a') {
-  const chance = new Chance(seed);
-  const share = () => chance.below(1_000_000) / 1_000_000;
+  const random = new SeededRandom(seed);
+  const share = () => random.below(1_000_000) / 1_000_000;
   return Array.from({ length: count }, (_, n): CalibrationSample => {
     const mean = -2 * share() ** 2;
     const logProb = { mean, min: mean * (2 + 6 * share()) };

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Chance } from '../../src/eval/chance.js';
 import type { DraftSetting } from '../../src/eval/draft.js';
 import {
   type Haystack,
@@ -12,6 +11,7 @@ import {
 } from '../../src/eval/haystack.js';
 import { collapseSpaces } from '../../src/eval/metrics/character-error.js';
 import { planReaderSuite } from '../../src/eval/reader-suite.js';
+import { SeededRandom } from '../../src/eval/seeded-random.js';
 import { planSuites, TASK_SUITES, type TaskSuite } from '../../src/eval/suites.js';
 import type { EvalDocument } from '../../src/eval/task.js';
 import { makeDistractors } from '../../src/eval/tasks/distractors.js';
@@ -218,8 +218,8 @@ describe('values', () => {
     ['number', /^\d{4,8}$/],
     ['code', /^[A-Za-z0-9-]{5,12}$/],
   ] as const)('of kind %s look like it', (kind, form) => {
-    const chance = new Chance('values');
-    for (let i = 0; i < 200; i++) expect(drawValue(kind, chance)).toMatch(form);
+    const random = new SeededRandom('values');
+    for (let i = 0; i < 200; i++) expect(drawValue(kind, random)).toMatch(form);
   });
 });
 
@@ -238,18 +238,18 @@ describe('a haystack from a text', () => {
     ]);
   });
   it('goes round at the end, and is as long as wanted', () => {
-    const run = haystackFrom(text)(new Chance('any'), 5_000);
+    const run = haystackFrom(text)(new SeededRandom('any'), 5_000);
     expect(joinSentences(run).length).toBeGreaterThanOrEqual(4_990);
   });
 });
 
-describe('chance', () => {
+describe('seeded random choices', () => {
   it('draws every number below a bound, none other', () => {
-    const chance = new Chance('bounds');
-    const drawn = new Set(Array.from({ length: 500 }, () => chance.below(7)));
+    const random = new SeededRandom('bounds');
+    const drawn = new Set(Array.from({ length: 500 }, () => random.below(7)));
     expect([...drawn].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
   it('shuffles without loss', () => {
-    expect(new Chance('s').shuffled([1, 2, 3, 4]).sort()).toEqual([1, 2, 3, 4]);
+    expect(new SeededRandom('s').shuffled([1, 2, 3, 4]).sort()).toEqual([1, 2, 3, 4]);
   });
 });

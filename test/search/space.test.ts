@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
-import { Chance } from '../../src/eval/chance.js';
+import { SeededRandom } from '../../src/eval/seeded-random.js';
 import { parsePrunePlan } from '../../src/prune/index.js';
 import { PRESETS, parseRenderConfig } from '../../src/render/index.js';
 import { AXES } from '../../src/search/axes.js';
@@ -43,12 +43,12 @@ function codeOf(work: () => unknown): string {
 describe('a domain', () => {
   it.each(names)('%s draws and moves within itself', (name) => {
     const { domain, defaultValue } = AXES[name]!;
-    const chance = new Chance(name);
+    const random = new SeededRandom(name);
     expect(clampValue(domain, defaultValue)).toBe(defaultValue);
     for (let i = 0; i < 40; i++) {
-      const value = drawValue(domain, chance);
+      const value = drawValue(domain, random);
       expect(holds(domain, value)).toBe(true);
-      const moved = moveValue(domain, value, chance);
+      const moved = moveValue(domain, value, random);
       expect(holds(domain, moved)).toBe(true);
       expect(moved).not.toBe(value);
     }
@@ -74,7 +74,7 @@ describe('repair', () => {
   it('of drawn points is idempotent too, for any number of layers', () => {
     fc.assert(
       fc.property(fc.nat(), fc.constantFrom(1, 2, 4, 28, 40), (seed, layers) => {
-        const point = drawPoint(whole, new Chance(String(seed)));
+        const point = drawPoint(whole, new SeededRandom(String(seed)));
         expect(repairPoint(point, whole).point).toEqual(point);
         parsePrunePlan(settingsOf(point, layers).plan, { layers });
       }),
@@ -132,7 +132,7 @@ describe('a space file', () => {
     const space = loadSpace(file, { canPrune: true });
     expect(space.free).not.toContain('dpi');
     for (let i = 0; i < 50; i++) {
-      const point = drawPoint(space, new Chance(String(i)));
+      const point = drawPoint(space, new SeededRandom(String(i)));
       expect(point.dpi).toBe(72);
       expect(point.page).toBe('560,840');
       expect([8.25, 9]).toContain(point['font-size']);
@@ -156,13 +156,15 @@ describe('a space file', () => {
   it('without a valid point is said at the first draw', () => {
     const axes = { page: '60,60', 'font-size': 40, 'margin-x': 20, 'margin-y': 20 };
     const space = parseSpace({ axes }, { canPrune: true });
-    expect(codeOf(() => drawPoint(space, new Chance('x')))).toBe('GP_SEARCH_SPACE');
+    expect(codeOf(() => drawPoint(space, new SeededRandom('x')))).toBe('GP_SEARCH_SPACE');
   });
 
   it('is not needed where a server takes whole pages: the plan stays empty', () => {
     const space = new Space(undefined, false);
     for (let i = 0; i < 20; i++)
-      expect(settingsOf(drawPoint(space, new Chance(String(i))), 4).plan).toEqual({ decoder: [] });
+      expect(settingsOf(drawPoint(space, new SeededRandom(String(i))), 4).plan).toEqual({
+        decoder: [],
+      });
   });
 });
 

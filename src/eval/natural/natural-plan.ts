@@ -2,9 +2,9 @@
 
 import { GlyphpressError } from '../../errors.js';
 import type { RenderConfig } from '../../render/index.js';
-import { Chance } from '../chance.js';
 import type { EvalPlan } from '../plan.js';
 import type { PromptStyle } from '../questions.js';
+import { SeededRandom } from '../seeded-random.js';
 import type { EvalDocument, EvalQuestion } from '../task.js';
 import {
   NATURAL_KINDS,
@@ -96,7 +96,7 @@ function spread(suite: readonly NaturalText[], count: number, seed: number): Nat
   if (count >= suite.length) return [...suite];
   const byLength = [...suite].sort((a, b) => a.textTokens - b.textTokens);
   const step = suite.length / count;
-  const start = new Chance(`natural documents ${seed}`).below(Math.ceil(step));
+  const start = new SeededRandom(`natural documents ${seed}`).below(Math.ceil(step));
   const taken = Array.from(
     { length: count },
     (_, i) => byLength[Math.floor(i * step + start) % suite.length]!,
@@ -111,7 +111,7 @@ function chooseQuestions<T extends { question: NaturalQuestion }>(
   name: string,
 ): T[] {
   if (count >= all.length) return [...all];
-  const shuffled = new Chance(`natural questions ${name}`).shuffled(all);
+  const shuffled = new SeededRandom(`natural questions ${name}`).shuffled(all);
   const absent = shuffled.filter(({ question }) => question.absent).slice(0, 1);
   const others = shuffled.filter(({ question }) => !question.absent);
   const taken = new Set([...absent, ...others].slice(0, count));

@@ -3,11 +3,11 @@
 import { confidenceOf, type PlattCurve } from '../../vlm/index.js';
 import { areaUnderRoc } from '../auroc.js';
 import { type Reliability, reliabilityOf } from '../calibrate.js';
-import { Chance } from '../chance.js';
 import type { Interval } from '../interval.js';
 import type { EvalPlan, Measure } from '../plan.js';
 import { type Asked, askedOf, type Figure, figureOf } from '../report.js';
 import type { ResultLine } from '../results-log.js';
+import { SeededRandom } from '../seeded-random.js';
 import { lengthClass, TEXT_GROUP, TEXT_MARK } from './natural-plan.js';
 import type { NaturalText } from './natural-suite.js';
 
@@ -172,9 +172,9 @@ function keptOf(pairs: readonly Pair[]): NaturalRow['kept'] {
   const documents = [...byDocument.values()];
   const value = ratioOf(documents.flat());
   if (value === null) return null;
-  const chance = new Chance('natural kept');
+  const random = new SeededRandom('natural kept');
   const ratios = Array.from({ length: RESAMPLES }, () =>
-    ratioOf(documents.flatMap(() => chance.pick(documents))),
+    ratioOf(documents.flatMap(() => random.pick(documents))),
   )
     .filter((ratio) => ratio !== null)
     .sort((a, b) => a - b);

@@ -34,6 +34,6 @@ export function makeLookUp(
       maxNewTokens: VALUE_TOKENS,
     });
   }
-  for (let i = 0; i < absent; i++) askAbsent(draft, draft.chance.pick(facts)[1], i);
+  for (let i = 0; i < absent; i++) askAbsent(draft, draft.random.pick(facts)[1], i);
   return draft.finish();
 }

@@ -46,7 +46,7 @@ export function askPassage(draft: Draft, text: string, depth: number, kind: stri
   const last = text.length - passage;
   const spread = Math.max(1, Math.floor(last / draft.setting.depths.length));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const around = depth * last + draft.chance.below(spread) - spread / 2;
+    const around = depth * last + draft.random.below(spread) - spread / 2;
     const start = Math.max(0, Math.min(last, Math.round(around)));
     const quotation = text.slice(start, start + QUOTED);
     // A quotation mark or a space at its edge would leave open where it ends.

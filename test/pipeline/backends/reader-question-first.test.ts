@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { QUESTION_FIRST_READER_FOLDER } from '../../../src/cli/model-options.js';
-import { Chance } from '../../../src/eval/chance.js';
 import { madeUpHaystack } from '../../../src/eval/haystack.js';
+import { SeededRandom } from '../../../src/eval/seeded-random.js';
 import { LocalBackend } from '../../../src/pipeline/backends/local.js';
 import { decodeDocument } from '../../../src/pipeline/read-document.js';
 import { type PrunePlan, questionFirstPlan, randomTwin } from '../../../src/prune/index.js';
@@ -17,7 +17,7 @@ const FACTS = [
 /** Of the visual tokens, a fifth goes on into the upper half of the decoder. */
 const PLAN = questionFirstPlan(0.6, 4);
 
-const prose = madeUpHaystack(new Chance('a page of prose'), 7_000).map(({ text }) => text);
+const prose = madeUpHaystack(new SeededRandom('a page of prose'), 7_000).map(({ text }) => text);
 prose.splice(20, 0, `The access code of the north gate is ${FACTS[0][1]}.`);
 prose.splice(90, 0, `The badge number of Clara is ${FACTS[1][1]}.`);
 const document = decodeDocument(Buffer.from(prose.join(' ')), 'prose.txt');

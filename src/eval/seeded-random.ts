@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { seededRandom } from '../prune/index.js';
 
-export class Chance {
+export class SeededRandom {
   readonly #words: ReturnType<typeof seededRandom>;
 
   /** @param name what is drawn, in words: equal names draw equally, others independently */
