@@ -7,6 +7,7 @@ import { BULL_PREFIX } from './compression-queue.js';
 
 /** What a job says. Texts stay in the folder of the search: a job names the part and the place. */
 export interface TrialJob {
+  /** `glance`: check the rendering. The word is that of jobs which workers of older releases take. */
   call: 'glance' | 'score';
   settings: unknown;
   split: string;

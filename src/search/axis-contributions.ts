@@ -33,7 +33,9 @@ export function axisContributions(
   const measured: Record<ResultName, [TrialRecord, number][]> = {
     legibility: valued(records, legibilityOf),
     accuracy: valued(records, ({ documents }) => accuracyOf(documents)),
-    stackedRatio: valued(records, (record) => (record.glance ? Math.log2(ratioOf(record)) : null)),
+    stackedRatio: valued(records, (record) =>
+      record.renderCheck ? Math.log2(ratioOf(record)) : null,
+    ),
   };
   const strength = ({ explained }: AxisContribution) =>
     Math.max(...RESULTS.map((result) => explained[result] ?? 0));

@@ -3,7 +3,7 @@
 import type { EvalDocument } from '../eval/task.js';
 import type { RenderedPage } from '../render/index.js';
 import type { Settings } from './settings.js';
-import type { DocumentScore, Glance } from './trial.js';
+import type { DocumentScore, RenderCheck } from './trial.js';
 
 /** Milliseconds that went into the work itself, in this process or its workers. */
 export interface Spent {
@@ -16,7 +16,7 @@ export interface Evaluator {
   readonly concurrency: number;
   /** Decoder layers that a plan can drop between; null where whole pages go to a server. */
   readonly layers: number | null;
-  /** Whether a glance reads the page. */
+  /** Whether {@link checkRendering} reads the page. */
   readonly hasProbe: boolean;
   /** What results depend on, apart from texts and configurations. */
   readonly key: Readonly<Record<string, string>>;
@@ -27,13 +27,13 @@ export interface Evaluator {
    * @param minRenderRatio text ÷ visual tokens below which nothing is read
    * @throws {GlyphpressError} of the renderer or the model
    */
-  glance(
+  checkRendering(
     settings: Settings,
     document: EvalDocument,
     minRenderRatio: number,
     signal?: AbortSignal,
-  ): Promise<Glance>;
-  /** Asks all questions about a text. @throws as {@link glance} */
+  ): Promise<RenderCheck>;
+  /** Asks all questions about a text. @throws as {@link checkRendering} */
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore>;
   /**
    * After an error of the surroundings that came twice: whether they work apart from it, so that the

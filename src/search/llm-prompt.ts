@@ -99,7 +99,7 @@ function domainText(domain: Domain): string {
 }
 
 function trialRow(record: TrialRecord, space: Space): string {
-  const { trial, glance, documents, failure, infeasible } = record;
+  const { trial, renderCheck, documents, failure, infeasible } = record;
   const asked = documents.reduce((sum, { scores }) => sum + scores.length, 0);
   const accuracy = accuracyOf(documents);
   const state = failure ? failure.code : infeasible ? 'too sparse' : '-';
@@ -109,8 +109,8 @@ function trialRow(record: TrialRecord, space: Space): string {
   return [
     `#${trial.id}${trial.name ? ` (${trial.name})` : ''}`,
     accuracy === null ? state : `${accuracy.toFixed(2)} of ${asked}`,
-    glance ? ratioOf(record).toFixed(2) : '-',
-    glance?.characterErrorRate?.toFixed(3) ?? '-',
+    renderCheck ? ratioOf(record).toFixed(2) : '-',
+    renderCheck?.characterErrorRate?.toFixed(3) ?? '-',
     values.join(' '),
   ].join(' | ');
 }

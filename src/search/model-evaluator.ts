@@ -24,7 +24,7 @@ import { PageStore } from './page-store.js';
 import { ResultCache } from './result-cache.js';
 import { scoreDocument } from './score-document.js';
 import { parsedConfig, type Settings, settingsId } from './settings.js';
-import type { DocumentScore, Glance } from './trial.js';
+import type { DocumentScore, RenderCheck } from './trial.js';
 import { VisualTokenMemory } from './visual-token-memory.js';
 
 /** Raised when the same configuration and text would give other figures. */
@@ -70,15 +70,18 @@ export class ModelEvaluator implements Evaluator {
     this.#results = new ResultCache(path.join(options.cache, 'results'));
   }
 
-  glance(
+  checkRendering(
     settings: Settings,
     { text }: EvalDocument,
     minRenderRatio: number,
     signal?: AbortSignal,
-  ): Promise<Glance> {
+  ): Promise<RenderCheck> {
     const document = decodeDocument(Buffer.from(text), 'the document');
+    // The word under which stored results are found.
     const key = ['glance', this.key, settingsId(settings), document.hash, minRenderRatio];
-    return this.#results.get(key, () => this.#glance(settings, document, minRenderRatio, signal));
+    return this.#results.get(key, () =>
+      this.#checkRendering(settings, document, minRenderRatio, signal),
+    );
   }
 
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore> {
@@ -110,18 +113,18 @@ export class ModelEvaluator implements Evaluator {
     return fitToCells(parsedConfig(settings), this.model.vision.cellPx);
   }
 
-  async #glance(
+  async #checkRendering(
     settings: Settings,
     document: SourceDocument,
     minRenderRatio: number,
     signal?: AbortSignal,
-  ): Promise<Glance> {
+  ): Promise<RenderCheck> {
     const config = this.#configOf(settings);
     const pages = await this.#pages.pages(document, config, signal);
     const account = await this.#account(settings, document, pages);
-    const glance = { pages: pages.length, ...account };
-    const isSparse = glance.textTokens < minRenderRatio * glance.visualTokens;
-    if (!this.#probe || isSparse) return { ...glance, characterErrorRate: null };
+    const counts = { pages: pages.length, ...account };
+    const isSparse = counts.textTokens < minRenderRatio * counts.visualTokens;
+    if (!this.#probe || isSparse) return { ...counts, characterErrorRate: null };
     const tally = new Tally(document.text, 0);
     for (const page of pages) {
       signal?.throwIfAborted();
@@ -131,7 +134,7 @@ export class ModelEvaluator implements Evaluator {
     const sum = (field: 'edits' | 'characters') =>
       tally.pages.reduce((total, page) => total + page[field], 0);
     return {
-      ...glance,
+      ...counts,
       characterErrorRate: Math.min(1, sum('edits') / Math.max(1, sum('characters'))),
     };
   }

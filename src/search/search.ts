@@ -174,7 +174,7 @@ class Run {
     const added = round.candidates.map(
       (candidate, i): TrialRecord => ({
         trial: { ...candidate, id: from + i, generation },
-        glance: null,
+        renderCheck: null,
         infeasible: false,
         failure: null,
         documents: [],
@@ -234,11 +234,16 @@ class Run {
     await this.#run(added, (record) => ({
       step: `look ${record.trial.id}`,
       work: async (signal): Promise<Outcome> => {
-        const glance = await evaluator.glance(record.trial.settings, text, minRenderRatio, signal);
+        const check = await evaluator.checkRendering(
+          record.trial.settings,
+          text,
+          minRenderRatio,
+          signal,
+        );
         const isSparse =
-          stackedRatioOf(glance) < minRatio ||
-          glance.textTokens < minRenderRatio * glance.visualTokens;
-        return { kind: isSparse ? 'infeasible' : 'glance', glance };
+          stackedRatioOf(check) < minRatio ||
+          check.textTokens < minRenderRatio * check.visualTokens;
+        return { kind: isSparse ? 'infeasible' : 'glance', glance: check };
       },
     }));
   }
@@ -328,7 +333,7 @@ class Run {
     this.hooks.onProgress?.({
       generation: this.#generations.length,
       stage,
-      trials: this.#records.filter(({ glance, failure }) => glance || failure).length,
+      trials: this.#records.filter(({ renderCheck, failure }) => renderCheck || failure).length,
       budget: this.setting.budget,
       front: this.#front().map((record) => ({ id: record.trial.id, ...trainPoint(record) })),
       hypervolume: this.#hypervolume(),

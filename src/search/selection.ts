@@ -7,8 +7,8 @@ import { accuracyOf, legibilityOf, ratioOf, type TrialRecord } from './trial.js'
 /** So little that it only decides between equal accuracies, mostly between zeros. */
 const LEGIBILITY_WEIGHT = 1e-3;
 
-export const isUsable = ({ failure, infeasible, glance }: TrialRecord) =>
-  failure === null && !infeasible && glance !== null;
+export const isUsable = ({ failure, infeasible, renderCheck }: TrialRecord) =>
+  failure === null && !infeasible && renderCheck !== null;
 
 /**
  * What a trial is compared by while the search goes on. Where some questions are still to be asked,

@@ -17,7 +17,7 @@ import { PageStore } from './page-store.js';
 import { ResultCache } from './result-cache.js';
 import { scoreDocument } from './score-document.js';
 import { parsedConfig, type Settings, settingsId } from './settings.js';
-import type { DocumentScore, Glance } from './trial.js';
+import type { DocumentScore, RenderCheck } from './trial.js';
 
 export interface ServerEvaluatorOptions {
   cache: string;
@@ -50,12 +50,12 @@ export class ServerEvaluator implements Evaluator {
   }
 
   /** Nothing reads the page: `characterErrorRate` is null. */
-  async glance(
+  async checkRendering(
     settings: Settings,
     { text }: EvalDocument,
     _minRenderRatio: number,
     signal?: AbortSignal,
-  ): Promise<Glance> {
+  ): Promise<RenderCheck> {
     const document = decodeDocument(Buffer.from(text), 'the document');
     const pages = await this.#pages.pages(document, parsedConfig(settings), signal);
     const visualTokens = visualTokensOf(pages, parsedConfig(settings).visualTokenPx);

@@ -184,7 +184,7 @@ export function readSummary(folder: string): SearchSummary {
 }
 
 function trialSummary(record: TrialRecord, finals: readonly FinalScores[]): TrialSummary {
-  const { trial, glance, infeasible, failure, documents } = record;
+  const { trial, renderCheck, infeasible, failure, documents } = record;
   const final = (split: Split) => {
     const scores = finals.find((one) => one.trial === trial.id && one.split === split);
     return scores ? figure(finalPoint(scores), scores.documents) : null;
@@ -200,8 +200,8 @@ function trialSummary(record: TrialRecord, finals: readonly FinalScores[]): Tria
     settings: trial.settings,
     plan: describePlan(trial.settings.plan),
     outside: trial.outside === true,
-    stackedRatio: glance || documents.length > 0 ? ratioOf(record) : null,
-    characterErrorRate: glance?.characterErrorRate ?? null,
+    stackedRatio: renderCheck || documents.length > 0 ? ratioOf(record) : null,
+    characterErrorRate: renderCheck?.characterErrorRate ?? null,
     infeasible,
     failure,
     train: documents.length > 0 ? figure(trainPoint(record), documents) : null,

@@ -5,7 +5,7 @@ import type { TrialJob, TrialQueue } from '../queue/trial-queue.js';
 import type { Evaluator, Spent } from './evaluator.js';
 import type { Settings } from './settings.js';
 import { type SearchTasks, SPLITS } from './tasks.js';
-import type { DocumentScore, Glance } from './trial.js';
+import type { DocumentScore, RenderCheck } from './trial.js';
 
 /** What a worker returns: the result, and what it cost. */
 interface Done<Result> {
@@ -35,8 +35,13 @@ export class TrialEvaluator implements Evaluator {
     this.spent = here.spent;
   }
 
-  glance(settings: Settings, text: EvalDocument, minRenderRatio: number, signal?: AbortSignal) {
-    return this.#run<Glance>('glance', settings, text, minRenderRatio, signal);
+  checkRendering(
+    settings: Settings,
+    text: EvalDocument,
+    minRenderRatio: number,
+    signal?: AbortSignal,
+  ) {
+    return this.#run<RenderCheck>('glance', settings, text, minRenderRatio, signal);
   }
 
   score(settings: Settings, text: EvalDocument, signal?: AbortSignal) {
@@ -78,7 +83,7 @@ export async function doTrial(
   const text = tasks[split as (typeof SPLITS)[number]][index]!;
   const result =
     call === 'glance'
-      ? await evaluator.glance(settings as Settings, text, minRenderRatio)
+      ? await evaluator.checkRendering(settings as Settings, text, minRenderRatio)
       : await evaluator.score(settings as Settings, text);
   const { renderMs, inferenceMs } = evaluator.spent;
   return {

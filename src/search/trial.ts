@@ -26,7 +26,7 @@ export interface Trial extends Candidate {
 }
 
 /** What drawing one text, and reading it with the legibility probe, tells. */
-export interface Glance {
+export interface RenderCheck {
   pages: number;
   textTokens: number;
   visualTokens: number;
@@ -52,24 +52,26 @@ export interface Failure {
 }
 
 /**
+ * As trial logs hold it, whose words stay as they are: `glance` is a {@link RenderCheck}.
+ *
  * `glance`: drawn and probed. `infeasible`: drawn, and denser text than asked for was not reached.
  * `scored`: questions were asked. `failed`: this configuration cannot be drawn or read here.
  */
 export type Outcome =
-  | { kind: 'glance'; glance: Glance }
-  | { kind: 'infeasible'; glance: Glance }
+  | { kind: 'glance'; glance: RenderCheck }
+  | { kind: 'infeasible'; glance: RenderCheck }
   | { kind: 'scored'; documents: DocumentScore[] }
   | { kind: 'failed'; failure: Failure };
 
 /** A trial with all that came of it. */
 export interface TrialRecord {
   trial: Trial;
-  glance: Glance | null;
+  renderCheck: RenderCheck | null;
   infeasible: boolean;
   failure: Failure | null;
   /** Train texts asked so far, in their order. */
   documents: DocumentScore[];
-  /** The last rung that was finished: 0 glance, 1 few texts, … */
+  /** The last rung that was finished: 0 render check, 1 few texts, … */
   rung: number;
 }
 
@@ -79,7 +81,7 @@ export function takeOutcome(record: TrialRecord, outcome: Outcome): void {
   if (outcome.kind === 'failed') record.failure = outcome.failure;
   else if (outcome.kind === 'scored') record.documents.push(...outcome.documents);
   else {
-    record.glance = outcome.glance;
+    record.renderCheck = outcome.glance;
     record.infeasible = outcome.kind === 'infeasible';
   }
 }
@@ -87,13 +89,13 @@ export function takeOutcome(record: TrialRecord, outcome: Outcome): void {
 export function stackedRatioOf({
   textTokens,
   contextTokens,
-}: Pick<Glance, 'textTokens' | 'contextTokens'>): number {
+}: Pick<RenderCheck, 'textTokens' | 'contextTokens'>): number {
   return contextTokens > 0 ? textTokens / contextTokens : 0;
 }
 
 /** Over all texts that were asked, else over the one that was looked at. */
-export function ratioOf({ glance, documents }: TrialRecord): number {
-  const texts = documents.length > 0 ? documents : glance ? [glance] : [];
+export function ratioOf({ renderCheck, documents }: TrialRecord): number {
+  const texts = documents.length > 0 ? documents : renderCheck ? [renderCheck] : [];
   const sum = (field: 'textTokens' | 'contextTokens') =>
     texts.reduce((total, text) => total + text[field], 0);
   return stackedRatioOf({ textTokens: sum('textTokens'), contextTokens: sum('contextTokens') });
@@ -106,7 +108,7 @@ export function accuracyOf(documents: readonly DocumentScore[]): number | null {
 }
 
 /** 1 where the probe reads every character; null without a probe. */
-export function legibilityOf({ glance }: TrialRecord): number | null {
-  const rate = glance?.characterErrorRate ?? null;
+export function legibilityOf({ renderCheck }: TrialRecord): number | null {
+  const rate = renderCheck?.characterErrorRate ?? null;
   return rate === null ? null : Math.max(0, 1 - rate);
 }

@@ -5,7 +5,7 @@ import type { EvalDocument } from '../../src/eval/task.js';
 import type { Evaluator } from '../../src/search/evaluator.js';
 import { type Settings, settingsId } from '../../src/search/settings.js';
 import type { SearchTasks } from '../../src/search/tasks.js';
-import type { DocumentScore, Glance } from '../../src/search/trial.js';
+import type { DocumentScore, RenderCheck } from '../../src/search/trial.js';
 
 const TEXT_TOKENS = 1_000;
 const CHARACTERS = 4_000;
@@ -21,7 +21,7 @@ export interface Landscape {
   legibility(settings: Settings): number;
   /** Chance that a question is answered rightly. */
   accuracy(settings: Settings): number;
-  tokens(settings: Settings): Pick<Glance, 'textTokens' | 'visualTokens' | 'contextTokens'>;
+  tokens(settings: Settings): Pick<RenderCheck, 'textTokens' | 'visualTokens' | 'contextTokens'>;
 }
 
 const within01 = (value: number) => Math.max(0, Math.min(1, value));
@@ -135,7 +135,7 @@ export class SyntheticEvaluator implements Evaluator {
     readonly landscape: Landscape = SMOOTH,
   ) {}
 
-  async glance(settings: Settings): Promise<Glance> {
+  async checkRendering(settings: Settings): Promise<RenderCheck> {
     await this.#tick();
     this.fail(settings, 'glance');
     const { legibility, tokens } = this.landscape;

@@ -1,5 +1,5 @@
 /**
- * Glance, then read: any backend, with the passages that a question is about as text beside the pages.
+ * Lexical expansion: any backend, with the passages that a question is about as text beside the pages.
  * The text is that of the source, so that exact values need not be read off dense pages.
  */
 
