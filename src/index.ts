@@ -25,6 +25,11 @@ export type {
 export { LocalBackend, type LocalBackendOptions } from './pipeline/backends/local.js';
 export { OpenAiBackend, type OpenAiBackendOptions } from './pipeline/backends/openai.js';
 export { ServerBackend, type ServerBackendOptions } from './pipeline/backends/server.js';
+export { TextBackend } from './pipeline/backends/text.js';
+export {
+  ExpandingBackend,
+  type ExpandSettings,
+} from './pipeline/expanding/expanding-backend.js';
 export { decodeDocument, type SourceDocument } from './pipeline/read-document.js';
 export type { RenderResult } from './pipeline/render-to-folder.js';
 export type { CompressionReport } from './pipeline/report.js';
