@@ -9,13 +9,13 @@ import { distance } from 'fastest-levenshtein';
  */
 export function didYouMean(word: string, known: readonly string[]): string {
   // As many letters may be wrong as make a third of the word: one in `lokup`, three in `lossles-plan`.
-  const most = Math.max(1, Math.floor(word.length / 3));
+  const maxEdits = Math.max(1, Math.floor(word.length / 3));
   const near = known
     .map((candidate) => ({
       candidate,
       edits: distance(word.toLowerCase(), candidate.toLowerCase()),
     }))
-    .filter(({ edits }) => edits <= most)
+    .filter(({ edits }) => edits <= maxEdits)
     .sort((a, b) => a.edits - b.edits);
   const [best] = near;
   return best ? ` Did you mean "${best.candidate}"?` : '';

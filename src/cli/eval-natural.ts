@@ -2,6 +2,7 @@
 
 import {
   type Asker,
+  DEFAULT_QUESTIONS_PER_DOCUMENT,
   type EvalPlan,
   type EvalReport,
   makeNaturalReport,
@@ -10,7 +11,6 @@ import {
   type PromptStyle,
   planNatural,
   readNaturalSuite,
-  USUAL_QUESTIONS,
 } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { predictPageTokens } from '../pipeline/predict-tokens.js';
@@ -54,7 +54,7 @@ export function naturalPlan(
       config,
       style,
       seed,
-      questions: samples ?? USUAL_QUESTIONS,
+      questions: samples ?? DEFAULT_QUESTIONS_PER_DOCUMENT,
       ...(pages && { pages }),
       ...(documents !== undefined && { documents }),
       readsText: asker.readsText ?? false,

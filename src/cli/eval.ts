@@ -5,6 +5,7 @@ import { GlyphpressError } from '../errors.js';
 import {
   type Asker,
   charactersPerPage,
+  DEFAULT_QUESTIONS_PER_DOCUMENT,
   type EvalPlan,
   haystackFrom,
   heatMap,
@@ -23,7 +24,6 @@ import {
   type SuiteSetting,
   TASK_SUITES,
   type TaskSuite,
-  USUAL_QUESTIONS,
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
@@ -224,10 +224,10 @@ async function evaluate(
   flags: Flags,
   asker: Asker,
   config: RenderConfig,
-  usualStyle: PromptStyle,
+  defaultStyle: PromptStyle,
   model: { name: string; calibration: PlattCurve | null },
 ): Promise<void> {
-  const style = flags.prompt ?? usualStyle;
+  const style = flags.prompt ?? defaultStyle;
   const progress = new Progress();
   try {
     await interruptible(async (signal) => {
@@ -240,7 +240,7 @@ async function evaluate(
         ...(flags.tasks !== undefined
           ? { tasks: path.basename(flags.tasks) }
           : plan.suite === 'natural'
-            ? { questionsOfEach: flags.samples ?? USUAL_QUESTIONS }
+            ? { questionsOfEach: flags.samples ?? DEFAULT_QUESTIONS_PER_DOCUMENT }
             : {
                 depths: flags.depths,
                 haystack: flags.haystack.map((file) => path.basename(file)),

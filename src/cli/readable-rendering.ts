@@ -24,9 +24,9 @@ const TYPE: readonly [name: string, of: (config: RenderConfig) => string | numbe
  *
  * @returns for example `type size in px 12.0 for 9.3`; nothing where letters look the same
  */
-export function typeDifferences(config: RenderConfig, known: RenderConfig): string[] {
+export function typeDifferences(config: RenderConfig, reference: RenderConfig): string[] {
   return TYPE.flatMap(([name, of]) => {
-    const [is, was] = [of(config), of(known)];
+    const [is, was] = [of(config), of(reference)];
     return isClose(is, was) ? [] : [`${name} ${shown(is)} for ${shown(was)}`];
   });
 }

@@ -158,7 +158,7 @@ export async function withBench<T>(
 }
 
 /** Trials of a generation where nobody says: a tenth of the budget. */
-const GENERATION = { share: 0.1, least: 4, most: 20 };
+const GENERATION = { share: 0.1, min: 4, max: 20 };
 
 export function searchSettingOf(
   flags: SearchFlags,
@@ -172,7 +172,7 @@ export function searchSettingOf(
       ? new Space(undefined, canPrune)
       : loadSpace(flags.space, { canPrune });
   const { seed, budget, patience, minRatio } = flags;
-  const { share, least, most } = GENERATION;
+  const { share, min, max } = GENERATION;
   return {
     space,
     tasks,
@@ -184,7 +184,7 @@ export function searchSettingOf(
     budget,
     patience,
     minRatio,
-    generation: flags.generation ?? Math.max(least, Math.min(most, Math.round(budget * share))),
+    generation: flags.generation ?? Math.max(min, Math.min(max, Math.round(budget * share))),
   };
 }
 

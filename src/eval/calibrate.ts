@@ -18,7 +18,7 @@ export interface CalibrationSample {
 }
 
 /** Fewer answers than this say nothing. */
-export const LEAST_SAMPLES = 20;
+export const MIN_SAMPLES = 20;
 const FOLDS = 5;
 const BINS = 10;
 /** Added to the curvature of each slope, in units of its feature's spread. */
@@ -61,13 +61,13 @@ export interface CalibrationResult {
   uncalibrated: Reliability;
 }
 
-/** @throws {GlyphpressError} GP_USAGE for fewer than {@link LEAST_SAMPLES} answers */
+/** @throws {GlyphpressError} GP_USAGE for fewer than {@link MIN_SAMPLES} answers */
 export function calibrate(samples: readonly CalibrationSample[]): CalibrationResult {
-  if (samples.length < LEAST_SAMPLES) {
+  if (samples.length < MIN_SAMPLES) {
     throw new GlyphpressError('GP_USAGE', {
-      message: `${samples.length} answers are too few to calibrate; at least ${LEAST_SAMPLES} are needed`,
+      message: `${samples.length} answers are too few to calibrate; at least ${MIN_SAMPLES} are needed`,
       hint: 'Ask more with --samples or --pages.',
-      details: { answers: samples.length, least: LEAST_SAMPLES },
+      details: { answers: samples.length, least: MIN_SAMPLES },
     });
   }
   const calibrated = reliabilityOf(heldOutChances(samples));

@@ -26,7 +26,7 @@ export { haystackFrom } from './haystack.js';
 export { heatMap } from './heat-map.js';
 export { type LoadOptions, loadTasks } from './load-tasks.js';
 export { measuredPlans, PLANS_FILE, type PlanRecord, planRecord } from './measured-plans.js';
-export { planNatural, USUAL_QUESTIONS } from './natural/natural-plan.js';
+export { DEFAULT_QUESTIONS_PER_DOCUMENT, planNatural } from './natural/natural-plan.js';
 export { makeNaturalReport, type NaturalReport } from './natural/natural-report.js';
 export { type NaturalText, readNaturalSuite } from './natural/natural-suite.js';
 export { naturalMarkdown, naturalTable } from './natural/natural-text.js';

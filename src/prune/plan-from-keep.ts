@@ -9,10 +9,10 @@ import type { DecoderDrop, PrunePlan } from './prune-plan.js';
 const DROP_DEPTHS = [3 / 32, 17 / 32, 22 / 32];
 
 /**
- * The least that one decoder drop keeps. The paper's "128" schedule keeps 28 %, then 25 %, for 94 % of
+ * Minimum keep ratio of one decoder drop. The paper's "128" schedule keeps 28 %, then 25 %, for 94 % of
  * the score; its next one keeps 5 % and loses 13 %. Below this, the encoder shares the loss.
  */
-const LEAST_DROP_RATIO = 0.25;
+const MIN_DROP_KEEP_RATIO = 0.25;
 
 /**
  * A plan that keeps a share of the visual tokens, counted as the papers do: mean over the layers.
@@ -35,16 +35,16 @@ export function planFromKeep(keepRatio: number, layers: number): PrunePlan {
   const at = dropLayers(layers);
   const drops = (ratio: number): DecoderDrop[] =>
     at.map((layer) => ({ layer, keepRatio: ratio, method: 'v2drop' }));
-  const least = contextShare(layers, { decoder: drops(LEAST_DROP_RATIO) });
-  if (keepRatio < least) {
-    const share = ceilDigits(keepRatio / least);
+  const minimum = contextShare(layers, { decoder: drops(MIN_DROP_KEEP_RATIO) });
+  if (keepRatio < minimum) {
+    const share = ceilDigits(keepRatio / minimum);
     return {
       encoder: { method: 'apet', keepRatio: share },
-      decoder: drops(LEAST_DROP_RATIO),
+      decoder: drops(MIN_DROP_KEEP_RATIO),
     };
   }
   // The mean grows with the ratio: halve the interval until it is narrower than a written digit.
-  let low = LEAST_DROP_RATIO;
+  let low = MIN_DROP_KEEP_RATIO;
   let high = 1;
   for (let step = 0; step < 40; step++) {
     const middle = (low + high) / 2;
@@ -55,8 +55,8 @@ export function planFromKeep(keepRatio: number, layers: number): PrunePlan {
 }
 
 /**
- * V²Drop alone for a share of the visual tokens: the schedule of {@link planFromKeep} without a least
- * ratio, so that no encoder drop joins in.
+ * V²Drop alone for a share of the visual tokens: the schedule of {@link planFromKeep} without a
+ * minimum ratio, so that no encoder drop joins in.
  *
  * @returns null where drops between layers cannot reach the share: the layers before the first drop
  *   see every token
@@ -68,7 +68,7 @@ export function decoderPlanFromKeep(keepRatio: number, layers: number): PrunePla
   if (at.length === 0 || keepRatio <= at[0]! / layers) return null;
   const drops = (ratio: number): DecoderDrop[] =>
     at.map((layer) => ({ layer, keepRatio: ratio, method: 'v2drop' }));
-  let [low, high] = [0, LEAST_DROP_RATIO];
+  let [low, high] = [0, MIN_DROP_KEEP_RATIO];
   for (let step = 0; step < 40; step++) {
     const middle = (low + high) / 2;
     if (contextShare(layers, { decoder: drops(middle) }) < keepRatio) low = middle;

@@ -5,7 +5,7 @@ import { assertKeep, ceilDigits } from './plan-from-keep.js';
 import type { PrunePlan } from './prune-plan.js';
 
 /** What the decoder drop keeps at least: below it, the encoder shares the loss. */
-const LEAST_KEPT = 0.12;
+const MIN_DROP_KEEP_RATIO = 0.12;
 
 /** The end of the subject, " is " and a value of a dozen characters, in cells of five, with some to spare. */
 const TRAIL = 8;
@@ -27,7 +27,7 @@ export function questionFirstPlan(keepRatio: number, layers: number): PrunePlan 
   if (layers === 1) return textAwareApet(keepRatio);
   const layer = Math.ceil(layers / 2);
   const below = layer / layers;
-  const kept = Math.max(LEAST_KEPT, (keepRatio - below) / (1 - below));
+  const kept = Math.max(MIN_DROP_KEEP_RATIO, (keepRatio - below) / (1 - below));
   const encoded = keepRatio / (below + (1 - below) * kept);
   return {
     ...(encoded < 1 && { encoder: textAwareApet(ceilDigits(encoded)).encoder! }),

@@ -42,7 +42,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   GP_CONTEXT_LENGTH: 'Hand in a shorter document, a denser rendering, or a plan that keeps less.',
   GP_PRUNE_PLAN: 'GET /v1/plans lists plans by name.',
 };
-const USUAL_HINT = 'GET /openapi.json describes every request.';
+const DEFAULT_HINT = 'GET /openapi.json describes every request.';
 
 /** The same error in words for clients; whoever logs takes the original. */
 export function inClientWords(error: GlyphpressError): GlyphpressError {
@@ -52,7 +52,7 @@ export function inClientWords(error: GlyphpressError): GlyphpressError {
   if (!words && !isOurs) return error;
   return new GlyphpressError(code, {
     message: words?.message ?? error.message,
-    hint: words?.hint ?? HINTS[code] ?? USUAL_HINT,
+    hint: words?.hint ?? HINTS[code] ?? DEFAULT_HINT,
     ...(words?.message === undefined && { details }),
     cause: error,
   });

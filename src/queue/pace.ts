@@ -1,7 +1,7 @@
 /** How long the rest of a stage takes at the pace of what is done. */
 
 /** Less than this share of a stage says nothing about its pace. */
-const LEAST_SHARE = 0.02;
+const MIN_SHARE = 0.02;
 
 export class Pace {
   #start: { ms: number; share: number } | null = null;
@@ -17,7 +17,7 @@ export class Pace {
   remainingSeconds(share: number, nowMs: number): number | null {
     this.#start ??= { ms: nowMs, share };
     const done = share - this.#start.share;
-    if (done < LEAST_SHARE) return null;
+    if (done < MIN_SHARE) return null;
     return Math.round((((nowMs - this.#start.ms) / done) * (1 - share)) / 1000);
   }
 }

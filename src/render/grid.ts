@@ -2,7 +2,7 @@
 import type { RenderConfig } from './config-schema.js';
 
 /** Side of one visual token where a config does not say: 14-px patches merged 2×2, as most models have. */
-export const USUAL_VISUAL_TOKEN_PX = 28;
+export const DEFAULT_VISUAL_TOKEN_PX = 28;
 
 /** Text rows that a cell is divided into. */
 const ROWS_A_CELL = [1, 2, 3, 4] as const;

@@ -9,7 +9,7 @@ export {
 } from './config-schema.js';
 export type { DisplayCounts } from './display-text.js';
 export { BUNDLED_FAMILIES, resolveFonts } from './fonts.js';
-export { fitToCells, USUAL_VISUAL_TOKEN_PX } from './grid.js';
+export { DEFAULT_VISUAL_TOKEN_PX, fitToCells } from './grid.js';
 export { loadRenderConfig, parseOverrides } from './load-config.js';
 export { DEFAULT_PRESET, PRESETS } from './presets.js';
 export {

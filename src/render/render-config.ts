@@ -14,7 +14,7 @@ import {
   PAPER_SIZES_PT,
   type RenderConfig,
 } from './config-schema.js';
-import { USUAL_VISUAL_TOKEN_PX } from './grid.js';
+import { DEFAULT_VISUAL_TOKEN_PX } from './grid.js';
 import { isDrawableMarkup, isLineBreakMarkup } from './newline-markup.js';
 
 export type RawRenderConfig = Partial<Record<ConfigKey, unknown>>;
@@ -46,7 +46,7 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
   const fontPath = get<string | null>('font-path', null);
   const newlineMarkup = get('newline-markup', '<br/>');
   const gridLock = get('grid-lock', false);
-  const visualTokenPx = get('visual-token-size', USUAL_VISUAL_TOKEN_PX);
+  const visualTokenPx = get('visual-token-size', DEFAULT_VISUAL_TOKEN_PX);
   const config: RenderConfig = {
     pageWidthPt,
     pageHeightPt,
@@ -98,7 +98,7 @@ export function renderConfigId(config: RenderConfig): string {
     ...rest,
     fontPath: config.fontPath && path.basename(config.fontPath),
     // Configs of the usual size keep the ids that they had before there was another.
-    ...(visualTokenPx !== USUAL_VISUAL_TOKEN_PX && { visualTokenPx }),
+    ...(visualTokenPx !== DEFAULT_VISUAL_TOKEN_PX && { visualTokenPx }),
   };
   const canonical = JSON.stringify(
     Object.fromEntries(Object.entries(portable).sort(([a], [b]) => (a < b ? -1 : 1))),

@@ -74,7 +74,7 @@ const drawn = (defaultValue: AxisValue, domain: Domain, about: string) =>
   own(defaultValue, domain, about, 'rendering');
 
 /** Glyph's list of ordinary resolutions; those above 300 dpi are a band of their own. */
-const USUAL_DPI = [72, 80, 96, 100, 110, 120, 144, 150, 300];
+const COMMON_DPI = [72, 80, 96, 100, 110, 120, 144, 150, 300];
 
 const MARGIN_PT: Domain = {
   bands: [
@@ -134,7 +134,7 @@ export const AXES: Readonly<Record<string, Axis>> = {
         { weight: 0.05, min: 45, max: 59, step: 1 },
         { weight: 0.15, min: 60, max: 71, step: 1 },
         { weight: 0.25, min: 72, max: 119, step: 1 },
-        { weight: 0.53, values: USUAL_DPI },
+        { weight: 0.53, values: COMMON_DPI },
         { weight: 0.02, values: [360, 400, 600] },
       ],
       ordered: true,

@@ -16,7 +16,7 @@ export interface AxisContribution {
 /** Numbers with more values than this are put into so many groups of equal size. */
 const GROUPS = 4;
 /** A variance from fewer trials says nothing. */
-const LEAST_TRIALS = 6;
+const MIN_TRIALS = 6;
 
 /**
  * Epsilon squared: between-group variance less what groups by chance would have. Trials of a search
@@ -65,7 +65,7 @@ function valued(
 }
 
 function explainedVariance(items: readonly { by: AxisValue; value: number }[]): number | null {
-  if (items.length < LEAST_TRIALS) return null;
+  if (items.length < MIN_TRIALS) return null;
   const groups = [...grouped(items).values()];
   if (groups.length < 2 || groups.length >= items.length) return null;
   const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;

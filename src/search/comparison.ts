@@ -24,13 +24,13 @@ export interface Comparison {
   proposers: { proposer: string; train: number; heldOut: number; timesRandom: number | null }[];
 }
 
-const LEAST_RATIO = 3;
+const MIN_RATIO = 3;
 
 export function compareSearches(summaries: readonly SearchSummary[]): Comparison {
   const searches = summaries.map((summary): ComparedSearch => {
     const { proposer, seed, counts, hypervolume, front, references, timings } = summary;
     const dense = front.flatMap(({ heldOut }) =>
-      heldOut && heldOut.stackedRatio >= LEAST_RATIO ? [heldOut] : [],
+      heldOut && heldOut.stackedRatio >= MIN_RATIO ? [heldOut] : [],
     );
     return {
       proposer: proposer.split(' ')[0]!,

@@ -16,7 +16,7 @@ export interface Domain {
 }
 
 /** Values of one axis at most: a band of tenths over a page is far below it. */
-const MOST_VALUES = 100_000;
+const MAX_VALUES = 100_000;
 
 export const oneOf = (...values: AxisValue[]): Domain => ({
   bands: [{ weight: 1, values }],
@@ -39,7 +39,7 @@ const tidy = (value: number) => Number(value.toFixed(6));
 function bandSize(band: Band): number {
   return 'values' in band
     ? band.values.length
-    : Math.min(MOST_VALUES, Math.floor((band.max - band.min) / band.step + 1e-9) + 1);
+    : Math.min(MAX_VALUES, Math.floor((band.max - band.min) / band.step + 1e-9) + 1);
 }
 
 function bandValue(band: Band, i: number): AxisValue {

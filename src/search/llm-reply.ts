@@ -31,7 +31,7 @@ export class ReplyError extends Error {
 const NOTE_CHARACTERS = 4_000;
 const WHY_CHARACTERS = 300;
 /** A reply with more is cut: only so many are tried anyway. */
-const MOST_CANDIDATES = 100;
+const MAX_CANDIDATES = 100;
 
 /** @throws {ReplyError} */
 export function parseReply(text: string, space: Space): LlmReply {
@@ -46,7 +46,7 @@ export function parseReply(text: string, space: Space): LlmReply {
     analysis: cut(analysis, NOTE_CHARACTERS),
     critique: cut(critique, NOTE_CHARACTERS),
     candidates: candidates
-      .slice(0, MOST_CANDIDATES)
+      .slice(0, MAX_CANDIDATES)
       .map((candidate, i) => readCandidate(candidate, i, space)),
   };
 }

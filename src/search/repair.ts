@@ -14,10 +14,10 @@ import { type Space, spaceError } from './space.js';
 export type Repaired = { point: Point; problem?: undefined } | { point: null; problem: string };
 
 /** A line holds at least so many em, so that it is a line and not a word. */
-const LEAST_LINE_EM = 8;
+const MIN_LINE_EM = 8;
 /** A page has at most so many pixels: Glyph's script shrinks larger ones, which changes the type. */
-const MOST_PIXELS = 36e6;
-const LEAST_ROWS = 4;
+const MAX_PAGE_PIXELS = 36e6;
+const MIN_ROWS = 4;
 
 /**
  * Brings every value into its domain, then mends what does not go together: by moving the value that
@@ -46,10 +46,10 @@ function problemOf(point: Point): string | null {
     if (error instanceof GlyphpressError) return error.message;
     throw error;
   }
-  if (pixels(point) > MOST_PIXELS)
+  if (pixels(point) > MAX_PAGE_PIXELS)
     return `a page would have ${Math.round(pixels(point) / 1e6)} million pixels`;
-  if (lineEm(point) < LEAST_LINE_EM) return `a line would hold ${lineEm(point).toFixed(1)} em`;
-  if (rows(point) < LEAST_ROWS) return `a page would hold ${Math.floor(rows(point))} lines`;
+  if (lineEm(point) < MIN_LINE_EM) return `a line would hold ${lineEm(point).toFixed(1)} em`;
+  if (rows(point) < MIN_ROWS) return `a page would hold ${Math.floor(rows(point))} lines`;
   return null;
 }
 
@@ -101,11 +101,10 @@ function instead(point: Point, axis: string, value: AxisValue, space: Space): Po
   return holds(space.domain(axis), value) ? { ...point, [axis]: value } : point;
 }
 
-const hasLines = (point: Point) => lineEm(point) >= LEAST_LINE_EM;
-const hasRows = (point: Point) => rows(point) >= LEAST_ROWS;
-const isIndentable = (point: Point) =>
-  point.indent === 'none' || lineEm(point) >= LEAST_LINE_EM + 4;
-const fitsMemory = (point: Point) => pixels(point) <= MOST_PIXELS;
+const hasLines = (point: Point) => lineEm(point) >= MIN_LINE_EM;
+const hasRows = (point: Point) => rows(point) >= MIN_ROWS;
+const isIndentable = (point: Point) => point.indent === 'none' || lineEm(point) >= MIN_LINE_EM + 4;
+const fitsMemory = (point: Point) => pixels(point) <= MAX_PAGE_PIXELS;
 
 const MENDERS: readonly ((point: Point, space: Space) => Point)[] = [
   (point, space) => lower(point, 'dpi', space, fitsMemory),

@@ -51,7 +51,7 @@ export function ranking(records: readonly TrialRecord[], questionsInAll: number)
 }
 
 /** The probe reads fewer characters than this: questions about the page would be a waste. */
-const LEAST_LEGIBILITY = 0.5;
+const MIN_LEGIBILITY = 0.5;
 
 /**
  * Successive halving: which trials of a generation get more questions. What nobody could read goes
@@ -68,7 +68,7 @@ export function promoted(
   questionsInAll: number,
 ): TrialRecord[] {
   const alive = generation.filter(isUsable);
-  const isLegible = (record: TrialRecord) => (legibilityOf(record) ?? 1) >= LEAST_LEGIBILITY;
+  const isLegible = (record: TrialRecord) => (legibilityOf(record) ?? 1) >= MIN_LEGIBILITY;
   const named = alive.filter(
     (record) =>
       record.trial.name !== undefined && (record.documents.length === 0 || isLegible(record)),

@@ -2,11 +2,11 @@
 
 import { type PrunePlan, parsePrunePlan, planId } from '../prune/index.js';
 import {
+  DEFAULT_VISUAL_TOKEN_PX,
   parseRenderConfig,
   type RawRenderConfig,
   type RenderConfig,
   renderingId,
-  USUAL_VISUAL_TOKEN_PX,
 } from '../render/index.js';
 import { sha256Hex } from '../sha256.js';
 import { AXES, DECODER_DROPS, FREE_PAGE, INDENTS, PALETTES } from './axes.js';
@@ -92,8 +92,8 @@ function pageSize(point: Point, locked: boolean): string {
   const dpi = Number(point.dpi);
   const side = (pt: number) => {
     if (!locked) return pt;
-    const cells = Math.max(1, Math.round((pt * dpi) / 72 / USUAL_VISUAL_TOKEN_PX));
-    return rounded((cells * USUAL_VISUAL_TOKEN_PX * 72) / dpi, 8);
+    const cells = Math.max(1, Math.round((pt * dpi) / 72 / DEFAULT_VISUAL_TOKEN_PX));
+    return rounded((cells * DEFAULT_VISUAL_TOKEN_PX * 72) / dpi, 8);
   };
   return `${side(pageWidthPt)},${side(pageHeightPt)}`;
 }

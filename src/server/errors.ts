@@ -67,7 +67,7 @@ export interface HttpFailure {
 
 /** What a client is told; `unforeseen` is for the log alone. */
 export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean } {
-  const known = asKnown(error);
+  const known = asGlyphpressError(error);
   if (!known) {
     return {
       status: 500,
@@ -101,7 +101,7 @@ function statusOf(code: ErrorCode, scope: unknown): number | undefined {
   return STATUS[code];
 }
 
-function asKnown(error: unknown): GlyphpressError | null {
+function asGlyphpressError(error: unknown): GlyphpressError | null {
   if (error instanceof GlyphpressError) return error;
   if (isConnectionLoss(error)) return redisUnavailable(error);
   const refusal = redisRefusal(error) ?? storageFailure(error);

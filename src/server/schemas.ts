@@ -2,7 +2,7 @@
 
 import Type from 'typebox';
 import { CONFIG_KEYS, type KeyForm, PRESETS } from '../render/index.js';
-import { LEAST_KEEP } from '../service/document-settings.js';
+import { MIN_KEEP_RATIO } from '../service/document-settings.js';
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
@@ -79,7 +79,7 @@ const settingsFields = {
   }),
   keep: Type.Optional(
     Type.Number({
-      minimum: LEAST_KEEP,
+      minimum: MIN_KEEP_RATIO,
       maximum: 1,
       description: 'Share of the visual tokens to keep, mean over the layers.',
     }),

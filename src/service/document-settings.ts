@@ -22,7 +22,7 @@ import type { ModelInfo } from '../vlm/index.js';
 import { EXTRACTOR_VERSION } from './extract.js';
 
 /** Less than a thousandth of the visual tokens is nothing that could be asked. */
-export const LEAST_KEEP = 0.001;
+export const MIN_KEEP_RATIO = 0.001;
 
 /** As asked for; stored with the document. */
 export interface DocumentSettings {
@@ -60,7 +60,7 @@ export function readingOf(
   mediaType: string,
 ): DocumentReading {
   const settings = resolveSettings(askedOf(asked, info), info);
-  assertKeepsEnough(settings.plan);
+  assertMinKeepRatio(settings.plan);
   if (typeof asked.render === 'object' && 'font-family' in asked.render)
     assertFont(settings.renderConfig);
   const text: Key = extractedTextKey({
@@ -93,15 +93,15 @@ function assertFont(config: RenderConfig): void {
   }
 }
 
-function assertKeepsEnough(plan: PrunePlan): void {
+function assertMinKeepRatio(plan: PrunePlan): void {
   for (const { keepRatio } of [plan.encoder, ...plan.decoder].filter(
     (drop) => drop !== undefined,
   )) {
-    if (keepRatio === undefined || keepRatio >= LEAST_KEEP) continue;
+    if (keepRatio === undefined || keepRatio >= MIN_KEEP_RATIO) continue;
     throw new GlyphpressError('GP_PRUNE_PLAN', {
-      message: `The plan keeps a share of ${keepRatio}; ${LEAST_KEEP} is the least`,
+      message: `The plan keeps a share of ${keepRatio}; ${MIN_KEEP_RATIO} is the least`,
       hint: 'For example 0.5 keeps half of the visual tokens.',
-      details: { param: 'plan', value: keepRatio, least: LEAST_KEEP },
+      details: { param: 'plan', value: keepRatio, least: MIN_KEEP_RATIO },
     });
   }
 }

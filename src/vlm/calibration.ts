@@ -34,7 +34,7 @@ export interface Confidence {
 }
 
 /** Below this a token is as good as impossible; keeps the curve finite. */
-const LEAST_LOG_PROB = -50;
+const MIN_LOG_PROB = -50;
 
 export function confidenceOf(
   logProb: AnswerLogProb | null,
@@ -46,7 +46,7 @@ export function confidenceOf(
 }
 
 export function chanceOf({ mean, min }: AnswerLogProb, curve: PlattCurve): number {
-  const bounded = (logProb: number) => Math.max(LEAST_LOG_PROB, logProb);
+  const bounded = (logProb: number) => Math.max(MIN_LOG_PROB, logProb);
   const score = curve.intercept + curve.mean * bounded(mean) + curve.min * bounded(min);
   return 1 / (1 + Math.exp(-score));
 }

@@ -8,7 +8,7 @@
 /** The longest cycle that is looked for, in tokens. */
 export const LONGEST_CYCLE = 256;
 
-const LEAST_TOKENS = 128;
+const MIN_LOOP_TOKENS = 128;
 const COPIES = 8;
 /** A cycle as long as a sentence is a loop after fewer copies. */
 const LONG_CYCLE_COPIES = 4;
@@ -17,7 +17,7 @@ const LONG_CYCLE_TOKENS = 512;
 /** How many tokens a cycle of this length must fill to be a loop: 128 at least, 8 copies of up to 64 tokens, 4 of 128 and more. */
 export function repeatedTokensOf(cycle: number): number {
   const long = Math.max(LONG_CYCLE_TOKENS, LONG_CYCLE_COPIES * cycle);
-  return Math.max(LEAST_TOKENS, Math.min(COPIES * cycle, long));
+  return Math.max(MIN_LOOP_TOKENS, Math.min(COPIES * cycle, long));
 }
 
 export class LoopDetector {

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ArtifactFolderIndex } from '../../src/store/artifact-folder-index.js';
 import { listCache, pruneCache, touchEntry } from '../../src/store/cache-entries.js';
-import { KnownFolders } from '../../src/store/known-folders.js';
 import { namesIn, temporaryFolder } from '../support/folders.js';
 
 const HOUR_MS = 3_600_000;
@@ -73,7 +73,7 @@ describe('the cache', () => {
 
   it('forgets where contexts lay that the user has removed', async () => {
     const root = temporaryFolder();
-    const known = new KnownFolders(path.join(root, 'known'));
+    const known = new ArtifactFolderIndex(path.join(root, 'known'));
     const [there, gone] = [put(root, 'user/there', 1, 1), path.join(root, 'user/gone')];
     await known.remember({ text: 'a' }, there);
     await known.remember({ text: 'b' }, gone);

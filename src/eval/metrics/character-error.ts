@@ -19,11 +19,11 @@ export function characterErrors(answer: string, reference: string): CharacterErr
 }
 
 /** Fewer characters than this are no continuation. */
-const LEAST_CONTINUATION = 12;
+const MIN_CONTINUATION_CHARACTERS = 12;
 
 /**
  * Errors of an answer that may stop early: the reference ends where that is best for the answer, but
- * not before {@link LEAST_CONTINUATION} characters. An answer that goes on is cut at the reference's
+ * not before {@link MIN_CONTINUATION_CHARACTERS} characters. An answer that goes on is cut at the reference's
  * length, for the right text goes on as well.
  *
  * @param quotation what was to be continued: an answer may repeat it first, well or badly
@@ -40,8 +40,8 @@ export function continuationErrors(
   );
   const byLength = distances(said, wanted);
   let best = { edits: byLength.at(-1)!, characters: wanted.length };
-  const least = Math.max(Math.min(LEAST_CONTINUATION, wanted.length), said.length - 2);
-  for (let characters = least; characters < wanted.length; characters++) {
+  const fewest = Math.max(Math.min(MIN_CONTINUATION_CHARACTERS, wanted.length), said.length - 2);
+  for (let characters = fewest; characters < wanted.length; characters++) {
     const edits = byLength[characters]!;
     if (edits * best.characters < best.edits * characters) best = { edits, characters };
   }

@@ -53,8 +53,8 @@ function placesOf(b: readonly string[]): Map<string, number[]> {
     else places.set(character, [j]);
   });
   if (b.length >= 200) {
-    const most = Math.floor(b.length / 100) + 1;
-    for (const [character, at] of places) if (at.length > most) places.delete(character);
+    const maxOccurrences = Math.floor(b.length / 100) + 1;
+    for (const [character, at] of places) if (at.length > maxOccurrences) places.delete(character);
   }
   return places;
 }

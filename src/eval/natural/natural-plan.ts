@@ -19,7 +19,7 @@ export const TEXT_GROUP = 'natural, as text';
 export const TEXT_MARK = '#text';
 
 /** Questions of a document that a run asks unless told otherwise. */
-export const USUAL_QUESTIONS = 5;
+export const DEFAULT_QUESTIONS_PER_DOCUMENT = 5;
 
 const SHORT_ANSWER_TOKENS = 96;
 const LONG_ANSWER_TOKENS = 128;

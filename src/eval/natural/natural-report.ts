@@ -98,11 +98,11 @@ export function makeNaturalReport(
       kind,
       pairs.filter(({ pages }) => pages.question.kind === kind),
     );
-  LENGTHS.forEach(([most, label], i) => {
-    const least = LENGTHS[i - 1]?.[0] ?? 0;
+  LENGTHS.forEach(([max, label], i) => {
+    const min = LENGTHS[i - 1]?.[0] ?? 0;
     const inside = (pair: Pair) => {
       const { textTokens } = aboutOf(pair);
-      return textTokens >= least && textTokens < most;
+      return textTokens >= min && textTokens < max;
     };
     add('length', label, answerable.filter(inside));
   });

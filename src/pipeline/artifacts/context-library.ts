@@ -2,21 +2,21 @@
 
 import path from 'node:path';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
+import { ArtifactFolderIndex } from '../../store/artifact-folder-index.js';
 import { differingParts, keyName } from '../../store/artifact-key.js';
 import { touchEntry } from '../../store/cache-entries.js';
-import { KnownFolders } from '../../store/known-folders.js';
 import { CONTEXT_FILE } from './context-file.js';
 import type { Key } from './keys.js';
 import { CONTEXT_FORM, type CompressedBody } from './stored-context.js';
 
 export class ContextLibrary {
   readonly #contexts: string;
-  readonly #known: KnownFolders;
+  readonly #known: ArtifactFolderIndex;
 
   /** @param root folder for contexts that were made for a question, and for notes of where others lie */
   constructor(root: string) {
     this.#contexts = path.join(root, 'contexts');
-    this.#known = new KnownFolders(path.join(root, 'known'));
+    this.#known = new ArtifactFolderIndex(path.join(root, 'known'));
   }
 
   /** Notes that the context with this key lies in a folder of the user's. */

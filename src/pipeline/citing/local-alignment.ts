@@ -59,7 +59,7 @@ export function alignLocally({ glyphs, isNews }: Part, text: Glyphs): Alignment 
   const moves = new Uint8Array((rows + 1) * (columns + 1));
   let above = new Int32Array(columns + 1);
   let scores = new Int32Array(columns + 1);
-  let [most, endRow, endColumn] = [0, 0, 0];
+  let [bestScore, endRow, endColumn] = [0, 0, 0];
   for (let i = 1; i <= rows; i += 1) {
     const weights = isNews[i - 1] ? NEWS : OTHER;
     const code = glyphs.codes[i - 1];
@@ -72,11 +72,11 @@ export function alignLocally({ glyphs, isNews }: Part, text: Glyphs): Alignment 
       scores[j] = score;
       moves[i * (columns + 1) + j] =
         score === 0 ? STOP : score === both ? BOTH : score === partOnly ? PART_ONLY : TEXT_ONLY;
-      if (score > most) [most, endRow, endColumn] = [score, i, j];
+      if (score > bestScore) [bestScore, endRow, endColumn] = [score, i, j];
     }
     [above, scores] = [scores, above];
   }
-  if (most === 0) return null;
+  if (bestScore === 0) return null;
   return follow(moves, { glyphs, isNews }, text, endRow, endColumn);
 }
 

@@ -19,23 +19,23 @@ export interface Located {
 /** More of an answer is not looked for. */
 const LONGEST_ANSWER = 4_000;
 const LONGEST_UNIT = 300;
-const MOST_UNITS = 12;
+const MAX_UNITS = 12;
 /** Characters of source that the units of one answer are looked for in, all together. */
-const MOST_WORK = 40_000_000;
+const MAX_SCANNED_CHARACTERS = 40_000_000;
 /** Places of one unit that are aligned. */
 const CANDIDATES = 24;
 /** Places that are equally like the answer and told. */
-const MOST_PLACES = 3;
+const MAX_PLACES = 3;
 const EQUALLY_GOOD = 0.05;
 /** How far from the value words of the question count. */
 const CONTEXT_CHARACTERS = 200;
 /** For a tiny value: in the same sentence, not on the same page. */
 const BESIDE_CHARACTERS = 60;
 /** Of a tiny value; more are not looked at. */
-const MOST_OCCURRENCES = 20_000;
+const MAX_OCCURRENCES = 20_000;
 
 /** Of the characters of the value, at least this share must be there in order. */
-const LEAST_SIMILARITY = 0.75;
+const MIN_SIMILARITY = 0.75;
 /** Shorter values occur by chance: they must be exact, or stand by words of the question. */
 const SHORT_VALUE = 8;
 const TINY_VALUE = 4;
@@ -57,10 +57,10 @@ export function locateAnswer(answer: string, question: string, source: string): 
     const found = locateUnit(whole, asked, context, source);
     if (found.length > 0) return found;
   }
-  const affordable = Math.max(1, Math.floor(MOST_WORK / Math.max(1, source.length)));
+  const affordable = Math.max(1, Math.floor(MAX_SCANNED_CHARACTERS / Math.max(1, source.length)));
   return withoutOverlaps(
     unitsOf(whole)
-      .slice(0, Math.min(MOST_UNITS, affordable))
+      .slice(0, Math.min(MAX_UNITS, affordable))
       .flatMap((unit) => locateUnit(unit.slice(0, LONGEST_UNIT), asked, context, source)),
   );
 }
@@ -132,7 +132,7 @@ function locateTinyValue(value: string, context: readonly string[], source: stri
   const found: Located[] = [];
   let occurrences = 0;
   for (const { index: start } of source.matchAll(wholeWordPattern(value))) {
-    if (++occurrences > MOST_OCCURRENCES) break;
+    if (++occurrences > MAX_OCCURRENCES) break;
     const end = start + value.length;
     const beside = contextShare(source, start, end, context, BESIDE_CHARACTERS);
     if (beside < NEAR_THE_QUESTION) continue;
@@ -158,7 +158,7 @@ function bestOf(found: readonly Located[]): Located[] {
   const best = sorted[0]?.score ?? 0;
   return withoutOverlaps(sorted.filter(({ score }) => score >= best - EQUALLY_GOOD)).slice(
     0,
-    MOST_PLACES,
+    MAX_PLACES,
   );
 }
 
@@ -180,7 +180,7 @@ function markNews(text: string, isNew: (word: string) => boolean): Part | null {
 function isAccepted(news: number, similarity: number, near: number, whole: boolean): boolean {
   if (similarity === 1) return news >= SHORT_VALUE || whole;
   return (
-    similarity >= LEAST_SIMILARITY &&
+    similarity >= MIN_SIMILARITY &&
     (news >= SHORT_VALUE || (news > TINY_VALUE && near >= NEAR_THE_QUESTION))
   );
 }

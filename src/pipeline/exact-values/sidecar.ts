@@ -24,10 +24,10 @@ const HEADING = 'Exact values from the pages:\n';
 const CONTEXT_CHARACTERS = 56;
 
 /** However a day is written, it is one of the days of a century. */
-const MOST_BITS: Partial<Record<ExactValueKind, number>> = { date: Math.log2(36_525) };
+const MAX_BITS: Partial<Record<ExactValueKind, number>> = { date: Math.log2(36_525) };
 
 /** This many candidates in a row that do not fit: smaller ones are not worth looking for. */
-const ENOUGH_MISSES = 64;
+const MAX_CONSECUTIVE_MISSES = 64;
 
 interface Candidate extends ExactValue {
   /** Where its context begins. */
@@ -60,7 +60,7 @@ export function makeSidecar(
   for (const candidate of candidates) {
     const cost = countTokens(lineOf(text, [candidate]));
     if (cost > left) {
-      if (++misses >= ENOUGH_MISSES) break;
+      if (++misses >= MAX_CONSECUTIVE_MISSES) break;
       continue;
     }
     misses = 0;
@@ -94,8 +94,7 @@ function rank(text: string): Candidate[] {
       ...value,
       from: contextStart(text, value),
       bits:
-        Math.min(information(value.value), MOST_BITS[value.kind] ?? Infinity) -
-        4 * Math.log2(count),
+        Math.min(information(value.value), MAX_BITS[value.kind] ?? Infinity) - 4 * Math.log2(count),
     }),
   );
   return all.sort((a, b) => b.bits - a.bits || a.start - b.start);

@@ -38,7 +38,7 @@ export interface ExpansionOptions {
 const GAP = '\n…\n';
 
 /** So many places in a row that do not fit: smaller ones are not looked for. */
-const ENOUGH_MISSES = 16;
+const MAX_CONSECUTIVE_MISSES = 16;
 
 export function expandPlaces(
   source: string,
@@ -50,7 +50,7 @@ export function expandPlaces(
   let left = budget;
   let misses = 0;
   for (const place of [...places].sort((a, b) => b.score - a.score || a.start - b.start)) {
-    if (misses === ENOUGH_MISSES || left <= 0) break;
+    if (misses === MAX_CONSECUTIVE_MISSES || left <= 0) break;
     const added = newUnits(units, place, taken);
     if (added.length === 0) continue;
     const cost = countTokens(write(source, units, new Set(added)).text + GAP);

@@ -4,7 +4,7 @@ import { type PrunePlan, predictEncodedTokens } from '../../prune/index.js';
 
 /** Positions kept free for the template, the question and its answer: a share of the context, bounded. */
 const RESERVED_SHARE = 1 / 8;
-const MOST_RESERVED = 2_048;
+const MAX_RESERVED_POSITIONS = 2_048;
 
 /**
  * @param maxPositions of the model
@@ -12,7 +12,8 @@ const MOST_RESERVED = 2_048;
  * @returns visual tokens before the drop behind the encoder; drops that depend on what pages show are not counted on
  */
 export function partCapacity(maxPositions: number, plan: PrunePlan, sidecar: number): number {
-  const reserved = Math.min(MOST_RESERVED, Math.ceil(maxPositions * RESERVED_SHARE)) + sidecar;
+  const reserved =
+    Math.min(MAX_RESERVED_POSITIONS, Math.ceil(maxPositions * RESERVED_SHARE)) + sidecar;
   const room = Math.max(0, maxPositions - reserved);
   // The count after the drop grows with the count before it.
   let [fits, fails] = [0, 1];

@@ -8,7 +8,7 @@ import type { Pressure } from '../pressure.js';
 import { nullable, ownErrors } from '../schemas.js';
 import type { App } from '../typed-app.js';
 
-const LEAST_FREE_BYTES = 256 * 1024 ** 2;
+const MIN_FREE_BYTES = 256 * 1024 ** 2;
 
 /** Probes come every few seconds; what they cost must not. */
 const READY_FOR_MS = 2_000;
@@ -171,7 +171,7 @@ async function look({ redis, store }: ServerParts): Promise<Readiness> {
     ),
     disk: await soon(
       statfs(store.root).then(
-        ({ bavail, bsize }) => (bavail * bsize < LEAST_FREE_BYTES ? 'nearly full' : 'ok'),
+        ({ bavail, bsize }) => (bavail * bsize < MIN_FREE_BYTES ? 'nearly full' : 'ok'),
         () => 'ok', // nothing was stored yet
       ),
     ),

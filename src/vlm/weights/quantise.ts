@@ -120,13 +120,13 @@ function fitSymmetric(values: Float32Array, from: number, to: number, bits: Quan
     fit.scale = halfBits(size / (zero - 1));
     return;
   }
-  let least = Number.POSITIVE_INFINITY;
+  let minError = Number.POSITIVE_INFINITY;
   for (let n = 0; n < RANGE_SHARES.length; n += 1) {
     const scale = halfBits((widest / -zero) * RANGE_SHARES[n]!);
     const value = halfValue(scale);
     const error = squaredError(values, from, to, value, -zero * value, bits);
-    if (error < least) {
-      least = error;
+    if (error < minError) {
+      minError = error;
       fit.scale = scale;
     }
   }
@@ -142,14 +142,14 @@ function fitAsymmetric(values: Float32Array, from: number, to: number, bits: Qua
     if (value > high) high = value;
   }
   const middle = (low + high) / 2;
-  let least = Number.POSITIVE_INFINITY;
+  let minError = Number.POSITIVE_INFINITY;
   for (let n = 0; n < RANGE_SHARES.length; n += 1) {
     const scale = halfBits(((high - low) / steps) * RANGE_SHARES[n]!);
     // Code 0 stands for the low end, code `steps` for the high one: their middle is code steps / 2.
     const minimum = halfBits(middle - (steps / 2) * halfValue(scale));
     const error = squaredError(values, from, to, halfValue(scale), halfValue(minimum), bits);
-    if (error < least) {
-      least = error;
+    if (error < minError) {
+      minError = error;
       fit.scale = scale;
       fit.minimum = minimum;
     }

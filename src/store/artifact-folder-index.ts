@@ -6,7 +6,7 @@ import { makeFolder } from '../output-folder.js';
 import { keyName } from './artifact-key.js';
 import { writeWhole } from './write-whole.js';
 
-export class KnownFolders {
+export class ArtifactFolderIndex {
   readonly #index: string;
 
   /** @param index folder of the notes, one file a key */
