@@ -65,7 +65,7 @@ describe('the Dockerfile', () => {
     }
     // What the package ships is in the image too, but for what is there to be read.
     const { files } = JSON.parse(read('package.json')) as { files: string[] };
-    const toRead = /^(docs|samples|.*\.md)$/;
+    const toRead = /^(docs|samples|deploy|.*\.md)$/;
     for (const file of files.filter((name) => !/^(!|dist$)/.test(name) && !toRead.test(name)))
       expect(copied).toContain(file);
     expect(copied).toContain('THIRD_PARTY.md');
