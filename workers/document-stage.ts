@@ -66,7 +66,7 @@ function stageJob(
   };
 }
 
-/** BullMQ is told by errors what to do with a job that is not done. */
+/** Errors by which BullMQ learns what to do with an unfinished job. */
 async function settle(
   outcome: StageOutcome,
   job: Job<JobPayload>,

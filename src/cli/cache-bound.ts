@@ -16,7 +16,7 @@ export function cacheBound(env: NodeJS.ProcessEnv = process.env): number {
   const bytes = parseBytes(stated);
   if (bytes !== null) return bytes;
   throw new GlyphpressError('GP_CONFIG_VALUE', {
-    message: `GLYPHPRESS_CACHE_MAX_BYTES is ${JSON.stringify(stated)}, which is no size`,
+    message: `GLYPHPRESS_CACHE_MAX_BYTES is ${JSON.stringify(stated)}, which is not a valid size`,
     hint: 'Write for example 500MB, 5GB or 2GiB.',
     details: { key: 'GLYPHPRESS_CACHE_MAX_BYTES', actual: stated },
   });

@@ -140,8 +140,8 @@ function readPlan(file: string): string {
 }
 
 /**
- * Says in which type the weights are where that was chosen for the user. Answers of random weights are
- * noise; nobody should take them for more.
+ * Prints the dtype of the weights if it was chosen automatically, and a warning for random weights, whose
+ * answers are noise.
  */
 export function warnIfUntrained({ trained, notice, dir, dtypeReason }: ModelInfo): void {
   if (dtypeReason) process.stderr.write(`note: ${dtypeReason}\n`);

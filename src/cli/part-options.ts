@@ -51,7 +51,7 @@ export function withPartOptions(command: Command): Command {
     )
     .option(
       '--part-tokens <n>',
-      'most visual tokens of a part (default: what the model holds)',
+      'maximum visual tokens per part (default: what the model holds)',
       wholeNumber(1, 1e9),
     );
 }
@@ -62,7 +62,7 @@ stored context each. A question goes to all of them, or to the --parts n that ho
 the surest answer that was found is given, with where it stands in the whole. --pages and --from/--to read a
 piece; --part-tokens makes smaller parts, so that --parts 1 searches first and then reads.`;
 
-/** What reads the document: the context of a model that runs here, or a server of which nobody knows it. */
+/** What reads the document: the context of a model that runs here, or a server, whose context length is unknown. */
 export interface Reader {
   renderConfig: RenderConfig;
   cellsOf: CellsOf;

@@ -157,7 +157,7 @@ export async function withBench<T>(
   }
 }
 
-/** Trials of a generation where nobody says: a tenth of the budget. */
+/** Default number of trials per generation: a tenth of the budget, within bounds. */
 const GENERATION = { share: 0.1, min: 4, max: 20 };
 
 export function searchSettingOf(

@@ -71,7 +71,7 @@ function startWorker(folder: string, redisUrl: string): ChildProcess {
   });
 }
 
-/** One that dies leaves its trial to the others; when all are gone nobody is left to finish. */
+/** A worker that exits leaves its trial to the others; rejects when the last one has exited. */
 async function allGone(children: readonly ChildProcess[]): Promise<never> {
   await Promise.all(
     children.map((child) => new Promise<void>((resolve) => child.once('exit', () => resolve()))),

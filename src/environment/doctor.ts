@@ -184,7 +184,7 @@ function withoutPassword(url: string): string {
     if (parsed.password) parsed.password = '***';
     return parsed.href;
   } catch {
-    // Not a URL, so nobody knows where its secret is.
+    // Not a URL: the position of a secret in it is unknown, so none of it is shown.
     return '(not a URL)';
   }
 }

@@ -27,7 +27,7 @@ export function planRecord({ model, settings, plans }: CurveReport): PlanRecord 
  * with these very weights.
  *
  * @param reports files that may hold the report of a curve
- * @returns null if nobody measured; what cannot be read counts as not there
+ * @returns null if there are no measurements; an unreadable file counts as missing
  */
 export function measuredPlans(
   modelDir: string,

@@ -63,7 +63,7 @@ function parseResult(line: string, path: string, number: number): ResultLine {
     if (typeof result?.id === 'string' && ('score' in result || 'error' in result)) return result;
   } catch {}
   throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
-    message: `${path}: line ${number} is no result`,
+    message: `${path}: line ${number} is not a result`,
     hint: 'Delete that line to have its question asked again, or start a new run.',
     details: { file: path, line: number },
   });

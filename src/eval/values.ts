@@ -1,4 +1,4 @@
-/** Values that nobody can guess: the answers of look-ups. */
+/** Random values that cannot be guessed: the answers of look-up questions. */
 
 import type { SeededRandom } from './seeded-random.js';
 

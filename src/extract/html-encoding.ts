@@ -15,7 +15,7 @@ export function decodeHtml(bytes: Buffer): string {
       try {
         return new TextDecoder(stated).decode(bytes);
       } catch {
-        // It states an encoding that nobody knows.
+        // It declares an unknown encoding.
       }
     }
   }

@@ -39,7 +39,7 @@ const ALIASES: Record<string, string> = {
   'text/x-markdown': MARKDOWN_TYPE,
 };
 
-/** @returns the type that the name's extension stands for, or null where it tells nothing */
+/** @returns the type that the name's extension stands for, or null for an unknown extension */
 export function typeOfName(name: string | null): string | null {
   const extension = name === null ? '' : path.extname(name).toLowerCase();
   return Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension]! : null;

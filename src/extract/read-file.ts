@@ -16,7 +16,7 @@ import { decodeText, type TextEncoding } from './text-encoding.js';
 export interface ReadFileOptions extends ExtractLimits {
   /** Of the document, for messages and its extension; not the path of the bytes. */
   name: string;
-  /** What its sender says that it is; null where only the name tells. */
+  /** Media type declared by the sender; null if only the file name indicates it. */
   mediaType?: string | null;
   encoding?: TextEncoding;
   signal: AbortSignal;
@@ -68,8 +68,8 @@ export async function readFileText(file: string, options: ReadFileOptions): Prom
 }
 
 /**
- * @returns who reads it, or null for plain text
- * @throws {GlyphpressError} GP_INPUT_FORMAT for what nobody reads, and for what is not what it is said to be
+ * @returns the format that decides the reader, or null for plain text
+ * @throws {GlyphpressError} GP_INPUT_FORMAT if the format is not supported, or is not the declared one
  */
 export function formatOf(head: Buffer, name: string, stated: string | null): Format | null {
   const signature = signatureOf(head);
@@ -89,7 +89,7 @@ export function formatOf(head: Buffer, name: string, stated: string | null): For
   }
   if (stated === PDF_TYPE || stated === DOCX_TYPE || stated === EPUB_TYPE) {
     throw new GlyphpressError('GP_INPUT_FORMAT', {
-      message: `${name} is said to be ${NAMES[stated]}, and is something else`,
+      message: `${name} is declared as ${NAMES[stated]}, but its content is not`,
       hint: 'Check the file, its name and the Content-Type.',
       details: { file: name, mediaType: stated },
     });

@@ -103,7 +103,7 @@ export interface Answer extends Confidence {
   finishReason: FinishReason | (string & {}) | null;
   /** Null where a server does not say. */
   usage: { promptTokens: number | null; completionTokens: number | null };
-  /** Of the tokens of `answer`; null if there are none, or nobody tells. */
+  /** Of the tokens of `answer`; null if there are none, or the server reports none. */
   logProb: AnswerLogProb | null;
   timings: { firstTokenMs: number; totalMs: number };
   /** What was read as text for this question; absent where nothing of the kind was asked for. */

@@ -11,7 +11,7 @@ export interface PageSize {
  * Σ cells as GLM-4.1V's image processor counts them: it enlarges a page of fewer than eight cells.
  * A model with other pixel limits may count otherwise, as the report of a compressed document says.
  *
- * @param cellPx side of one visual token, as the render config has it
+ * @param cellPx side of one visual token, from the render config
  */
 export function visualTokensOf(pages: readonly PageSize[], cellPx: number): number {
   return pages.reduce((sum, page) => {

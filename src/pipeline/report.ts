@@ -45,7 +45,7 @@ export interface CompressionReport extends TextAccount {
    * 0; part of C and of all ratios with C.
    */
   questionTokens: number;
-  /** Of V, cells that hold no ink, dropped or not; null where nobody looked. */
+  /** Of V, cells that hold no ink, dropped or not; null if not counted. */
   blankTokens: number | null;
   /** Of V, cells that repeat an earlier page; null unless the plan drops them. */
   repeatedTokens: number | null;
@@ -106,7 +106,7 @@ export function tokenAccount(textTokens: number, counts: TokenCounts) {
   };
 }
 
-/** Vocabularies below this are of bytes or letters: nobody pays for text in such tokens. */
+/** Vocabularies below this are of bytes or characters, in which no provider bills text. */
 const MIN_TEXT_VOCABULARY = 1_000;
 
 /** T in the model's own tokenizer; for a reader that knows bytes only, in o200k_base. */

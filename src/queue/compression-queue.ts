@@ -76,7 +76,7 @@ export class CompressionQueue {
    * Puts a document's jobs into the queues; those that are there already stay as they are.
    *
    * @param ahead unfinished documents of the same tenant. The more it has, the further back the next
-   *   one stands, so that nobody waits behind another tenant's thousand.
+   *   one stands, so that one tenant's thousand documents do not delay another tenant.
    */
   async add(payload: JobPayload, priority: Priority, ahead: number): Promise<void> {
     const place = PRIORITIES[priority] * PLACES + Math.min(ahead + 1, PLACES - 1);
@@ -128,7 +128,7 @@ export class CompressionQueue {
     return { kind: alive ? 'alive' : 'over' };
   }
 
-  /** Takes a document's jobs out, also those that newer ones replaced, as far as nobody works on them. */
+  /** Takes a document's jobs out, also those that newer ones replaced, except jobs that are running. */
   async remove(payload: JobPayload): Promise<void> {
     for (let generation = payload.generation; generation >= 1; generation--) {
       for (const stage of STAGES.toReversed()) {
@@ -205,7 +205,7 @@ export function payloadOf(job: Pick<Job, 'id' | 'data'>): JobPayload {
     };
   }
   throw new GlyphpressError('GP_JOB', {
-    message: `Expected a job with tenant, id and generation; job ${job.id} is something else`,
+    message: `Expected a job with tenant, id and generation; job ${job.id} has another format`,
     hint: 'Something else writes into this Redis under the same prefix.',
     details: { job: job.id },
   });

@@ -4,8 +4,8 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
 
 /**
- * - `request`: a person waits. A Redis that is away is told at once instead of after its return.
- * - `worker`: nobody waits. Commands are kept until Redis is back.
+ * - `request`: a client is waiting. Commands fail at once while Redis is unreachable.
+ * - `worker`: no client is waiting. Commands are queued until Redis is reachable again.
  */
 export type ConnectionUse = 'request' | 'worker';
 
@@ -75,7 +75,7 @@ const REFUSAL_HINTS: Record<string, string> = {
   NOREPLICAS: 'Bring the replicas of Redis back.',
 };
 
-/** What ioredis throws when there is nobody to talk to, as against what Redis itself says. */
+/** Whether ioredis threw this for a lost connection, as opposed to an error reply of Redis. */
 export function isConnectionLoss(error: unknown): boolean {
   const { name, message = '', code } = (error ?? {}) as NodeJS.ErrnoException;
   return (

@@ -344,7 +344,7 @@ export class DocumentRecords {
     await this.#run('gpTakeBackStart', this.#keys(ref), args);
   }
 
-  /** @returns false when nobody wants the document any more: stop working on it */
+  /** @returns false if the document was deleted or cancelled: the worker must stop */
   async note(
     ref: DocumentRef,
     type: DocumentEvent['type'],
@@ -480,7 +480,7 @@ export class DocumentRecords {
 
 function noSuchPlace(after: string): GlyphpressError {
   return new GlyphpressError('GP_DOCUMENT_UNKNOWN', {
-    message: `There is no document ${JSON.stringify(after.slice(0, 80))} to go on behind`,
+    message: `There is no document ${JSON.stringify(after.slice(0, 80))} to continue after`,
     hint: 'It was deleted meanwhile: list from the start again.',
     details: { param: 'after' },
   });

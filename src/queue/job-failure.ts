@@ -6,7 +6,7 @@ import { inClientWords } from './client-words.js';
 import { redisRefusal } from './connection.js';
 import type { Failure, Stage } from './document-record.js';
 
-/** @returns null for what nobody threw on purpose */
+/** @returns null for an unexpected error */
 export function asGlyphpressError(error: unknown): GlyphpressError | null {
   if (error instanceof GlyphpressError) return error;
   return storageFailure(error) ?? redisRefusal(error);
@@ -14,7 +14,7 @@ export function asGlyphpressError(error: unknown): GlyphpressError | null {
 
 /**
  * Whether another try may end differently. A damaged artifact is made again from its source, a dead
- * model is opened again; an error that nobody foresaw may be a passing fault of the machine.
+ * model is opened again; an unexpected error may be a transient fault of the machine.
  */
 export function mayPass(error: unknown): boolean {
   const known = asGlyphpressError(error);
@@ -43,7 +43,7 @@ export function describeFailure(error: unknown, stage: Stage): Failure {
 
 export function poisonError(starts: number): GlyphpressError {
   return new GlyphpressError('GP_DOCUMENT_POISON', {
-    message: `Work on this document was started ${starts} times and never came to an end`,
+    message: `Work on this document was started ${starts} times and never finished`,
     hint: 'It ends its worker, for example by the memory it takes: split it, or render it less densely.',
     details: { starts },
   });

@@ -59,7 +59,7 @@ export class StageWorker {
     });
   }
 
-  /** Stops work on a document that nobody wants any more. */
+  /** Stops work on a document that was deleted or cancelled. */
   cancel(member: string): void {
     this.#runner.stop(member, 'unwanted');
   }

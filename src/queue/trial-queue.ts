@@ -83,7 +83,7 @@ export function parseTrialJob({ id, data }: Pick<Job, 'id' | 'data'>): TrialJob 
     Number.isFinite(minRenderRatio);
   if (isValid) return data as TrialJob;
   throw new GlyphpressError('GP_JOB', {
-    message: `Expected a job with call, settings, split and index; job ${id} is something else`,
+    message: `Expected a job with call, settings, split and index; job ${id} has another format`,
     hint: 'Something else writes into this Redis under the same prefix.',
     details: { job: id },
   });
@@ -97,7 +97,7 @@ function errorOf(text: string): Error {
     return new Error(message);
   } catch {
     return new GlyphpressError('GP_JOB', {
-      message: `A trial came to no result: ${text}`,
+      message: `A trial ended without a result: ${text}`,
       hint: 'Its workers died; look at their memory, and at what else writes into this Redis.',
     });
   }

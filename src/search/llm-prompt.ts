@@ -1,4 +1,4 @@
-/** What a language model is told before it proposes: the aim, the axes, and what was measured. */
+/** The prompt of the proposing language model: the aim, the axes, and what was measured. */
 
 import type { TextMessage } from '../pipeline/backends/chat-client.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';

@@ -22,7 +22,7 @@ export interface LlmReply {
   candidates: ReplyCandidate[];
 }
 
-/** The reply is not what was asked for; the message is told to the model. */
+/** The reply is not valid; the message is sent back to the model. */
 export class ReplyError extends Error {
   override readonly name = 'ReplyError';
 }

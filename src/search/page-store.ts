@@ -13,7 +13,7 @@ export class PageStore {
   /** The pages of a text, drawn unless they were before. */
   readonly open: OpenPages;
 
-  /** @param spent is told what drawing takes */
+  /** @param spent receives the rendering time */
   constructor(folder: string, chromium: () => ChromiumOptions, spent: Spent) {
     const place = (document: SourceDocument, config: RenderConfig) => {
       const key = pagesKey(textKey(document), config);

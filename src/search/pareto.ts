@@ -18,7 +18,7 @@ export function dominates(a: Objectives, b: Objectives): boolean {
 }
 
 /**
- * Fronts of indices: the first is dominated by nobody, the next by the first only, and so on.
+ * Fronts of indices: the first holds the non-dominated points, the next those dominated by the first front only, and so on.
  *
  * Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Trans.
  * Evol. Comput. 6 (2002), sec. III-A.

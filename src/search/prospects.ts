@@ -71,7 +71,7 @@ function frontOf(points: readonly Objectives[]): Objectives[] {
   return front.map((i) => points[i]!);
 }
 
-/** Few answers say little; where nobody asked, the probe's reading stands for them. */
+/** Few answers say little; before any question was asked, the probe's legibility stands in for accuracy. */
 function accuracySample(record: TrialRecord): Sample[] {
   const { point } = record.trial;
   const legibility = legibilityOf(record);

@@ -54,10 +54,10 @@ export function ranking(records: readonly TrialRecord[], questionsInAll: number)
 const MIN_LEGIBILITY = 0.5;
 
 /**
- * Successive halving: which trials of a generation get more questions. What nobody could read goes
- * out, and what another trial surely beats at no lower ratio, by the intervals over the very same
- * questions; of the generation, at most the better half stays. Named presets are asked about the first texts whatever the
- * probe reads, and then for as long as it reads them.
+ * Successive halving: which trials of a generation get more questions. Illegible trials are dropped, and
+ * so are those that another trial surely beats at no lower ratio, by the intervals over the same questions.
+ * At most the better half of the generation stays. Named presets are asked about the first texts whatever
+ * the probe reads, and then for as long as it reads them.
  *
  * @param generation trials that stand at the same rung
  * @param rivals all trials

@@ -177,7 +177,7 @@ export function readSummary(folder: string): SearchSummary {
       return { ...summary, defaultConfig: summary.defaultConfig ?? usual };
   } catch {}
   throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
-    message: `${file} is no summary of a search`,
+    message: `${file} is not the summary of a search`,
     hint: 'Give the command of the search again: the summary is written anew.',
     details: { file },
   });

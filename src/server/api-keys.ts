@@ -50,7 +50,7 @@ export class ApiKeys {
     const { tenant, scopes, name = null, requestsPerMinute = null, expiresAt = null } = options;
     if (!isTenant(tenant)) {
       throw new GlyphpressError('GP_USAGE', {
-        message: `"${tenant}" is no name for a tenant`,
+        message: `"${tenant}" is not a valid tenant name`,
         hint: 'Use up to 63 of a-z, 0-9, - and _, a letter or digit first.',
       });
     }

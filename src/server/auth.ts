@@ -30,7 +30,7 @@ declare module 'fastify' {
   }
 }
 
-/** Whose documents they are where nobody needs a key. */
+/** Tenant that owns the documents of a service without API keys. */
 const LOCAL_TENANT = 'local';
 
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
@@ -43,7 +43,7 @@ export interface GuardParts {
 }
 
 /**
- * @param requireKey false only where nobody but this machine can connect. Then pages of other sites in
+ * @param requireKey false only if the service listens on loopback. Then pages of other sites in
  *   a browser here are kept out by their Host and Origin.
  */
 export function guard(
@@ -56,7 +56,7 @@ export function guard(
   app.addHook('onRequest', async (request, reply) => {
     const { access, free } = request.routeOptions.config;
     if (!requireKey) assertLocal(request);
-    // No route: nobody is told apart from others by what does not exist.
+    // No route: a 404 must not depend on who asks.
     if (access === 'public' || request.is404) return;
     const caller = await identify(request, keys, failures, requireKey);
     request.caller = { ...caller, rate: caller.keyId === null ? null : (caller.rate ?? rate) };
@@ -64,7 +64,7 @@ export function guard(
     if (keyId !== null && limit !== null && !free) showRate(reply, await rates.count(keyId, limit));
     if (access === 'any') return;
     const { scopes } = request.caller;
-    // A route that says nothing of its access is for nobody but an administrator.
+    // A route that declares no access is for administrators only.
     const wanted = access ?? [];
     if (scopes.includes('admin') || wanted.some((scope) => scopes.includes(scope))) return;
     throw new GlyphpressError('GP_FORBIDDEN', {

@@ -1,6 +1,6 @@
 /**
- * Open connections are bounded, in all and for one address: whoever opens many and says nothing takes the
- * service from nobody. Idle ones end by their timeouts (see app.ts).
+ * Open connections are bounded, in all and for one address: a client that opens many
+ * idle connections must not block the others. Idle ones end by their timeouts (see app.ts).
  */
 
 import type { Server, Socket } from 'node:net';

@@ -1,7 +1,7 @@
 /**
- * Keys that are not valid, counted by the address that they come from: after some in a minute nobody there
- * may try further ones. A key that was valid lately goes on working, so that one client with an old key
- * takes the service from nobody behind the same proxy. Each process counts for itself.
+ * Keys that are not valid, counted by the address that they come from: after some in a minute that address
+ * may not try further ones. A key that was valid lately goes on working, so that one client with an old key
+ * does not lock out the others behind the same proxy. Each process counts for itself.
  */
 
 import { createHash } from 'node:crypto';
@@ -41,7 +41,7 @@ export class FailedLogins {
     if ((this.#known.get(digest(key)) ?? 0) > now) return;
     const retryAfterS = Math.max(1, Math.ceil((entry.until - now) / 1000));
     throw new GlyphpressError('GP_RATE_LIMITED', {
-      message: `${entry.failures} keys that are not valid came from this address`,
+      message: `${entry.failures} invalid keys were sent from this address`,
       hint: `Try again in ${retryAfterS} s, with a valid key.`,
       details: { limit: this.#limits.failures, remaining: 0, resetS: retryAfterS, retryAfterS },
     });

@@ -59,7 +59,7 @@ export async function once(
     }
     if (entry.result === null) {
       throw new GlyphpressError('GP_IDEMPOTENCY_BUSY', {
-        message: 'The request with this Idempotency-Key is still under way',
+        message: 'The request with this Idempotency-Key is still in progress',
         hint: 'Try again in a second.',
       });
     }

@@ -53,7 +53,7 @@ export class RateLimiter {
     if (passed === 1) return rate;
     const retryAfterS = Math.max(1, Math.ceil(waitMs / 1000));
     throw new GlyphpressError('GP_RATE_LIMITED', {
-      message: `This key may make ${limit} requests a minute, and has made them`,
+      message: `This key has reached its limit of ${limit} requests a minute`,
       hint: `Try again in ${retryAfterS} s. GET /v1/limits says what is left.`,
       details: { ...rate, retryAfterS },
     });
@@ -66,7 +66,7 @@ export class RateLimiter {
   }
 }
 
-/** As draft-ietf-httpapi-ratelimit-headers-10 has them, and as OpenAI's clients know them. */
+/** Rate limit headers of draft-ietf-httpapi-ratelimit-headers-10, and those that OpenAI clients read. */
 export function showRate(reply: FastifyReply, { limit, remaining, resetS }: Rate): void {
   void reply.headers({
     'ratelimit-policy': `"requests";q=${limit};w=${WINDOW_MS / 1000}`,

@@ -156,7 +156,7 @@ function textOnly(content: ChatMessage['content']): string {
 
 function notTaken(what: string): GlyphpressError {
   return new GlyphpressError('GP_REQUEST', {
-    message: `${what} is not taken`,
+    message: `${what} is not supported`,
     hint: 'Messages with input_text and input_file are.',
     details: { param: 'input' },
   });

@@ -156,7 +156,7 @@ export class ResponseRunner {
           questionOfKept(request),
           new Map(),
         );
-        // Nobody waits at the other end of a line: the document takes as long as it takes.
+        // A background answer has no open connection: no timeout while the document is compressed.
         const patient = { ...question, waitMs: Number.MAX_SAFE_INTEGER };
         return await composeResponse(this.#parts, head, patient, signal, (event) => {
           said ||= event.type === 'response.output_item.added';
@@ -175,7 +175,7 @@ export class ResponseRunner {
     const { responses } = this.#parts;
     const head = headOf((await responses.get<KeptRequest>(ref)) as Record);
     const error = new GlyphpressError('GP_BUSY', {
-      message: `The answer was begun ${takeovers} times and never came to its end`,
+      message: `The answer was started ${takeovers} times and never finished`,
       hint: 'Ask again; ask for a shorter answer if it stays.',
     });
     const last = failedResponse(head, error);

@@ -1,5 +1,5 @@
 /**
- * What happens to a request whose answer comes before its body: it was too large, or nobody may send it.
+ * What happens to a request whose answer comes before its body: it was too large, or the request is not allowed.
  *
  * The answer goes out at once and says that the connection ends. What still comes is read and thrown away
  * for a while: a socket that is closed with unread bytes is reset, and the client never sees the answer
@@ -10,9 +10,9 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 export interface UnreadBodyOptions {
-  /** A client that sends nothing for so long is let go. */
+  /** Maximum time without a byte from the client. */
   idleMs: number;
-  /** Nobody is read from for longer than this. */
+  /** Maximum time for which a discarded body is read. */
   totalMs: number;
 }
 

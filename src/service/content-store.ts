@@ -183,8 +183,8 @@ export class ContentStore {
   }
 
   /**
-   * Takes away what work left that came to no end. For contents that nobody works on: whoever does
-   * would have to begin again.
+   * Removes the files of unfinished work. Only for contents without a running worker, which would
+   * have to start again.
    *
    * @param tokensKeys the visual tokens that stay; null for all
    */

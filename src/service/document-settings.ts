@@ -79,7 +79,7 @@ export function readingOf(
   };
 }
 
-/** A font that is not there is told now, not when pages are drawn. */
+/** A missing font fails now, not when pages are rendered. */
 function assertFont(config: RenderConfig): void {
   try {
     resolveFonts(config);
@@ -99,7 +99,7 @@ function assertMinKeepRatio(plan: PrunePlan): void {
   )) {
     if (keepRatio === undefined || keepRatio >= MIN_KEEP_RATIO) continue;
     throw new GlyphpressError('GP_PRUNE_PLAN', {
-      message: `The plan keeps a share of ${keepRatio}; ${MIN_KEEP_RATIO} is the least`,
+      message: `The plan keeps a share of ${keepRatio}; the minimum is ${MIN_KEEP_RATIO}`,
       hint: 'For example 0.5 keeps half of the visual tokens.',
       details: { param: 'plan', value: keepRatio, least: MIN_KEEP_RATIO },
     });

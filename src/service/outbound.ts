@@ -36,7 +36,7 @@ export function checkAddress(text: string, policy: OutboundPolicy): URL {
 /**
  * Sends a body. Redirects are not followed.
  *
- * @throws {GlyphpressError} GP_WEBHOOK_ADDRESS, GP_WEBHOOK_DELIVERY when nobody answers in time
+ * @throws {GlyphpressError} GP_WEBHOOK_ADDRESS, GP_WEBHOOK_DELIVERY without a response in time
  */
 export async function post(
   address: string,
@@ -55,7 +55,7 @@ export async function post(
           ? cause
           : new GlyphpressError('GP_WEBHOOK_DELIVERY', {
               message: within.aborted
-                ? `Nobody answered within ${TIMEOUT_MS} ms`
+                ? `No response within ${TIMEOUT_MS} ms`
                 : `The connection failed: ${(cause as NodeJS.ErrnoException).code ?? cause.name}`,
               hint: 'It is tried again by itself.',
               cause,

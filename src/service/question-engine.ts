@@ -22,7 +22,7 @@ export interface EngineOptions {
 
 export interface EngineQuestion extends AskOptions {
   model: string;
-  /** Folder of the context; where several documents are asked, of each of theirs. */
+  /** Folders of the contexts, one for each document. */
   folders: readonly string[];
   /** Opens several documents together; needed for those only. */
   openJoint?: (backend: LocalBackend) => Promise<LocalDocument>;

@@ -215,7 +215,7 @@ export class ResponseRecords {
     };
   }
 
-  /** @returns false when nobody wants it any more: stop working on it */
+  /** @returns false if it was deleted or cancelled: the worker must stop */
   async note(ref: ResponseRef, event: ResponseEvent, response?: StoredResponse): Promise<boolean> {
     const now = response ? [response.status, JSON.stringify(response)] : ['', ''];
     return (await this.#run('gpResponseNote', ref, [JSON.stringify(event), ...now])) === 1;
@@ -237,7 +237,7 @@ export class ResponseRecords {
     await this.#run('gpResponseRemove', ref, []);
   }
 
-  /** Says that the work goes on. @returns those that nobody wants any more */
+  /** Says that the work goes on. @returns those that were deleted or cancelled */
   async renew(refs: readonly ResponseRef[], leaseUntil: number): Promise<ResponseRef[]> {
     const gone: ResponseRef[] = [];
     for (const ref of refs) {

@@ -71,7 +71,7 @@ export class Sweeper {
   }
 
   /**
-   * A content without an owner goes; what was given up of one goes when nobody works on it. Visual
+   * Removes contents without an owner, and abandoned work of a content without a running worker. Visual
    * tokens stay as long as a finished document may be asked with others.
    */
   async #tidy(tenant: string, hash: string): Promise<void> {

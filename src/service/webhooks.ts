@@ -52,7 +52,7 @@ export interface Attempt {
   attempt: number;
   at: number;
   ms: number;
-  /** Of HTTP; null where nobody answered. */
+  /** HTTP status; null without a response. */
   status: number | null;
   error: string | null;
 }

@@ -87,7 +87,7 @@ export async function pruneCache(root: string, options: PruneOptions): Promise<C
   return doomed;
 }
 
-/** Under another name first: nobody finds half an entry. */
+/** Renamed first, so that no reader finds half an entry. */
 async function removeEntry({ folder }: CacheEntry): Promise<void> {
   const away = `${folder}.${PROCESS_TAG}.pruned`;
   await rename(folder, away).catch((error: NodeJS.ErrnoException) => {

@@ -13,7 +13,7 @@ export const PROCESS_TAG = `${PLACE}-${process.pid}`;
 /** Matches a tag inside a regular expression. */
 export const PROCESS_TAG_PATTERN = '[0-9a-f]{8}-\\d+';
 
-/** Left behind somewhere else this long ago, a file is nobody's. */
+/** Age at which a temporary file of another machine counts as abandoned. */
 const FOREIGN_LEFTOVER_MS = 7 * 24 * 3600 * 1000;
 
 /** @param modifiedMs when the file was last changed; decides for processes that cannot be looked up from here */

@@ -27,7 +27,7 @@ export interface DriftReport {
 const MAX_LOGITS = 16_000_000;
 const MAX_ROWS = 512;
 
-/** An ordinary text where nobody gives another. */
+/** Text that is used by default. */
 const DEFAULT_TEXT = `The harbour office opens at seven. Before that, the keeper walks along the quay and writes down which boats lie there, how deep their lines hang in the water and whether anyone is still on board. In March 1994 he noted 37 boats, two of them without a name. One belonged to a glazier from the north who came every spring, paid for six weeks in advance, and was never seen to set a sail. The list is kept in a tin box; the oldest sheet in it is from 1871, and the ink is still blue.`;
 
 /**

@@ -44,7 +44,7 @@ export async function readCompressedSource(folder: string): Promise<CompressedSo
   const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
   if (!manifest) {
     throw new GlyphpressError('GP_INPUT_NOT_FOUND', {
-      message: `${folder} is no compressed document`,
+      message: `${folder} is not a compressed document`,
       hint: 'Make one: glyphpress compress FILE -o DIR. Or ask a text file directly.',
       details: { folder },
     });

@@ -71,7 +71,7 @@ export async function openStoredContext(
   const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
   if (!manifest) {
     throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
-      message: 'The context of this document is gone from the store',
+      message: 'The context of this document is no longer in the store',
       hint: 'Submit the same document again: its context is made anew, for this one too.',
     });
   }

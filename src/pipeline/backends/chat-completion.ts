@@ -5,7 +5,7 @@ export interface TokenUsage {
   completionTokens: number | null;
 }
 
-/** What one body or one chunk of a stream says; null where it says nothing. */
+/** Fields of a response body or of one stream chunk; null if absent. */
 export interface CompletionPart {
   /** Null where there is no choice, as in the chunk that carries the usage. */
   choice: { text: string; isReasoning: boolean; finishReason: string | null } | null;

@@ -29,7 +29,7 @@ export interface InputFile {
   name: string;
   path: string;
   bytes: number;
-  /** What its sender says that it is; null where only the name tells. */
+  /** Media type declared by the sender; null if only the file name indicates it. */
   mediaType: string | null;
   /** Found in a folder or by a pattern: it may be left out where it cannot be read. */
   found: boolean;
@@ -160,7 +160,7 @@ async function stdinFile(options: CollectOptions): Promise<InputFile> {
 async function urlFile(url: string, options: CollectOptions): Promise<InputFile> {
   if (!options.allowUrl) {
     throw new GlyphpressError('GP_USAGE', {
-      message: `${url} is an address, and nothing is read from the net unasked`,
+      message: `${url} is a URL, and URLs are not fetched by default`,
       hint: 'Add --allow-url.',
       details: { url },
     });

@@ -19,7 +19,7 @@ export interface FetchUrlOptions {
 }
 
 export interface FetchedFile {
-  /** What the server says that it is; null where it says nothing. */
+  /** Media type from the Content-Type header; null without one. */
   mediaType: string | null;
   /** Last part of the address after redirects, for its extension. */
   filename: string;
@@ -32,7 +32,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /**
  * @param target file that the bytes are written to
- * @throws {GlyphpressError} GP_INPUT_URL for an address that is not read; GP_INPUT_FETCH when nobody answers
+ * @throws {GlyphpressError} GP_INPUT_URL for a URL that is not allowed; GP_INPUT_FETCH if the server does not respond
  *   in time or the answer is too large; GP_INPUT_NOT_FOUND
  */
 export async function fetchUrl(
@@ -159,7 +159,7 @@ function mediaTypeOfReply({ headers }: http.IncomingMessage): string | null {
 
 function refused(address: string, why: string): GlyphpressError {
   return new GlyphpressError('GP_INPUT_URL', {
-    message: `${address} is not read: ${why}`,
+    message: `${address} is not allowed: ${why}`,
     hint: 'Give a public http or https address; --allow-private-host HOST allows one that is not public.',
     details: { url: address },
   });

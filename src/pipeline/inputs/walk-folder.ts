@@ -20,7 +20,7 @@ export interface FolderFiles {
 /** More is no folder of documents but a disk. */
 const MAX_ENTRIES = 50_000;
 
-/** What package managers put there: nobody's document. */
+/** Folders written by package managers: they contain no documents. */
 const INSTALLED = new Set(['node_modules', '__pycache__', 'venv']);
 
 /**

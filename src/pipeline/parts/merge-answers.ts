@@ -8,7 +8,7 @@ import type { DocumentPart } from './plan-parts.js';
 export interface PartAnswer {
   answer: string;
   found: boolean;
-  /** Null where nobody tells. */
+  /** Null if unknown. */
   confidence: number | null;
   /** Offsets and pages of the whole document. */
   citations: Citation[];

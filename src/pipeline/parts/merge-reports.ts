@@ -3,7 +3,7 @@
 import { type CompressionReport, tokenAccount } from '../report.js';
 
 /**
- * Sums; a count that one part does not know, nobody knows.
+ * Sums the counts; a count that is unknown (null) for one part is unknown for the document.
  *
  * @param reports of at least one part
  * @param layerTokens of a context that holds all of them, where drops rank the rows of all together;

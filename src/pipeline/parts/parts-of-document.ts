@@ -12,7 +12,7 @@ export interface PartsOptions {
   cellsOf: CellsOf;
   /** Of {@link cellsOf}: the model, or another name for how it counts. */
   cellsId: string;
-  /** Visual tokens that a part may take; Infinity where nobody knows. */
+  /** Visual tokens that a part may take; Infinity if the limit is unknown. */
   capacity: number;
   piece: PageRange | null;
   /** Where plans are kept. */

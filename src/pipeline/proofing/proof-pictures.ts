@@ -34,7 +34,7 @@ export async function writeProof(folder: string, { report, pages }: Proof): Prom
   return names;
 }
 
-/** To be called before the work: nobody likes to learn afterwards that there is no place for its result. */
+/** To be called before the work starts, so that an output path that cannot be used fails early. */
 export async function prepareProofFolder(folder: string): Promise<void> {
   await makeFolder(folder);
   const names = await readdir(folder).catch((cause) => {
@@ -43,7 +43,7 @@ export async function prepareProofFolder(folder: string): Promise<void> {
   const foreign = names.filter((name) => name !== PROOF_FILE && !isPicture(name));
   if (foreign.length > 0) {
     throw new GlyphpressError('GP_OUTPUT_EXISTS', {
-      message: `${folder} holds something else: ${foreign.slice(0, 3).join(', ')}`,
+      message: `${folder} already contains other files: ${foreign.slice(0, 3).join(', ')}`,
       hint: 'Give another output folder, or an empty one.',
       details: { folder, foreign: foreign.slice(0, 20) },
     });

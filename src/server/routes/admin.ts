@@ -1,6 +1,6 @@
 /**
  * The queues, for those who run the service: bull-board, for looking only. Jobs are changed by the
- * documents they belong to; whoever changed them here would leave records behind that nobody ends.
+ * documents they belong to; changing them here would leave document records that never finish.
  */
 
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** /v1/files as OpenAI has it: a file is a document that starts to be compressed when it comes. */
+/** OpenAI-compatible /v1/files: a file is a document whose compression starts on upload. */
 
 import Type from 'typebox';
 import { GlyphpressError } from '../../errors.js';

@@ -1,4 +1,4 @@
-/** /v1/responses: questions as the newer interface of OpenAI's has them, also in the background. */
+/** OpenAI-compatible /v1/responses (Responses API): questions, also in the background. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
@@ -310,7 +310,7 @@ async function prepare(
   const store = asked.store !== false;
   if (asked.background && !store) {
     throw new GlyphpressError('GP_REQUEST', {
-      message: 'An answer in the background is one that is kept',
+      message: 'A background answer has to be stored',
       hint: 'Leave out "store": false, or ask without "background".',
       details: { param: 'store' },
     });

@@ -29,7 +29,7 @@ const attemptObject = Type.Object({
   attempt: Type.Integer({ description: 'From 1.' }),
   at: Type.Integer({ description: 'Unix seconds.' }),
   ms: Type.Integer(),
-  status: nullable(Type.Integer({ description: 'Of HTTP; null where nobody answered.' })),
+  status: nullable(Type.Integer({ description: 'HTTP status; null without a response.' })),
   error: nullable(Type.String()),
 });
 
@@ -45,9 +45,9 @@ export function webhookRoutes(app: App, { webhooks }: ServerParts): void {
       config,
       schema: {
         tags,
-        summary: 'Have an address told of documents and answers',
+        summary: 'Register a webhook for document and answer events',
         description:
-          'A public https address. Messages are signed as Standard Webhooks has it; the secret is ' +
+          'A public https address. Messages are signed as specified by Standard Webhooks; the secret is ' +
           'shown once. Redirects are not followed; 410 ends it.',
         body: Type.Object(
           {

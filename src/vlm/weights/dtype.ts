@@ -1,5 +1,5 @@
 /**
- * Which dtype a model runs in when nobody says, and what each takes in memory.
+ * Default dtype of a model, and the memory that each dtype takes.
  */
 import { totalmem } from 'node:os';
 import { GlyphpressError } from '../../errors.js';

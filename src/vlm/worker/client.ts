@@ -21,7 +21,7 @@ export interface CallHooks {
   onProgress?(done: number, total: number): void;
   select?(drop: DropPoint, input: DropInput): Selection;
   signal?: AbortSignal | undefined;
-  /** Gets a reply that nobody takes, because one of the functions above threw. */
+  /** Receives a reply that has no consumer, because one of the functions above threw. */
   onOrphan?(reply: unknown): void;
 }
 

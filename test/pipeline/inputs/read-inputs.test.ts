@@ -125,7 +125,7 @@ describe('files', () => {
     for (const [inputs, code, message] of [
       [['a.txt', 'none.txt'], 'GP_INPUT_NOT_FOUND', /none\.txt/],
       [['a.txt', '*.md'], 'GP_INPUT_NOT_FOUND', /Nothing matches .*\*\.md/],
-      [['a.txt', 'b.pdf'], 'GP_INPUT_FORMAT', /b\.pdf is said to be a PDF/],
+      [['a.txt', 'b.pdf'], 'GP_INPUT_FORMAT', /b\.pdf is declared as a PDF/],
       [['c.pdf', 'a.txt'], 'GP_INPUT_EMPTY', /c\.pdf: The document holds no text/],
     ] as const)
       await expect(read(inputs.map(file))).rejects.toMatchObject({
