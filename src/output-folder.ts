@@ -1,4 +1,4 @@
-/** Folders that results go to: how they are made, and what is said where they cannot be. */
+/** Output folders: how they are created, and the errors if they cannot be. */
 
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';

@@ -10,7 +10,7 @@ import {
   trialQueueName,
 } from '../src/queue/trial-queue.js';
 
-/** A trial whose worker dies is given to another so many times. */
+/** Maximum number of times that a trial of a crashed worker is given to another. */
 const MAX_STALLED = 3;
 
 /**

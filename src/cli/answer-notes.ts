@@ -1,4 +1,4 @@
-/** What is said beside an answer: how sure it is, and where it stands. */
+/** Notes printed with an answer: its confidence and its citations. */
 
 import type { AskResult } from '../pipeline/ask-result.js';
 import type { Citation } from '../pipeline/citing/citations.js';

@@ -110,7 +110,7 @@ export function registerEval(program: Command): void {
               'documents for each length (default: 4; reader and quick 1); natural: questions of each document (default: 5)',
               wholeNumber(1, 10_000),
             )
-            .option('--documents <n>', 'natural: so many of its documents', wholeNumber(1, 10_000))
+            .option('--documents <n>', 'natural: number of its documents', wholeNumber(1, 10_000))
             .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), 1)
             .addOption(
               new Option('--haystack <input>', 'hide needles in this text (repeatable)')
@@ -159,7 +159,7 @@ Suites:
   distractors  one value among names that differ in a word
   hex, uuid, numbers   look-ups of such values
   absent       questions that the text does not answer, beside some that it does
-  transcribe   what stands on the page, by character error rate
+  transcribe   the text of the page, by character error rate
   all          all of these but reader and quick
 
 A run that was broken off goes on where it was when the same command is given again, and gives the same
@@ -318,7 +318,7 @@ function checkFlags(flags: Flags): void {
     );
 }
 
-/** As it was typed, without the folder of the run: for whoever wants the same figures. */
+/** The command line without the output folder: repeats the run. */
 function commandLine(args = process.argv.slice(2)): string {
   const isOut = (arg: string | undefined) => arg === '-o' || arg === '--out';
   const kept = args.filter((arg, i) => !isOut(arg) && !isOut(args[i - 1]) && arg !== '--json');

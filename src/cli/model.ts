@@ -141,7 +141,7 @@ async function quantiseModel(
   }
 }
 
-/** Millions of numbers, which is how large a model is said to be. */
+/** Progress in millions of parameters. */
 function weightProgress(progress: Progress, stage: string) {
   return (done: number, total: number) =>
     progress.update({

@@ -53,7 +53,7 @@ export function registerPlans(program: Command): void {
     .option('--model <dir>', 'for the layers of this model (default: the reader that ships)')
     .option(
       '--tokens <n>',
-      'visual tokens of the document that ratios are told for',
+      'visual tokens of the document that ratios are computed for',
       wholeNumber(1, 1e9),
       630,
     )

@@ -66,7 +66,7 @@ async function work(run: string, json: boolean): Promise<void> {
   if (process.channel) process.disconnect();
 }
 
-/** Told to stop, or the search that started it is gone. */
+/** Stopped by a signal, or the parent search has exited. */
 function ended(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

@@ -15,7 +15,7 @@ export interface PrivateRedis {
   url: string;
   /** Rejects when the server cannot be kept alive; never resolves before {@link stop}. */
   lost: Promise<never>;
-  /** Ends the server in order: what it holds is on the disk before it is gone. */
+  /** Shuts the server down cleanly: its data is on disk before it exits. */
   stop(): Promise<void>;
 }
 

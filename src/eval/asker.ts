@@ -1,4 +1,4 @@
-/** Opens the documents of a run and asks about them, whoever answers. */
+/** Opens the documents of a run and asks about them, on any backend. */
 
 import type { Backend, OpenDocument, ReadingSettings } from '../pipeline/backend.js';
 import { LocalBackend, type LocalBackendOptions } from '../pipeline/backends/local.js';

@@ -20,7 +20,7 @@ export const madeUpHaystack: Haystack = (random, characters) =>
     endsParagraph: random.below(SENTENCES_A_PARAGRAPH) === 0,
   }));
 
-/** Words of random characters: text in which nothing can be guessed from what stands before it. */
+/** Words of random characters: text that cannot be predicted from its context. */
 export const randomHaystack: Haystack = (random, characters) => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
   return collect(characters, () => ({

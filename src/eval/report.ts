@@ -58,7 +58,7 @@ export interface EvalReport {
   errors: Record<string, number>;
 }
 
-/** A question with what came of it. */
+/** A question with its result. */
 export interface Asked {
   document: EvalDocument;
   question: EvalQuestion;

@@ -12,12 +12,12 @@ export interface EvalQuestion {
   expected: string[];
   /** Values that the text gives to something else: naming one beside the right one is no answer. */
   wrong?: string[];
-  /** Of `expected`, so many must be met, where the metric counts them. @defaultValue all */
+  /** How many of `expected` must be met, for metrics that count them. @defaultValue all */
   atLeast?: number;
   metric: MetricName;
   /** `probe`: the visual tokens alone are read, by the legibility probe; there is no question. @defaultValue model */
   by?: 'model' | 'probe';
-  /** Where the answer stands in the text, 0 to 1; absent when it stands nowhere or that is unknown. */
+  /** Position of the answer in the text, 0 to 1; absent if it is not there or unknown. */
   depth?: number;
   /** Longest answer for a model that runs here. */
   maxNewTokens: number;

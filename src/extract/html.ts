@@ -37,7 +37,7 @@ const HEADING = /^h[1-6]$/;
 const INVISIBLE =
   /(display\s*:\s*none|visibility\s*:\s*(hidden|collapse)|font-size\s*:\s*0+(\.0+)?\s*([a-z%]|;|$)|opacity\s*:\s*0+(\.0+)?\s*(;|$))/i;
 
-/** Browsers stop at 512; whoever nests deeper than this writes no document. */
+/** Maximum nesting depth of elements; browsers stop at 512. */
 const MAX_DEPTH = 10_000;
 
 /** @throws {GlyphpressError} GP_INPUT_FORMAT for markup that is nested without end */

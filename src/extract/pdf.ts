@@ -5,7 +5,7 @@ import { GlyphpressError } from '../errors.js';
 import type { Extraction, ExtractionNote } from './extraction.js';
 
 const MAX_PAGES = 20_000;
-/** Beyond so many pages without text, no further one is looked at for pictures. */
+/** Maximum number of pages without text that are searched for images. */
 const MAX_LOOKED_AT = 20;
 /** Share of characters without a meaning from which a reader should know. */
 const UNMAPPED_SHARE = 0.01;

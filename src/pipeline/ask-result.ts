@@ -1,4 +1,4 @@
-/** What `ask --json` prints, whoever answered. */
+/** What `ask --json` prints, for every backend. */
 
 import type { Confidence } from '../vlm/index.js';
 import type { Answer, AnswerExpansion, OpenDocument, PlacedCitation } from './backend.js';

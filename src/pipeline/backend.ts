@@ -97,7 +97,7 @@ export interface Answer extends Confidence {
   answer: string;
   /** False where the answer says that the text does not hold what was asked for. */
   found: boolean;
-  /** Where the answer stands in the text, the likeliest place first; empty unless asked for. */
+  /** Citations: where the text contains the answer, the most probable first; empty unless requested. */
   citations: PlacedCitation[];
   /** What a server says may be another word; null if it says none. */
   finishReason: FinishReason | (string & {}) | null;

@@ -12,7 +12,7 @@ export interface NamedPlan {
   name: string;
   /** What it does and where it comes from, in a sentence or two. */
   about: string;
-  /** The plan for a decoder of so many layers. */
+  /** The plan for a decoder with this number of layers. */
   build(layers: number): PrunePlan;
 }
 

@@ -12,7 +12,7 @@ import { ROW_KERNEL_CODE } from './row-kernel-code.js';
 const LANES = 8;
 /** Floats in a block of rows: 1 MiB, which stays in the second-level cache. */
 const BLOCK_FLOATS = 262_144;
-/** A matrix of at most so many floats, 16 MiB, is copied once for all passes: a page, usually. */
+/** A matrix up to this number of floats, 16 MiB, is copied once for all passes: a page, usually. */
 const RESIDENT_FLOATS = 4_194_304;
 /** Rows that look for their nearest at the same time; part of what a limited reach means. */
 const BATCH = 64;

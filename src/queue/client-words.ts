@@ -1,5 +1,5 @@
 /**
- * Errors as clients of a service are told of them: no files and addresses of the machine, and no advice that
+ * Errors as sent to clients of a service: no files and addresses of the machine, and no advice that
  * only whoever runs the service, or types at a terminal, can follow.
  */
 
@@ -29,7 +29,7 @@ const WORDS: Partial<Record<ErrorCode, Words>> = {
   },
 };
 
-/** Advice that a client cannot follow, and what it is told in its place, by what is wrong. */
+/** Hints that a client cannot follow, and the hint that replaces them, by error code. */
 const OPERATOR_WORDS =
   /(?:^|[\s"'`(])--?[a-z][\w-]*|\bglyphpress [a-z]+|\b(?:REDIS_URL|GLYPHPRESS_[A-Z]+|CHROMIUM_[A-Z]+)\b|\b(?:npm|npx|apt(?:-get)?) [a-z]+|\bfont-path\b|\bconfig file\b/;
 const HINTS: Partial<Record<ErrorCode, string>> = {
@@ -44,7 +44,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 };
 const DEFAULT_HINT = 'GET /openapi.json describes every request.';
 
-/** The same error in words for clients; whoever logs takes the original. */
+/** The same error reworded for clients; logs get the original. */
 export function inClientWords(error: GlyphpressError): GlyphpressError {
   const { code, details } = error;
   const words = WORDS[code];

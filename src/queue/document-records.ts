@@ -338,7 +338,7 @@ export class DocumentRecords {
     return record ? { verdict: 'go', record } : { verdict: 'unwanted' };
   }
 
-  /** A start that ended because the worker was told to stop says nothing against the document. */
+  /** A start that ended because the worker shut down does not count against the document. */
   async takeBackStart(ref: DocumentRef, stage: Stage, range?: PageRange): Promise<void> {
     const args = [keysOf(ref).member, Date.now(), counterOf(stage, range)];
     await this.#run('gpTakeBackStart', this.#keys(ref), args);

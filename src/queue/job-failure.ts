@@ -1,4 +1,4 @@
-/** What a failed job means: for the next try, and for whoever asked for the document. */
+/** What a failed job means: for the next attempt, and for the client that submitted the document. */
 
 import { GlyphpressError } from '../errors.js';
 import { storageFailure } from '../store/storage-failure.js';
@@ -24,7 +24,7 @@ export function mayPass(error: unknown): boolean {
   );
 }
 
-/** The error as clients are told of it. */
+/** The error as sent to clients. */
 export function describeFailure(error: unknown, stage: Stage): Failure {
   const known = asGlyphpressError(error);
   if (known) {

@@ -1,6 +1,6 @@
 /** How long the rest of a stage takes at the pace of what is done. */
 
-/** Less than this share of a stage says nothing about its pace. */
+/** Minimum share of a stage, 0 to 1, for an estimate of its pace. */
 const MIN_SHARE = 0.02;
 
 export class Pace {

@@ -77,7 +77,7 @@ export const CONFIG_KEYS = {
   ),
   'visual-token-size': own(
     { kind: 'number', min: 8, max: 112, unit: 'px', integer: true },
-    'side of a visual token of the model that reads the pages, 28 where nothing is said; a local model sets it itself',
+    'side of a visual token of the model that reads the pages, default 28; a local model sets it itself',
   ),
   'grid-lock': own(
     { kind: 'boolean' },

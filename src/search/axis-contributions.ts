@@ -13,9 +13,9 @@ export interface AxisContribution {
   explained: Record<ResultName, number | null>;
 }
 
-/** Numbers with more values than this are put into so many groups of equal size. */
+/** A numeric axis with more values than this is divided into as many groups of equal size. */
 const GROUPS = 4;
-/** A variance from fewer trials says nothing. */
+/** Minimum number of trials for a variance. */
 const MIN_TRIALS = 6;
 
 /**

@@ -27,7 +27,7 @@ import type { TrialRecord } from './trial.js';
 const POOL = 20;
 /** Axes that a mutation changes in the mean. */
 const MUTATIONS = 2;
-/** One child in so many is a fresh draw: what no parent has can still be found. */
+/** One child in this number is a fresh random draw, so that values that no parent has can still be found. */
 const FRESH_ONE_IN = 10;
 /** Two children in three have two parents. */
 const CROSSED = 2 / 3;

@@ -88,7 +88,7 @@ export function proposalPrompt(
   ];
 }
 
-/** More values than this are told as a range. */
+/** An axis with more values than this is described as a range. */
 const LISTED = 12;
 
 function domainText(domain: Domain): string {

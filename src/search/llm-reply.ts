@@ -30,7 +30,7 @@ export class ReplyError extends Error {
 /** Words for people, in a report: no essay. */
 const NOTE_CHARACTERS = 4_000;
 const WHY_CHARACTERS = 300;
-/** A reply with more is cut: only so many are tried anyway. */
+/** Maximum number of candidates of a reply; the rest is ignored. */
 const MAX_CANDIDATES = 100;
 
 /** @throws {ReplyError} */

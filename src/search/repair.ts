@@ -13,9 +13,9 @@ import { type Space, spaceError } from './space.js';
 
 export type Repaired = { point: Point; problem?: undefined } | { point: null; problem: string };
 
-/** A line holds at least so many em, so that it is a line and not a word. */
+/** Minimum length of a line, in em. */
 const MIN_LINE_EM = 8;
-/** A page has at most so many pixels: Glyph's script shrinks larger ones, which changes the type. */
+/** Maximum number of pixels of a page: Glyph's script shrinks larger ones, which changes the type. */
 const MAX_PAGE_PIXELS = 36e6;
 const MIN_ROWS = 4;
 

@@ -50,7 +50,7 @@ export function ranking(records: readonly TrialRecord[], questionsInAll: number)
   return [...ranked, ...rest];
 }
 
-/** The probe reads fewer characters than this: questions about the page would be a waste. */
+/** Minimum share of characters that the probe must read, 0 to 1, for questions to be asked. */
 const MIN_LEGIBILITY = 0.5;
 
 /**

@@ -25,7 +25,7 @@ export interface Trial extends Candidate {
   generation: number;
 }
 
-/** What drawing one text, and reading it with the legibility probe, tells. */
+/** Token counts of one rendered text, and its legibility by the probe. */
 export interface RenderCheck {
   pages: number;
   textTokens: number;
@@ -63,7 +63,7 @@ export type Outcome =
   | { kind: 'scored'; documents: DocumentScore[] }
   | { kind: 'failed'; failure: Failure };
 
-/** A trial with all that came of it. */
+/** A trial with all its outcomes. */
 export interface TrialRecord {
   trial: Trial;
   renderCheck: RenderCheck | null;
@@ -75,7 +75,7 @@ export interface TrialRecord {
   rung: number;
 }
 
-/** Notes what came of a step. */
+/** Records the outcome of a step. */
 export function takeOutcome(record: TrialRecord, outcome: Outcome): void {
   record.rung++;
   if (outcome.kind === 'failed') record.failure = outcome.failure;

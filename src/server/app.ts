@@ -31,7 +31,7 @@ export interface AppOptions {
   logger?: FastifyServerOptions['logger'] | undefined;
 }
 
-/** A client that sends its head slower than this, or then nothing for so long, is let go. */
+/** Timeout for the request head, and for an idle connection after it. */
 const HEADERS_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 120_000;
 /** Between two requests. */

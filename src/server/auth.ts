@@ -38,7 +38,7 @@ const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 export interface GuardParts {
   keys: ApiKeys;
   rates: RateLimiter;
-  /** Requests a minute of a key that says nothing of its own; null for any number. */
+  /** Default limit of requests a minute per key; null for no limit. */
   rate: number | null;
 }
 

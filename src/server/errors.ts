@@ -65,7 +65,7 @@ export interface HttpFailure {
   retryAfterS: number | null;
 }
 
-/** What a client is told; `unforeseen` is for the log alone. */
+/** The error response for a client; `unforeseen` is for the log only. */
 export function httpFailure(error: unknown): HttpFailure & { unforeseen: boolean } {
   const known = asGlyphpressError(error);
   if (!known) {

@@ -23,7 +23,7 @@ export interface ServiceLimits
   questionDocuments: number;
   /** How long a question waits for its document. */
   waitMs: number;
-  /** Requests a minute of an API key that says nothing of its own; null for any number. */
+  /** Default limit of requests a minute per API key; null for no limit. */
   requestsPerMinute: number | null;
   /** How long documents are kept unless they say otherwise; null for ever. */
   keepMs: number | null;

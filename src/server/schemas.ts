@@ -98,7 +98,10 @@ const settingsFields = {
     }),
   ),
   encoding: Type.Optional(
-    Type.String({ maxLength: 40, description: 'Of a text; detected without it.' }),
+    Type.String({
+      maxLength: 40,
+      description: 'Encoding of a text document; detected by default.',
+    }),
   ),
 };
 
@@ -126,7 +129,7 @@ export const documentObject = Type.Object(
         description: 'Drawn in stage render, encoded in stage encode; all of them from then on.',
       }),
       pages: nullable(Type.Integer()),
-      share: Type.Number({ description: 'Of the stage, 0 to 1.' }),
+      share: Type.Number({ description: 'Completed share of the stage, 0 to 1.' }),
     }),
     filename: nullable(Type.String()),
     media_type: Type.String(),
@@ -186,7 +189,7 @@ export const glyphpressOptions = Type.Object(
   {
     document_ids: Type.Optional(Type.Array(Type.String({ maxLength: 100 }), { maxItems: 100 })),
     citations: Type.Optional(
-      Type.Boolean({ description: 'Look up where in the text the answer stands.' }),
+      Type.Boolean({ description: 'Return citations: where the text contains the answer.' }),
     ),
     wait_seconds: Type.Optional(
       Type.Number({ minimum: 0, description: 'For a document that is still compressed.' }),
@@ -200,7 +203,7 @@ const citation = Type.Object({
   start: Type.Integer({ description: 'UTF-16 offset into the text of the document.' }),
   end: Type.Integer(),
   text: Type.String(),
-  page: Type.Integer({ description: 'Of the document, counted from 1.' }),
+  page: Type.Integer({ description: 'Page of the document, counted from 1.' }),
   rect: Type.Object({
     x: Type.Number(),
     y: Type.Number(),
@@ -212,7 +215,7 @@ const citation = Type.Object({
 
 export const evidenceObject = Type.Object({
   found: Type.Boolean({
-    description: 'False: the answer says that the text does not hold it.',
+    description: 'False if the answer says that the document does not contain it.',
   }),
   confidence: nullable(Type.Number()),
   calibrated: Type.Boolean({ description: 'Whether confidence is a chance.' }),

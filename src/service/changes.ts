@@ -13,7 +13,7 @@ export class Changes {
 
   /**
    * @param subscriber in subscriber mode; may serve several channels
-   * @param channel on which members are told that changed
+   * @param channel on which changed members are published
    */
   static async open(subscriber: Redis, channel: string): Promise<Changes> {
     const changes = new Changes();

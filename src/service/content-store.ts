@@ -144,7 +144,7 @@ export class ContentStore {
     await this.#throwAway(this.place(tenant, hash).context(key));
   }
 
-  /** Contents that lie in the store, whoever owns them. */
+  /** All contents in the store, of every tenant. */
   async *contents(): AsyncGenerator<{ tenant: string; hash: string }> {
     const tenants = path.join(this.#root, 'tenants');
     for (const tenant of await namesIn(tenants)) {

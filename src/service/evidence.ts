@@ -1,4 +1,4 @@
-/** How sure an answer is, and where in the documents it stands, in the words of the API. */
+/** Confidence and citations of an answer, as fields of the API. */
 
 import type { Answer, PlacedCitation } from '../pipeline/backend.js';
 

@@ -252,7 +252,7 @@ export class ResponseRecords {
     await this.#redis.zadd(LEASES, 'XX', 0, memberOf(ref));
   }
 
-  /** Those whose process is gone. */
+  /** Those whose process has exited. */
   async abandoned(now: number, limit: number): Promise<ResponseRef[]> {
     const members = await this.#redis.zrangebyscore(LEASES, '-inf', now, 'LIMIT', 0, limit);
     return members.map((member) => {

@@ -2,7 +2,7 @@
  * What lies in the cache folder, entry by entry, and how it is kept within a bound: what was used
  * longest ago goes first.
  *
- * An entry is used when it is made and whenever {@link touchEntry} is told so: the time stands in the
+ * An entry is used when it is made and at each {@link touchEntry}: the time is the
  * modification time of its folder, so no index can disagree with what is there.
  */
 
@@ -56,7 +56,7 @@ export async function listCache(
   return entries.flat().sort((a, b) => a.usedAtMs - b.usedAtMs);
 }
 
-/** Notes that an entry is used now; one that is gone meanwhile is no matter. */
+/** Marks an entry as used now; one that was removed meanwhile is ignored. */
 export async function touchEntry(folder: string): Promise<void> {
   const now = new Date();
   await utimes(folder, now, now).catch(() => {});

@@ -20,7 +20,7 @@ export function scratchFolder(): string {
   return folder;
 }
 
-/** Removes the folders of processes that are gone. @returns how many */
+/** Removes the folders of processes that have exited. @returns how many */
 export function sweepScratch(parent: string): number {
   let removed = 0;
   for (const name of readdirSync(parent)) {

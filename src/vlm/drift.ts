@@ -80,7 +80,7 @@ async function run(dir: string, options: OpenOptions, text: string): Promise<Run
   }
 }
 
-/** The beginning of the text that has about so many tokens. */
+/** The beginning of the text, cut to about this number of tokens. */
 function firstTokens(model: VisionLanguageModel, text: string, tokens: number): string {
   const count = model.countTokens(text);
   if (count < 8) {

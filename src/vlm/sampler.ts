@@ -5,9 +5,9 @@
 import { GlyphpressError } from '../errors.js';
 
 export interface SamplingOptions {
-  /** 0 takes the likeliest token. @defaultValue 0 */
+  /** 0 takes the most probable token (greedy decoding). @defaultValue 0 */
   temperature?: number;
-  /** Keep the likeliest tokens that together reach this probability, in (0, 1]. @defaultValue 1 */
+  /** Nucleus (top-p) sampling: keep the most probable tokens whose probabilities sum to this, in (0, 1]. @defaultValue 1 */
   topP?: number;
   /** Keep this many likeliest tokens; 0 keeps all. @defaultValue 0 */
   topK?: number;

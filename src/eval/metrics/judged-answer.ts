@@ -22,7 +22,7 @@ export function namedValue(
 
 /**
  * @param groups each the ways to say one thing, with `|` between them
- * @param atLeast so many of the groups must be there @defaultValue all
+ * @param atLeast minimum number of groups that must be there @defaultValue all
  */
 export function requiredWords(
   answer: string,

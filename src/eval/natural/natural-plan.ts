@@ -23,7 +23,7 @@ export const DEFAULT_QUESTIONS_PER_DOCUMENT = 5;
 
 const SHORT_ANSWER_TOKENS = 96;
 const LONG_ANSWER_TOKENS = 128;
-/** Questions about one place of a text are told apart to this share of its length. */
+/** Question positions are distinguished by this number of equal parts of the text. */
 const DEPTHS = 4;
 
 const FORM = 'Answer in a few words. If the text does not say, answer "not found".';

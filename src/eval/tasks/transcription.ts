@@ -1,4 +1,4 @@
-/** Reading itself: what stands on the page, character by character. */
+/** Transcription: the text of the page, character by character. */
 
 import { Draft, type DraftSetting } from '../draft.js';
 import { collapseSpaces } from '../metrics/character-error.js';

@@ -53,7 +53,7 @@ export interface ChatRequest {
 
 export interface ChatAnswer {
   text: string;
-  /** `stop`, `length`, … as the server says; null if it says nothing. */
+  /** The server's `finish_reason` (`stop`, `length`, …); null if absent. */
   finishReason: string | null;
   usage: TokenUsage;
   /**

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GlyphpressError } from '../../errors.js';
 
-/** One attempt that failed: what the caller is told, and whether another attempt may help. */
+/** A failed attempt: the error for the caller, and whether a retry may help. */
 export class AttemptFailed extends Error {
   constructor(
     readonly error: GlyphpressError,

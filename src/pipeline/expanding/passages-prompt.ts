@@ -1,4 +1,4 @@
-/** A question with passages of the document before it, as it stands in the prompt. */
+/** The prompt of a question that follows passages of the document. */
 
 const HEADING = 'These passages stand in the document, word for word:';
 

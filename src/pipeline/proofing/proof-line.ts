@@ -1,4 +1,4 @@
-/** One line of a page: what stands there against what the reader sees. */
+/** One line of a page: the drawn text compared with the text that the reader sees. */
 
 import { type Edit, editScript } from './edit-script.js';
 

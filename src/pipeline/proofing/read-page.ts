@@ -4,7 +4,7 @@ import type { LineBox, LineBreaking } from '../../render/index.js';
 import type { Rectangle } from '../citing/citations.js';
 
 export interface ReadLine {
-  /** Source range of what stands there, UTF-16 offsets. */
+  /** Source range of the drawn text, UTF-16 offsets. */
   start: number;
   end: number;
   /** In page pixels. */

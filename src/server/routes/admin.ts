@@ -51,7 +51,7 @@ class Board implements IServerAdapter {
     this.entry = route;
     return this;
   }
-  /** Errors are told as everywhere. */
+  /** Errors have the same form as on every route. */
   setErrorHandler(): this {
     return this;
   }

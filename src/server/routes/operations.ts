@@ -87,7 +87,10 @@ export function operationRoutes(app: App, parts: ServerParts & { pressure: Press
                   remaining: Type.Integer(),
                   reset_seconds: Type.Integer(),
                 },
-                { description: 'Of this key; null for any number. Asking this costs none.' },
+                {
+                  description:
+                    'Rate limit of this key; null for no limit. This request does not count.',
+                },
               ),
             ),
             document_bytes: Type.Integer(),

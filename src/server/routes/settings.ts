@@ -14,7 +14,7 @@ import type { ServerParts } from '../context.js';
 import { nullable, ownErrors } from '../schemas.js';
 import type { App } from '../typed-app.js';
 
-/** Shares are told for this many visual tokens, so that rounding does not show. */
+/** Number of visual tokens for which shares are computed, large enough to hide rounding. */
 const TOLD_FOR_TOKENS = 100_000;
 
 const planObject = Type.Object({

@@ -1,4 +1,4 @@
-/** /v1/webhooks: addresses that are told what became of documents and answers. */
+/** /v1/webhooks: URLs that receive events about documents and answers. */
 
 import Type from 'typebox';
 import { WEBHOOK_EVENTS, type Webhook, type WebhookEvent } from '../../service/webhooks.js';

@@ -94,7 +94,7 @@ interface QwenTraits {
   tableSide?: number;
   norm: 'layer' | 'rms';
   mlp: QwenMlp;
-  /** Windows of so many cells a side, in all but some blocks. */
+  /** Side of an attention window in cells, in all but some blocks. */
   windows?: { side: number; fullBlocks: readonly number[] };
   /** Blocks whose output DeepStack takes. */
   earlierBlocks: readonly number[];

@@ -37,7 +37,7 @@ export interface Calls {
   countContexts: { request: undefined; reply: number };
   generate: {
     request: { handle: number; generate: GenerateRequest };
-    /** Undefined: the context is gone and must be loaded again. */
+    /** Undefined: the context was evicted and must be loaded again. */
     reply: Generated | undefined;
   };
   forward: { request: { rows: PromptRows; cuts: number[] }; reply: Forward };
