@@ -73,15 +73,11 @@ describe('glyphpress proofread', () => {
 
   it('tells page by page how much is read wrong, and where most', async () => {
     const out = path.join(temporaryFolder(), 'proof');
-    const report: ProofReport = await run(
-      'proofread',
-      garbled,
-      '-o',
-      out,
-      '--worst',
-      '1',
-      ...MODEL,
-    );
+    const said = await run('proofread', garbled, '-o', out, '--worst', '1', ...MODEL);
+    const { documents, skipped, ...rest } = said;
+    const report: ProofReport = rest;
+    expect(documents).toMatchObject([{ name: 'signs.txt', mediaType: 'text/plain' }]);
+    expect(skipped).toEqual([]);
     expect(report.pages.map(({ page }) => page)).toEqual([1]);
     expect(report.characterErrorRate).toBeLessThan(0.05);
     expect(report.edits).toBe(report.pages.reduce((sum, { edits }) => sum + edits, 0));
