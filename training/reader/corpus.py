@@ -79,12 +79,12 @@ def plain(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 
-ENGLISH = set("the of and to a in is for that this with be or it as are by on you if not can from".split())
+ENGLISH = set("the of and is that this with be are by you not from".split())
 
 
 def english(text: str) -> bool:
     words = re.findall(r"[a-z]+", text[:20_000].lower())
-    return sum(word in ENGLISH for word in words) > 0.12 * len(words)
+    return sum(word in ENGLISH for word in words) > 0.1 * len(words)
 
 
 def reflow(text: str) -> str:
