@@ -9,6 +9,9 @@ import { words } from '../support/rendering.js';
 const folder = sharedFolder();
 const file = path.join(folder, 'long.txt');
 writeFileSync(file, words(400_000)); // some thousand small pages
+/** As many small pages as one context of the tiny model holds, nearly. */
+const fitting = path.join(folder, 'fitting.txt');
+writeFileSync(fitting, words(9_500));
 const SMALL = ['--set', 'page-size=196,112'];
 
 /** Processes that use the folder: browsers name it as the place of their profile. */
@@ -79,7 +82,8 @@ describe.skipIf(!existsSync('/proc/self/cmdline'))('Ctrl-C', () => {
 
   it('ends compress: the folder beside is not left either', async () => {
     const parent = temporaryFolder();
-    const args = ['compress', file, '-o', path.join(parent, 'x'), '--model', TINY_MODEL, ...SMALL];
+    const out = path.join(parent, 'x');
+    const args = ['compress', fitting, '-o', out, '--model', TINY_MODEL, ...SMALL];
     const pages = () => everythingIn(parent).filter((name) => name.endsWith('.png')).length;
     await interrupt(args, () => pages() > 5);
     expect(namesIn(parent)).toEqual([]);
