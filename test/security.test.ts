@@ -40,7 +40,7 @@ describe('the packages', () => {
       Record<string, string>
     >;
     for (const version of Object.values({ ...dependencies, ...devDependencies }))
-      expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(version).toMatch(/^(npm:[a-z-]+@)?\d+\.\d+\.\d+$/);
   });
 });
 
