@@ -45,7 +45,7 @@ const cases: [what: string, args: string[], code: string, message: RegExp][] = [
   ['a path through a file', ['ask', `${good}/x`, 'Who?'], 'GP_INPUT_UNREADABLE', /ENOTDIR/],
   ['a folder without text', ['render', at('no-model'), '-o', out], 'GP_INPUT_EMPTY', /no text in/],
   ['a pattern for nothing', ['ask', at('*.md'), 'Who?'], 'GP_INPUT_NOT_FOUND', /Nothing matches/],
-  ['an address, unasked', ['ask', 'https://example.org', 'Who?'], 'GP_USAGE', /is an address/],
+  ['an address, unasked', ['ask', 'https://example.org', 'Who?'], 'GP_USAGE', /is a URL/],
   ['a question alone', ['ask', 'Who?'], 'GP_USAGE', /question/],
   ['a device for a text', ['render', '/dev/zero', '-o', out], 'GP_INPUT_UNREADABLE', /no regular/],
   ['an empty folder', ['ask', at('no-model'), 'Who?'], 'GP_INPUT_EMPTY', /no text in/],

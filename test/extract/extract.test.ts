@@ -92,8 +92,8 @@ describe('what it is, is told by its content', () => {
   tar.write('notes.txt');
   tar.write('ustar', 257);
   it.each<[string, () => Buffer | string, string, string, RegExp]>([
-    ['text that is named a PDF', () => 'hello', 'a.pdf', 'GP_INPUT_FORMAT', /said to be a PDF/],
-    ['text that is named a DOCX', () => 'hello', 'a.docx', 'GP_INPUT_FORMAT', /said to be a DOCX/],
+    ['text that is named a PDF', () => 'hello', 'a.pdf', 'GP_INPUT_FORMAT', /declared as a PDF/],
+    ['text that is named a DOCX', () => 'hello', 'a.docx', 'GP_INPUT_FORMAT', /declared as a DOCX/],
     ['a PDF without text', () => pdf([[]]), 'a.pdf', 'GP_INPUT_EMPTY', /no text/],
     ['a scan', () => pdf([[], []], { picture: true }), 'a.pdf', 'GP_INPUT_SCANNED', /its 2 pages/],
     ['half a PDF', () => pdf([['x']]).slice(0, 60), 'a.pdf', 'GP_INPUT_FORMAT', /cannot be read/],
