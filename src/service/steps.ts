@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
 import { countEncodedPages, ensureEncodedPage } from '../pipeline/artifacts/encoded-pages.js';
 import type { DrawOptions, OpenPages } from '../pipeline/artifacts/page-source.js';
@@ -13,9 +13,17 @@ import {
   ensurePages,
   openStoredPages,
   storedPageRange,
+  workFolderOf,
 } from '../pipeline/artifacts/stored-pages.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { countContentDrops } from '../pipeline/parts/content-drops.js';
+import {
+  assertDocumentFits,
+  assertDrawnDocumentFits,
+  type FitSettings,
+} from '../pipeline/parts/document-fit.js';
+import { dropsByContent } from '../pipeline/predict-tokens.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PageRange } from '../queue/compression-queue.js';
@@ -59,12 +67,32 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
     render: opened(async (work, context) => {
       if (await hasContext(work)) return {};
       const document = await ensureText(work, context.signal);
+      const fit = { ...work.reading, model: tools.models.info(work.reading.asked.model) };
+      const { chromium = chromiumOptions } = tools;
+      if (!(await isBegun(work)))
+        await assertDocumentFits(document, fit, { chromium, signal: context.signal });
       const { pages } = await draw(work, document, tools, context);
+      await assertDrawnFits(work, fit);
       return { pages };
     }),
     encode: opened(withModel(tools, encode)),
     prefill: opened(withModel(tools, prefill)),
   };
+}
+
+/** Pages of it were drawn before, so it fits. */
+async function isBegun(work: Work): Promise<boolean> {
+  const { folder } = pagePlace(work);
+  const looks = [folder, workFolderOf(folder)].map((place) => access(place).then(() => true));
+  return Promise.any(looks).catch(() => false);
+}
+
+async function assertDrawnFits(work: Work, fit: FitSettings): Promise<void> {
+  const { vision } = fit.model;
+  if (!vision || !dropsByContent(fit.plan)) return;
+  const pages = await openStoredPages(pagePlace(work));
+  if (!pages) throw damagedPages();
+  assertDrawnDocumentFits(await countContentDrops(pages.pages(), fit.plan, vision), fit);
 }
 
 type ModelStep = (

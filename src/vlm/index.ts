@@ -22,6 +22,7 @@ export { requireHubName } from './hub/hub-settings.js';
 export { type PulledModel, type PullOptions, pullModel } from './hub/pull-model.js';
 export { type PageGrid, type PageImage, visualTokenGrid } from './image-processor.js';
 export {
+  gridOfPage,
   type Inspection,
   inspectModel,
   type ModelInfo,

@@ -4,8 +4,8 @@
 import type { Calibration } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { tokenWidth } from './decoders/text-config.js';
-import { type ImageProcessorConfig, visualTokenGrid } from './image-processor.js';
-import { pixelLimits } from './page-size.js';
+import { type ImageProcessorConfig, type PageGrid, visualTokenGrid } from './image-processor.js';
+import { type PageSize, pixelLimits, type SizeRule } from './page-size.js';
 import { Tokenizer } from './tokenizer.js';
 import { cellPx, type VisionModel } from './towers/tower.js';
 import { type ChosenDtype, chooseDtype } from './weights/dtype.js';
@@ -63,6 +63,20 @@ export interface VisionInfo {
   /** Pixel limits of one page. */
   minPagePixels: number;
   maxPagePixels: number;
+  /** The size that a page is brought to before it is cut into cells. */
+  sizeRule: SizeRule;
+}
+
+/** Cells that a page of this size becomes, known without opening the model. */
+export function gridOfPage(
+  page: PageSize,
+  {
+    sizeRule: size,
+    patchSize,
+    mergeSize,
+  }: Pick<VisionInfo, 'sizeRule' | 'patchSize' | 'mergeSize'>,
+): PageGrid {
+  return visualTokenGrid(page, { size, patchSize, mergeSize });
 }
 
 export function describeCheckpoint(
@@ -129,6 +143,7 @@ function describeVision(
     tokenWidth: width,
     minPagePixels: minPixels,
     maxPagePixels: maxPixels,
+    sizeRule: processor.size,
   };
 }
 
