@@ -10,7 +10,7 @@ import {
   type StageWorker,
   type StageWorkerOptions,
 } from '../src/queue/stage-worker.js';
-import { ContentStore } from '../src/service/content-store.js';
+import { FolderStore } from '../src/service/folder-store.js';
 import type { StepTools } from '../src/service/steps.js';
 import type { WorkerParts } from './document-stage.js';
 import { encode } from './encode.js';
@@ -60,7 +60,7 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     const redis = await connect();
     const subscriber = await connect();
     queue = new CompressionQueue(redis);
-    const store = new ContentStore(dataFolder);
+    const store = new FolderStore(dataFolder);
     const parts = { ...given, redis, queue, store, records: new DocumentRecords(redis) };
     for (const stage of stages) workers.push(ENTRIES[stage](parts));
     await listenForCancels(subscriber, workers);

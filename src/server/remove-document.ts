@@ -1,5 +1,6 @@
 /** A document goes with all that was made from it. */
 
+import { placeName } from '../store/place.js';
 import type { ServerParts } from './context.js';
 
 /** Also out of the memory of this process. */
@@ -10,5 +11,5 @@ export async function removeDocument(
   const record = await documents.get(ref);
   await documents.remove(ref);
   const { tenant, contentHash, settingsKey } = record;
-  await engine.drop(store.place(tenant, contentHash).context(settingsKey));
+  await engine.drop(placeName(store.place(tenant, contentHash).context(settingsKey)));
 }

@@ -9,8 +9,8 @@ import { CompressionQueue } from '../queue/compression-queue.js';
 import { connectRedis } from '../queue/connection.js';
 import { DocumentRecords } from '../queue/document-records.js';
 import { Changes } from '../service/changes.js';
-import { ContentStore } from '../service/content-store.js';
 import { DocumentService } from '../service/documents.js';
+import { FolderStore } from '../service/folder-store.js';
 import type { ModelRegistry } from '../service/models.js';
 import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
 import {
@@ -90,7 +90,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const records = new DocumentRecords(redis);
     const queue = new CompressionQueue(redis);
     cleanUp.push(() => queue.close());
-    const store = new ContentStore(options.dataFolder);
+    const store = new FolderStore(options.dataFolder);
     const subscriber = await connect('worker');
     const base = { store, models, records, queue, limits };
     const documents = await DocumentService.open({ ...base, subscriber });

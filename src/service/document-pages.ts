@@ -1,25 +1,42 @@
 /** Pages, span map and text of a document, as far as they are there. */
 
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { type PageIndex, pageFileName } from '../pipeline/artifacts/page-folder.js';
 import { CONTEXT_FORM } from '../pipeline/artifacts/stored-context.js';
-import { PAGES_FORM, readPageIndex, workFolderOf } from '../pipeline/artifacts/stored-pages.js';
-import { type ArtifactForm, readArtifactFile, readManifest } from '../store/artifact-folder.js';
+import { PAGES_FORM, readPageIndex } from '../pipeline/artifacts/stored-pages.js';
+import {
+  type ArtifactForm,
+  artifactAt,
+  isArtifactProblem,
+  type Manifest,
+  readArtifactFile,
+  readManifest,
+} from '../store/artifact-folder.js';
+import type { AnyPlace } from '../store/place.js';
 import { contextFolder, pagePlace, type Work } from './work.js';
 
 /** The finished context holds the pages; before it there are the drawn ones. */
 async function artifactOf(work: Work) {
-  const candidates: [string, ArtifactForm][] = [
+  const candidates: [AnyPlace, ArtifactForm][] = [
     [contextFolder(work), CONTEXT_FORM],
     [pagePlace(work).folder, PAGES_FORM],
   ];
   for (const [folder, form] of candidates) {
-    const manifest = await readManifest<unknown>(folder, form).catch(() => null);
+    const manifest = await manifestOrNull(folder, form);
     if (manifest) return { folder, manifest };
   }
   return null;
+}
+
+/** One that is damaged is as good as none. */
+async function manifestOrNull(
+  place: AnyPlace,
+  form: ArtifactForm,
+): Promise<Manifest<unknown> | null> {
+  return readManifest(place, form).catch((error) => {
+    if (isArtifactProblem(error)) return null;
+    throw error;
+  });
 }
 
 /** @returns null for a page that is not there, or not yet */
@@ -30,14 +47,13 @@ export async function pageImage(work: Work, index: number): Promise<Buffer | nul
     if (!Object.hasOwn(artifact.manifest.files, file)) return null;
     return readArtifactFile(artifact.folder, artifact.manifest, file);
   }
-  const drawn = path.join(workFolderOf(pagePlace(work).folder), file);
-  return readFile(drawn).catch(() => null);
+  return artifactAt(pagePlace(work).folder).unfinished().read(file);
 }
 
 /** A file of the finished context; null where it has none of this name, or there is no context. */
 export async function contextFile(work: Work, file: string): Promise<Buffer | null> {
   const folder = contextFolder(work);
-  const manifest = await readManifest<unknown>(folder, CONTEXT_FORM).catch(() => null);
+  const manifest = await manifestOrNull(folder, CONTEXT_FORM);
   if (!manifest || !Object.hasOwn(manifest.files, file)) return null;
   return readArtifactFile(folder, manifest, file);
 }

@@ -73,6 +73,7 @@ export class DocumentService {
     const { tenant, upload, settings, expiresInMs, mediaType, ...rest } = submission;
     encodingOf(settings.encoding);
     const { contextKey } = readingOf(settings, models.info(settings.model), mediaType);
+    await store.prepare(tenant, upload);
     const id = `doc_${randomBytes(12).toString('hex')}`;
     // Nobody may delete the last document of this content while this one joins it.
     const { ahead } = await records.exclusively(contentLock(tenant, upload.hash), async () => {

@@ -7,6 +7,7 @@ import type { AskOptions } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import type { LocalAnswer, LocalDocument } from '../pipeline/backends/local-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
+import { type AnyPlace, placeName } from '../store/place.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import { FairQueue } from './fair-queue.js';
 import type { ModelRegistry } from './models.js';
@@ -22,8 +23,8 @@ export interface EngineOptions {
 
 export interface EngineQuestion extends AskOptions {
   model: string;
-  /** Folders of the contexts, one for each document. */
-  folders: readonly string[];
+  /** Where the contexts lie, one for each document; a path stands for a folder. */
+  folders: readonly AnyPlace[];
   /** Opens several documents together; needed for those only. */
   openJoint?: (backend: LocalBackend) => Promise<LocalDocument>;
   question: string;
@@ -54,14 +55,14 @@ interface Held {
 
 const DEFAULT_BYTES = 1024 ** 3;
 
-/** Between the folders of one key; stands in no path. */
+/** Between the places of one key; stands in no name. */
 const BETWEEN = '\0';
 
 export class QuestionEngine {
   readonly #models: ModelRegistry;
   readonly #options: Required<EngineOptions>;
   readonly #queues = new Map<string, FairQueue>();
-  /** By folder or folders, the most recently asked last. */
+  /** By name of place or places, the most recently asked last. */
   readonly #held = new Map<string, Held>();
 
   constructor(models: ModelRegistry, options: EngineOptions = {}) {
@@ -101,7 +102,7 @@ export class QuestionEngine {
     });
   }
 
-  /** Lets go of what lies below a folder that is deleted. */
+  /** Lets go of what lies at or below a place that is deleted. */
   async drop(folder: string): Promise<void> {
     const below = [...this.#held].filter(([key]) =>
       key.split(BETWEEN).some((part) => part === folder || part.startsWith(`${folder}/`)),
@@ -111,7 +112,7 @@ export class QuestionEngine {
 
   async #answer(question: EngineQuestion, waitMs: number): Promise<EngineAnswer> {
     const { model: name, folders, openJoint: _, asker: __, question: text, ...options } = question;
-    const key = folders.join(BETWEEN);
+    const key = folders.map(placeName).join(BETWEEN);
     const start = performance.now();
     const known = this.#held.get(key);
     const held = known ?? this.#open(question);

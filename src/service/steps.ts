@@ -5,7 +5,6 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, rm } from 'node:fs/promises';
 import { type ErrorCode, GlyphpressError } from '../errors.js';
 import { countEncodedPages, ensureEncodedPage } from '../pipeline/artifacts/encoded-pages.js';
 import type { DrawOptions, OpenPages } from '../pipeline/artifacts/page-source.js';
@@ -13,7 +12,6 @@ import {
   ensurePages,
   openStoredPages,
   storedPageRange,
-  workFolderOf,
 } from '../pipeline/artifacts/stored-pages.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
@@ -29,6 +27,7 @@ import type { CompressionReport } from '../pipeline/report.js';
 import type { PageRange } from '../queue/compression-queue.js';
 import type { DocumentRecord, Stage } from '../queue/document-record.js';
 import type { Step, StepContext, StepResult } from '../queue/stage-runner.js';
+import { artifactAt } from '../store/artifact-folder.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import type { ContentStore } from './content-store.js';
 import { extractText } from './extract.js';
@@ -82,9 +81,8 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
 
 /** Pages of it were drawn before, so it fits. */
 async function isBegun(work: Work): Promise<boolean> {
-  const { folder } = pagePlace(work);
-  const looks = [folder, workFolderOf(folder)].map((place) => access(place).then(() => true));
-  return Promise.any(looks).catch(() => false);
+  const place = artifactAt(pagePlace(work).folder);
+  return (await place.readManifest()) !== null || (await place.unfinished().names()).length > 0;
 }
 
 async function assertDrawnFits(work: Work, fit: FitSettings): Promise<void> {
@@ -136,7 +134,7 @@ async function prefill(
   const { signal } = context;
   const document = await ensureText(work, signal);
   const folder = contextFolder(work);
-  if (!(await hasContext(work))) await rm(folder, { recursive: true, force: true });
+  if (!(await hasContext(work))) await artifactAt(folder).remove();
   const backend = new LocalBackend(model, {
     contexts: { locate: () => folder },
     openPages: storedParts(work, model, tools),
@@ -176,8 +174,7 @@ function withModel(tools: StepTools, step: ModelStep) {
       // A model whose thread is dead must not fail the next document too.
       if (hasCode(error, 'GP_MODEL_RUNTIME')) await models.reopen(name, model);
       // What is damaged goes, so that the next try makes it anew.
-      if (hasCode(error, 'GP_ARTIFACT_DAMAGED'))
-        await rm(pagePlace(work).folder, { recursive: true, force: true });
+      if (hasCode(error, 'GP_ARTIFACT_DAMAGED')) await artifactAt(pagePlace(work).folder).remove();
       throw error;
     }
   };
@@ -210,13 +207,15 @@ async function ensureText(work: Work, signal: AbortSignal): Promise<SourceDocume
   const { record, reading, place } = work;
   const stored = await storedText(work);
   if (stored !== null) return sourceOf(record, stored);
-  await assertWhole(place.upload, record.contentHash);
   const { encoding } = reading.asked;
-  const text = await extractText(place.upload, {
-    mediaType: record.mediaType,
-    name: record.filename ?? 'The document',
-    ...(encoding !== undefined && { encoding }),
-    signal,
+  const text = await place.withUpload(async (upload) => {
+    await assertWhole(upload, record.contentHash);
+    return extractText(upload, {
+      mediaType: record.mediaType,
+      name: record.filename ?? 'The document',
+      ...(encoding !== undefined && { encoding }),
+      signal,
+    });
   });
   await storeText(work, text);
   return sourceOf(record, text);

@@ -2,18 +2,20 @@
 
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { GlyphpressError } from '../errors.js';
+import type { TokensPlace } from '../pipeline/artifacts/encoded-pages.js';
 import { CONTEXT_FORM } from '../pipeline/artifacts/stored-context.js';
 import type { PagePlace } from '../pipeline/artifacts/stored-pages.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { DocumentRecord } from '../queue/document-record.js';
 import {
   type ArtifactForm,
+  isArtifactProblem,
   isWholeArtifact,
   readArtifactFile,
   readManifest,
   writeArtifact,
 } from '../store/artifact-folder.js';
+import type { AnyPlace } from '../store/place.js';
 import type { ContentPlace, ContentStore } from './content-store.js';
 import { type DocumentReading, parseSettings, readingOf } from './document-settings.js';
 import type { ModelRegistry } from './models.js';
@@ -21,18 +23,22 @@ import type { ModelRegistry } from './models.js';
 const TEXT_FORM: ArtifactForm = { kind: 'glyphpress-text', version: 1 };
 const TEXT_FILE = 'source.txt';
 
-export interface Work {
+export interface Work<Place extends ContentPlace = ContentPlace> {
   record: DocumentRecord;
   /** What the record's settings come to. */
   reading: DocumentReading;
-  place: ContentPlace;
+  place: Place;
+}
+
+interface StoreOf<Place> {
+  place(...content: Parameters<ContentStore['place']>): Place;
 }
 
 /** @throws {GlyphpressError} GP_MODEL_UNKNOWN and others, for a service with another set-up */
-export function openWork(
+export function openWork<Place extends ContentPlace>(
   record: DocumentRecord,
-  { store, models }: { store: ContentStore; models: ModelRegistry },
-): Work {
+  { store, models }: { store: StoreOf<Place>; models: ModelRegistry },
+): Work<Place> {
   const settings = parseSettings(record.settings);
   return {
     record,
@@ -46,15 +52,15 @@ export function sourceOf({ contentHash: hash }: DocumentRecord, text: string): S
   return { id: `doc_${hash.slice(0, 24)}`, hash, text };
 }
 
-export function textFolder({ place, reading }: Work): string {
+export function textFolder({ place, reading }: Work): AnyPlace {
   return place.text(reading.textKey);
 }
 
-export function contextFolder({ place, reading }: Work): string {
+export function contextFolder({ place, reading }: Work): AnyPlace {
   return place.context(reading.contextKey);
 }
 
-export function tokensFolder({ place, reading }: Work): string {
+export function tokensFolder({ place, reading }: Work): TokensPlace {
   return place.tokens(reading.tokensKey);
 }
 
@@ -71,7 +77,7 @@ export async function storedText(work: Work): Promise<string | null> {
     if (!manifest) return null;
     return (await readArtifactFile(folder, manifest, TEXT_FILE)).toString('utf8');
   } catch (error) {
-    if (error instanceof GlyphpressError) return null;
+    if (isArtifactProblem(error)) return null;
     throw error;
   }
 }

@@ -1,6 +1,8 @@
 /**
  * A result on disk: a folder of files and a manifest with their checksums. It appears whole or not
  * at all (written under a temporary name, then renamed), and damage is found when it is read.
+ *
+ * The functions take artifacts in other places, too.
  */
 
 import { createHash, randomBytes } from 'node:crypto';
@@ -19,31 +21,78 @@ import {
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { makeFolder, unusableOutput } from '../output-folder.js';
-import { sha256Hex } from '../sha256.js';
+import { FolderFiles, readIfThere } from './folder-files.js';
+import {
+  type ArtifactForm,
+  damaged,
+  type FileSum,
+  MANIFEST_FILE,
+  type Manifest,
+  manifestText,
+  matchesSum,
+  parseManifest,
+} from './manifest.js';
+import type { AnyPlace, ArtifactPlace, FileSet } from './place.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from './process-tag.js';
 
-export const MANIFEST_FILE = 'manifest.json';
+export { type ArtifactForm, MANIFEST_FILE, type Manifest };
 
-export interface Manifest<Body> {
-  /** What kind of artifact, and in which version of its form. */
-  kind: string;
-  version: number;
-  /** What it was made from and with; equal keys, equal artifacts. */
-  key: Record<string, string>;
-  body: Body;
-  files: Record<string, { bytes: number; sha256: string }>;
+/** The folder in which an artifact lies until all of it is there. */
+export function workFolderOf(folder: string): string {
+  return `${folder}.work`;
 }
 
-export interface ArtifactForm {
-  kind: string;
-  version: number;
+export class ArtifactFolder implements ArtifactPlace {
+  /** @param name the folder */
+  constructor(readonly name: string) {}
+
+  async readManifest(): Promise<string | null> {
+    return (await readIfThere(path.join(this.name, MANIFEST_FILE)))?.toString('utf8') ?? null;
+  }
+
+  readFile(file: string, _: FileSum): Promise<Buffer | null> {
+    return readIfThere(path.join(this.name, file));
+  }
+
+  write<Body>(
+    form: ArtifactForm,
+    key: Record<string, string>,
+    fill: (folder: string) => Promise<Body>,
+  ): Promise<Manifest<Body>> {
+    return writeFolder(this.name, form, key, fill);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.name, { recursive: true, force: true });
+  }
+
+  unfinished(): FileSet {
+    return new FolderFiles(workFolderOf(this.name));
+  }
+
+  pathOf(file: string): string {
+    return path.join(this.name, file);
+  }
+}
+
+export function artifactAt(place: AnyPlace): ArtifactPlace {
+  return typeof place === 'string' ? new ArtifactFolder(place) : place;
 }
 
 /**
  * @param fill writes the files into the folder that it is given, and returns the manifest's body
- * @throws {GlyphpressError} GP_OUTPUT_EXISTS if `folder` holds something that is no artifact
+ * @throws {GlyphpressError} GP_OUTPUT_EXISTS if a folder holds something that is no artifact
  */
-export async function writeArtifact<Body>(
+export function writeArtifact<Body>(
+  place: AnyPlace,
+  form: ArtifactForm,
+  key: Record<string, string>,
+  fill: (folder: string) => Promise<Body>,
+): Promise<Manifest<Body>> {
+  return artifactAt(place).write(form, key, fill);
+}
+
+async function writeFolder<Body>(
   folder: string,
   form: ArtifactForm,
   key: Record<string, string>,
@@ -62,8 +111,7 @@ export async function writeArtifact<Body>(
   try {
     const body = await fill(temporary);
     const manifest: Manifest<Body> = { ...form, key, body, files: await checksums(temporary) };
-    const text = JSON.stringify(manifest);
-    await writeFile(path.join(temporary, MANIFEST_FILE), signed(text));
+    await writeFile(path.join(temporary, MANIFEST_FILE), manifestText(manifest));
     await replaceFolder(temporary, target);
     return manifest;
   } catch (error) {
@@ -96,36 +144,27 @@ async function sweepPartials(target: string): Promise<void> {
 }
 
 /**
- * @returns the manifest, or null if there is no artifact in the folder
+ * @returns the manifest, or null if there is no artifact
  * @throws {GlyphpressError} GP_ARTIFACT_DAMAGED, GP_ARTIFACT_MISMATCH (another kind or version)
  */
 export async function readManifest<Body>(
-  folder: string,
+  place: AnyPlace,
   form: ArtifactForm,
 ): Promise<Manifest<Body> | null> {
-  const file = path.join(folder, MANIFEST_FILE);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return null;
-    throw error;
-  }
+  const artifact = artifactAt(place);
+  const { name } = artifact;
+  const text = await artifact.readManifest();
+  if (text === null) return null;
   const manifest = parseManifest<Body>(text);
-  if (!manifest) throw damaged(file, 'does not match its own checksum');
+  if (!manifest) throw damaged(`${name}/${MANIFEST_FILE}`, 'does not match its own checksum');
   if (manifest.kind !== form.kind || manifest.version !== form.version) {
     throw new GlyphpressError('GP_ARTIFACT_MISMATCH', {
-      message: `${folder} holds ${manifest.kind} version ${manifest.version}, expected ${form.kind} version ${form.version}`,
+      message: `${name} holds ${manifest.kind} version ${manifest.version}, expected ${form.kind} version ${form.version}`,
       hint: 'Make it again with this version of glyphpress.',
-      details: { folder, kind: manifest.kind, version: manifest.version },
+      details: { folder: name, kind: manifest.kind, version: manifest.version },
     });
   }
   return manifest;
-}
-
-/** A manifest with its checksum on a line of its own. */
-function signed(json: string): string {
-  return `${json}\n${sha256Hex(json)}\n`;
 }
 
 /** Whether a folder holds an artifact, of any form; what is wrong with it shows when it is read. */
@@ -134,44 +173,47 @@ export async function isArtifactFolder(folder: string): Promise<boolean> {
   return /^\{"kind":"glyphpress-/.test(text);
 }
 
-/** @returns null for anything but what {@link signed} wrote */
-function parseManifest<Body>(text: string): Manifest<Body> | null {
-  const json = text.slice(0, text.indexOf('\n'));
-  return json !== '' && text === signed(json) ? (JSON.parse(json) as Manifest<Body>) : null;
-}
-
 /** The bytes of one file, checked. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED */
 export async function readArtifactFile(
-  folder: string,
+  place: AnyPlace,
   manifest: Manifest<unknown>,
   name: string,
 ): Promise<Buffer> {
-  const file = path.join(folder, name);
+  const artifact = artifactAt(place);
+  const file = `${artifact.name}/${name}`;
   const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
   if (!expected) throw damaged(file, 'is not in the manifest');
-  let bytes: Buffer;
+  let bytes: Buffer | null;
   try {
-    bytes = await readFile(file);
+    bytes = await artifact.readFile(name, expected);
   } catch (cause) {
+    if (cause instanceof GlyphpressError) throw cause;
     throw damaged(file, `cannot be read: ${(cause as Error).message}`, cause);
   }
-  if (bytes.length !== expected.bytes || sha256Hex(bytes) !== expected.sha256) {
-    throw damaged(file, 'does not match its checksum');
-  }
+  if (!bytes) throw damaged(file, 'is missing');
+  if (!matchesSum(bytes, expected)) throw damaged(file, 'does not match its checksum');
   return bytes;
 }
 
 /** Whether an artifact of this form is there with every byte that its manifest tells of. */
-export async function isWholeArtifact(folder: string, form: ArtifactForm): Promise<boolean> {
+export async function isWholeArtifact(place: AnyPlace, form: ArtifactForm): Promise<boolean> {
   try {
-    const manifest = await readManifest(folder, form);
+    const manifest = await readManifest(place, form);
     if (!manifest) return false;
-    for (const name of Object.keys(manifest.files)) await readArtifactFile(folder, manifest, name);
+    for (const name of Object.keys(manifest.files)) await readArtifactFile(place, manifest, name);
     return true;
   } catch (error) {
-    if (error instanceof GlyphpressError) return false;
+    if (isArtifactProblem(error)) return false;
     throw error;
   }
+}
+
+/** What makes an artifact useless, but not what keeps it from being looked at. */
+export function isArtifactProblem(error: unknown): error is GlyphpressError {
+  return (
+    error instanceof GlyphpressError &&
+    (error.code === 'GP_ARTIFACT_DAMAGED' || error.code === 'GP_ARTIFACT_MISMATCH')
+  );
 }
 
 async function assertReplaceable(folder: string): Promise<void> {
@@ -274,13 +316,4 @@ async function checksums(folder: string): Promise<Manifest<unknown>['files']> {
     files[name] = { bytes: (await stat(file)).size, sha256: hash.digest('hex') };
   }
   return files;
-}
-
-function damaged(file: string, problem: string, cause?: unknown): GlyphpressError {
-  return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
-    message: `${file} ${problem}`,
-    hint: 'It can be made again from its source: run the command that made it.',
-    details: { file },
-    cause,
-  });
 }

@@ -5,8 +5,8 @@ import { LocalBackend } from '../../src/pipeline/backends/local.js';
 import { citeDocuments } from '../../src/pipeline/citing/cite-documents.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { DocumentRecords } from '../../src/queue/document-records.js';
-import { ContentStore } from '../../src/service/content-store.js';
 import { evidenceOf } from '../../src/service/evidence.js';
+import { FolderStore } from '../../src/service/folder-store.js';
 import { citedDocument, openJoint } from '../../src/service/joint-context.js';
 import type { EngineAnswer } from '../../src/service/question-engine.js';
 import { openWork } from '../../src/service/work.js';
@@ -124,7 +124,7 @@ describe('what stands behind it', () => {
       await models.close();
     });
     const records = new DocumentRecords(connection);
-    const store = new ContentStore(redis.dataFolder);
+    const store = new FolderStore(redis.dataFolder);
     const work = async (document: DocumentJson) =>
       openWork((await records.get({ tenant: 'local', id: document.id }))!, { store, models });
     return { work, models, model: await models.open(TINY_NAME) };

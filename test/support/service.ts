@@ -12,8 +12,8 @@ import { connectRedis } from '../../src/queue/connection.js';
 import { type DocumentRecord, STAGES, type Stage } from '../../src/queue/document-record.js';
 import { DocumentRecords, type RecordLimits } from '../../src/queue/document-records.js';
 import type { Step } from '../../src/queue/stage-runner.js';
-import { ContentStore } from '../../src/service/content-store.js';
 import { DocumentService, type Submission } from '../../src/service/documents.js';
+import { FolderStore } from '../../src/service/folder-store.js';
 import { ModelRegistry } from '../../src/service/models.js';
 import { startWorkers, type WorkerProcessOptions } from '../../workers/index.js';
 import { TINY_MODEL } from './models.js';
@@ -55,7 +55,7 @@ export interface TestService {
   documents: DocumentService;
   records: DocumentRecords;
   queue: CompressionQueue;
-  store: ContentStore;
+  store: FolderStore;
   models: ModelRegistry;
 }
 
@@ -68,7 +68,7 @@ export async function testService(
   const subscriber = await connectRedis(url, 'worker');
   const records = new DocumentRecords(redis);
   const queue = new CompressionQueue(redis);
-  const store = new ContentStore(dataFolder);
+  const store = new FolderStore(dataFolder);
   const models = tinyModels();
   const parts = { store, models, records, queue, subscriber, limits };
   const documents = await DocumentService.open(parts);

@@ -1,9 +1,9 @@
 /** Visual tokens of pages on disk, one file a page: encoding goes on after a crash where it stopped. */
 
-import { mkdir, readdir, readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
 import { sha256Hex } from '../../sha256.js';
+import { FolderFiles } from '../../store/folder-files.js';
+import type { FileSet } from '../../store/place.js';
 import { PROCESS_TAG } from '../../store/process-tag.js';
 import {
   type EncodedImage,
@@ -14,71 +14,58 @@ import {
 import { decodePage } from './page-images.js';
 
 /** The page as the file was made from it; another page in its place is another name. */
-const fileOf = (folder: string, index: number, png: Buffer) =>
-  path.join(folder, `page-${index + 1}-${sha256Hex(png).slice(0, 16)}.safetensors`);
+const fileOf = (index: number, png: Buffer) =>
+  `page-${index + 1}-${sha256Hex(png).slice(0, 16)}.safetensors`;
+
+/** A path stands for the files in that folder. */
+export type TokensPlace = string | FileSet;
+
+const filesAt = (place: TokensPlace) =>
+  typeof place === 'string' ? new FolderFiles(place) : place;
 
 /**
  * The visual tokens of one page, from the folder or from the model.
  *
- * @param folder for one checkpoint: the name of the folder must tell which
+ * @param folder for one checkpoint: its name must tell which
  * @returns also whether the model had to work
  */
 export async function ensureEncodedPage(
   model: VisionLanguageModel,
-  folder: string,
+  folder: TokensPlace,
   page: { index: number; png: Buffer },
 ): Promise<{ image: EncodedImage; encoded: boolean }> {
-  const file = fileOf(folder, page.index, page.png);
-  const stored = await read(file);
+  const files = filesAt(folder);
+  const file = fileOf(page.index, page.png);
+  const stored = parseTokens(file, await files.read(file));
   if (stored) return { image: stored, encoded: false };
   const image = await model.encodeImage(await decodePage(page.png));
-  await write(folder, file, image);
+  await write(files, file, image);
   return { image, encoded: true };
 }
 
 /** How many pages have their tokens in the folder. */
-export async function countEncodedPages(folder: string): Promise<number> {
-  const names = await readdir(folder).catch(() => []);
+export async function countEncodedPages(folder: TokensPlace): Promise<number> {
+  const names = await filesAt(folder).names();
   return names.filter((name) => name.endsWith('.safetensors')).length;
 }
 
-async function write(folder: string, file: string, image: EncodedImage): Promise<void> {
+async function write(files: FileSet, file: string, image: EncodedImage): Promise<void> {
   const { gridThw, tokenGrid, tokens } = image;
   const data = Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength);
   const cells = tokenGrid.rows * tokenGrid.cols;
   const shape = [cells, tokens.length / cells];
-  if (!(await hasFolder(folder))) return;
   const tensors = [{ name: 'tokens', dtype: 'F32' as const, shape, data: tokens }];
   const metadata = {
     gridThw: JSON.stringify(gridThw),
     tokenGrid: JSON.stringify(tokenGrid),
     sha256: sha256Hex(data),
   };
-  await writeSafetensors(file, tensors, metadata, PROCESS_TAG);
-}
-
-/** Made if need be, but in no folder that is gone: then the document was deleted meanwhile. */
-async function hasFolder(folder: string): Promise<boolean> {
-  try {
-    await mkdir(folder);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return true;
-    if (code === 'ENOENT') return false;
-    throw error;
-  }
+  await files.make(file, (path) => writeSafetensors(path, tensors, metadata, PROCESS_TAG));
 }
 
 /** @returns null if it is missing or damaged: then it is made again */
-async function read(file: string): Promise<EncodedImage | null> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+function parseTokens(file: string, bytes: Buffer | null): EncodedImage | null {
+  if (!bytes) return null;
   try {
     const parsed = parseSafetensors(bytes, { code: 'GP_ARTIFACT_DAMAGED', name: file });
     const tokens = Float32Array.from(parsed.readFloat32('tokens'));

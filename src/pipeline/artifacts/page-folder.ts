@@ -2,12 +2,13 @@
 
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { copyFile, link, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
 import { makeFolder, unusableOutput } from '../../output-folder.js';
 import type { LineBox, RenderedPage, RenderSummary } from '../../render/index.js';
 import { MANIFEST_FILE } from '../../store/artifact-folder.js';
+import { linkOrCopy } from '../../store/folder-files.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../../store/process-tag.js';
 import type { SourceDocument } from '../read-document.js';
 import { layoutOf, type PageSource, type RenderProgress, type SourcePage } from './page-source.js';
@@ -75,11 +76,6 @@ export async function writePages(
     await writer.abort();
     throw error;
   }
-}
-
-/** Where the file system has no hard links, or no more of them, the bytes are copied. */
-export async function linkOrCopy(from: string, to: string): Promise<void> {
-  await link(from, to).catch(() => copyFile(from, to));
 }
 
 export type ForeignFiles = 'refuse' | 'keep';

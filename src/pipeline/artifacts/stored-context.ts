@@ -7,12 +7,14 @@ import { describePlan, type PrunePlan } from '../../prune/index.js';
 import type { RenderConfig } from '../../render/index.js';
 import {
   type ArtifactForm,
+  isArtifactProblem,
   type Manifest,
   readArtifactFile,
   readManifest,
   writeArtifact,
 } from '../../store/artifact-folder.js';
 import { differingParts } from '../../store/artifact-key.js';
+import type { AnyPlace } from '../../store/place.js';
 import type { ModelInfo, PrefilledContext } from '../../vlm/index.js';
 import type { Sidecar } from '../exact-values/sidecar.js';
 import type { DocumentFile } from '../inputs/document-files.js';
@@ -46,9 +48,9 @@ export interface StoredContext {
   context: PrefilledContext;
 }
 
-/** The context with this key, or why there is none: null for a folder without any. */
+/** The context with this key, or why there is none: null for a place without any. */
 export async function readStoredContext(
-  folder: string,
+  folder: AnyPlace,
   key: Key,
 ): Promise<StoredContext | { problem: string | null }> {
   try {
@@ -66,7 +68,7 @@ export async function readStoredContext(
 
 /** Whatever context lies there. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED for none */
 export async function openStoredContext(
-  folder: string,
+  folder: AnyPlace,
 ): Promise<StoredContext & { manifest: Manifest<CompressedBody> }> {
   const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
   if (!manifest) {
@@ -80,17 +82,10 @@ export async function openStoredContext(
 }
 
 async function readContextFile(
-  folder: string,
+  folder: AnyPlace,
   manifest: Manifest<CompressedBody>,
 ): Promise<PrefilledContext> {
   return readContext(await readArtifactFile(folder, manifest, CONTEXT_FILE));
-}
-
-function isArtifactProblem(error: unknown): error is GlyphpressError {
-  return (
-    error instanceof GlyphpressError &&
-    (error.code === 'GP_ARTIFACT_DAMAGED' || error.code === 'GP_ARTIFACT_MISMATCH')
-  );
 }
 
 export interface ContextParts {
@@ -107,7 +102,7 @@ export interface ContextParts {
  *   is read later
  */
 export async function writeStoredContext(
-  folder: string,
+  folder: AnyPlace,
   key: Key,
   { document, renderConfig, plan, model, sidecar }: ContextParts,
   fill: (folder: string) => Promise<CompressionReport>,

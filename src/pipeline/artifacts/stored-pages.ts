@@ -3,14 +3,15 @@
  * after a crash draws only what is missing.
  */
 
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
-import { makeFolder } from '../../output-folder.js';
 import { DocumentRendering, type RenderConfig, type RenderedPage } from '../../render/index.js';
 import { sha256Hex } from '../../sha256.js';
 import {
   type ArtifactForm,
+  artifactAt,
+  isArtifactProblem,
   isWholeArtifact,
   type Manifest,
   readArtifactFile,
@@ -19,11 +20,10 @@ import {
 } from '../../store/artifact-folder.js';
 import { differingParts } from '../../store/artifact-key.js';
 import { touchEntry } from '../../store/cache-entries.js';
-import { writeWhole } from '../../store/write-whole.js';
+import { type AnyPlace, type FileSet, placeName } from '../../store/place.js';
 import type { SourceDocument } from '../read-document.js';
 import type { Key } from './keys.js';
 import {
-  linkOrCopy,
   PAGES_FILE,
   type PageIndex,
   type PageRecord,
@@ -49,24 +49,23 @@ export interface StoredPagesBody {
 
 /** Where the pages of a document under a rendering are kept, and by which key. */
 export interface PagePlace {
-  folder: string;
+  folder: AnyPlace;
   key: Key;
 }
 
-/** The folder in which pages lie until all are there. */
-export function workFolderOf(folder: string): string {
-  return `${folder}.work`;
+/** Those of a folder on this machine. */
+export interface PageFolder extends PagePlace {
+  folder: string;
 }
 
 /** Pages that stay: drawn where they are missing or damaged, then read from their folder. */
 export function keepPages(
-  placeOf: (document: SourceDocument, config: RenderConfig) => PagePlace,
+  placeOf: (document: SourceDocument, config: RenderConfig) => PageFolder,
   options: DrawOptions,
 ): OpenPages {
   return async (document, config, more) => {
     const place = placeOf(document, config);
-    if (!(await isWholeArtifact(place.folder, PAGES_FORM)))
-      await rm(place.folder, { recursive: true, force: true });
+    if (!(await isWholeArtifact(place.folder, PAGES_FORM))) await artifactAt(place.folder).remove();
     const { drawn } = await ensurePages(document, config, place, { ...options, ...more });
     await touchEntry(place.folder);
     const pages = await openStoredPages(place, drawn === 0);
@@ -88,8 +87,7 @@ export async function ensurePages(
 ): Promise<{ pages: number; drawn: number }> {
   const stored = await pagesManifest(folder, key);
   if (stored) return { pages: stored.body.pages, drawn: 0 };
-  const work = workFolderOf(folder);
-  await makeFolder(work);
+  const work = artifactAt(folder).unfinished();
   const records = await finishedPages(work);
   const before = records.length;
   const rendering = new DocumentRendering(document.text, config, {
@@ -113,22 +111,24 @@ export async function ensurePages(
       render: await rendering.summary(),
     };
     await writeArtifact<StoredPagesBody>(folder, PAGES_FORM, key, async (temporary) => {
-      for (const { file } of records)
-        await linkOrCopy(path.join(work, file), path.join(temporary, file));
+      for (const { file } of records) await work.copyTo(file, path.join(temporary, file));
       await writeFile(path.join(temporary, PAGES_FILE), JSON.stringify(index));
       return { documentId: document.id, pages: records.length, characters: document.text.length };
     });
   } finally {
     await rendering.close();
   }
-  await rm(work, { recursive: true, force: true });
+  await work.remove();
   return { pages: records.length, drawn: records.length - before };
 }
 
 /** @returns null if there are none with this key, or they are damaged */
-async function pagesManifest(folder: string, key: Key): Promise<Manifest<StoredPagesBody> | null> {
+async function pagesManifest(
+  folder: AnyPlace,
+  key: Key,
+): Promise<Manifest<StoredPagesBody> | null> {
   const manifest = await readManifest<StoredPagesBody>(folder, PAGES_FORM).catch((error) => {
-    if (error instanceof GlyphpressError) return null;
+    if (isArtifactProblem(error)) return null;
     throw error;
   });
   return manifest && differingParts(manifest.key, key).length === 0 ? manifest : null;
@@ -144,13 +144,13 @@ export async function openStoredPages(
   try {
     return pagesIn(folder, manifest, await readPageIndex(folder, manifest), cached);
   } catch (error) {
-    if (error instanceof GlyphpressError) return null;
+    if (isArtifactProblem(error)) return null;
     throw error;
   }
 }
 
 export async function readPageIndex(
-  folder: string,
+  folder: AnyPlace,
   manifest: Manifest<unknown>,
 ): Promise<PageIndex> {
   return parsePageIndex(await readArtifactFile(folder, manifest, PAGES_FILE));
@@ -158,7 +158,7 @@ export async function readPageIndex(
 
 /** The pages of an artifact that holds some, a compressed document too; every byte is checked on the way. */
 export function pagesIn(
-  folder: string,
+  folder: AnyPlace,
   manifest: Manifest<unknown>,
   { pages, render }: PageIndex,
   cached = true,
@@ -173,7 +173,8 @@ export function pagesIn(
       for (const [index, { file, widthPx, heightPx, lines }] of pages.entries()) {
         const png = await readArtifactFile(folder, manifest, file);
         const page: SourcePage = { index, png, widthPx, heightPx, lines };
-        yield { ...page, file: path.join(folder, file) };
+        const lies = artifactAt(folder).pathOf(file);
+        yield lies === undefined ? page : { ...page, file: lies };
       }
     },
     summary: async () => render,
@@ -200,33 +201,41 @@ interface WorkRecord extends PageRecord {
 
 const recordFileName = (file: string) => file.replace(/\.png$/, '.json');
 
-async function keepPage(work: string, page: RenderedPage): Promise<PageRecord> {
+async function keepPage(work: FileSet, page: RenderedPage): Promise<PageRecord> {
   const record = pageRecord(page);
   const { file } = record;
   // Two workers may draw the same page at once; each of them puts the same bytes there.
-  await writeWhole(path.join(work, file), page.png);
+  await work.put(file, page.png);
   const described: WorkRecord = { ...record, sha256: sha256Hex(page.png) };
-  await writeWhole(path.join(work, recordFileName(file)), JSON.stringify(described));
+  await work.put(recordFileName(file), JSON.stringify(described));
   return record;
 }
 
 /** The pages from the first one on that are whole. */
-async function finishedPages(work: string): Promise<PageRecord[]> {
+async function finishedPages(work: FileSet): Promise<PageRecord[]> {
   const records: PageRecord[] = [];
   for (;;) {
     const file = pageFileName(records.length);
-    try {
-      const text = await readFile(path.join(work, recordFileName(file)), 'utf8');
-      const { sha256: expected, ...record } = JSON.parse(text) as WorkRecord;
-      if (sha256Hex(await readFile(path.join(work, file))) !== expected) return records;
-      records.push(record);
-    } catch {
-      return records; // the first page that is missing or half written
-    }
+    const described = parseRecord(await work.read(recordFileName(file)));
+    const png = described && (await work.read(file));
+    if (!described || !png) return records; // the first page that is missing
+    const { sha256: expected, ...record } = described;
+    if (sha256Hex(png) !== expected) return records;
+    records.push(record);
   }
 }
 
-function noPages(folder: string): GlyphpressError {
+/** @returns null for one that is missing or half written */
+function parseRecord(json: Buffer | null): WorkRecord | null {
+  try {
+    return json && (JSON.parse(json.toString('utf8')) as WorkRecord);
+  } catch {
+    return null;
+  }
+}
+
+function noPages(place: AnyPlace): GlyphpressError {
+  const folder = placeName(place);
   return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
     message: `${folder} holds no pages of this rendering`,
     hint: 'They can be drawn again from the text.',

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { type PrunePlan, planId } from '../../prune/index.js';
 import { type RenderSummary, renderConfigId } from '../../render/index.js';
+import type { AnyPlace } from '../../store/place.js';
 import type { PrefilledContext, VisionLanguageModel } from '../../vlm/index.js';
 import { asStored, storedBytes, writeContext } from '../artifacts/context-file.js';
 import { contextKey, textKey } from '../artifacts/keys.js';
@@ -44,7 +45,7 @@ export interface CompressedContext extends StoredContext {
 export async function compress(
   document: SourceDocument,
   settings: CompressSettings,
-  folder: string | null,
+  folder: AnyPlace | null,
   tools: CompressTools,
   hooks: OpenHooks,
 ): Promise<CompressedContext> {
@@ -101,7 +102,7 @@ class Compression {
     return { report, context, pages };
   }
 
-  intoFolder(folder: string, key: Record<string, string>): Promise<StoredContext> {
+  intoFolder(folder: AnyPlace, key: Record<string, string>): Promise<StoredContext> {
     const { document, settings, tools } = this;
     const parts = { ...settings, document, model: tools.model.info, sidecar: this.#sidecar };
     return writeStoredContext(folder, key, parts, (temporary) =>

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { PrunePlan } from '../../prune/index.js';
 import { fitToCells, type RenderConfig, type RenderOptions } from '../../render/index.js';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
+import type { AnyPlace } from '../../store/place.js';
 import { LegibilityProbe, type VisionLanguageModel } from '../../vlm/index.js';
 import { contextKey, type Key, modelKey, textKey } from '../artifacts/keys.js';
 import { PAGES_FILE, type PageRecord, parsePageIndex } from '../artifacts/page-folder.js';
@@ -21,8 +22,8 @@ import { LocalDocument } from './local-document.js';
 
 /** Where contexts lie that are to stay. */
 export interface ContextPlace {
-  /** The folder of the context with this key; it need not be there yet. */
-  locate(key: Key): string | Promise<string>;
+  /** Where the context with this key lies, a path for its folder; it need not be there yet. */
+  locate(key: Key): AnyPlace | Promise<AnyPlace>;
 }
 
 export interface LocalBackendOptions {
@@ -91,7 +92,7 @@ export class LocalBackend implements Backend {
    *
    * @throws {GlyphpressError} GP_ARTIFACT_DAMAGED where there is none
    */
-  async openStored(folder: string): Promise<LocalDocument> {
+  async openStored(folder: AnyPlace): Promise<LocalDocument> {
     const stored = await openStoredContext(folder);
     return new LocalDocument(this.model, { ...stored, cached: true, rebuiltBecause: null }, [
       citedFolder(folder),
@@ -141,20 +142,20 @@ export class LocalBackend implements Backend {
 }
 
 /** Text and span map of a compressed folder, read when they are needed. */
-function citedFolder(folder: string): CitedDocument {
+function citedFolder(folder: AnyPlace): CitedDocument {
   return {
     text: async () => (await contextFile(folder, SOURCE_FILE))?.toString('utf8') ?? '',
     pages: () => readPages(folder),
   };
 }
 
-async function readPages(folder: string): Promise<readonly PageRecord[]> {
+async function readPages(folder: AnyPlace): Promise<readonly PageRecord[]> {
   const index = await contextFile(folder, PAGES_FILE);
   return index ? parsePageIndex(index).pages : [];
 }
 
 /** Null where the folder holds no context any more: another process may have removed it. */
-async function contextFile(folder: string, file: string): Promise<Buffer | null> {
+async function contextFile(folder: AnyPlace, file: string): Promise<Buffer | null> {
   const manifest = await readManifest(folder, CONTEXT_FORM);
   return manifest ? readArtifactFile(folder, manifest, file) : null;
 }

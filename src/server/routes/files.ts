@@ -155,7 +155,9 @@ export function fileRoutes(app: App, parts: ServerParts): void {
       const { tenant, contentHash, bytes } = await documents.get(refOf(request));
       // Never as something that a browser would run.
       void reply.type('application/octet-stream').header('content-disposition', 'attachment');
-      return reply.header('content-length', bytes).send(store.readUpload(tenant, contentHash));
+      return reply
+        .header('content-length', bytes)
+        .send(await store.readUpload(tenant, contentHash));
     },
   );
 
