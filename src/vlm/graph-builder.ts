@@ -11,6 +11,8 @@ import {
   type OnnxGraph,
   type OnnxNode,
 } from './onnx-model.js';
+import { ZERO_PARTS } from './weights/quantise.js';
+import type { StoredOffset } from './weights/stored-weight.js';
 
 export interface PlacedFloats {
   form: 'float';
@@ -19,17 +21,18 @@ export interface PlacedFloats {
   shape: readonly number[];
 }
 
-/** Blocks as `MatMulNBits` reads them; scales and minima are halves, one a block. */
+/** Blocks as `MatMulNBits` reads them; what belongs to a block is stored as `stored-weight.ts` says. */
 export interface PlacedBlocks {
   form: 'quantised';
   bits: 4 | 8;
   blockSize: number;
-  accuracyLevel: 1 | 4;
+  /** Accuracy level of `MatMulNBits`, or by float32 products of what eight bits are widened to at load. */
+  product: 1 | 4 | 'widened';
   /** Of the weight. */
   shape: readonly number[];
   blocks: ExternalData;
   scales: ExternalData;
-  minima: ExternalData | undefined;
+  offset: StoredOffset<ExternalData>;
 }
 
 /** Where the bytes of each weight lie, and in which form. */
@@ -41,6 +44,18 @@ export interface WeightPlacement {
 
 /** A value inside the graph under construction. */
 export type Value = string;
+
+/** Some rows of a quantised weight in a graph. */
+interface BlockValues {
+  codes: Value;
+  /** float32 [rows, blocks] */
+  scales: Value;
+  /** Another number of each block, as float32. */
+  side(suffix: string, type: ElementType, data: ExternalData): Value;
+  count: number;
+  perRow: number;
+  columns: number;
+}
 
 export interface WeightView {
   /** Shape to see the bytes under. @defaultValue the stored shape */
@@ -186,20 +201,44 @@ export class GraphBuilder {
   #quantisedLinear(
     x: Value,
     name: string,
-    { bits, blockSize, accuracyLevel, shape, blocks, scales, minima }: PlacedBlocks,
+    placed: PlacedBlocks,
     bias: Value | undefined,
-    rows: readonly [first: number, count: number] = [0, shape[0]!],
+    rows: readonly [first: number, count: number] = [0, placed.shape[0]!],
   ): Value {
+    const blocks = this.#blocks(name, placed, rows);
+    const { codes, scales, count, perRow, columns } = blocks;
+    const { bits, blockSize, offset, product } = placed;
+    if (product === 'widened') {
+      const matrix = this.#widenedBlocks(name, placed, blocks, rows);
+      return this.op('Gemm', bias === undefined ? [x, matrix] : [x, matrix, bias], { transB: 1 });
+    }
+    const inputs = [x, codes, scales];
+    if (bias !== undefined) inputs.push('', '', bias);
+    const [multiplied] = this.contrib('MatMulNBits', inputs, {
+      K: columns,
+      N: count,
+      bits,
+      block_size: blockSize,
+      accuracy_level: product,
+    });
+    if (offset.kind === 'none') return multiplied!;
+    // The operator takes code c for (c − 8) · scale. What is missing is the same for a whole block, times
+    // the sum of x in it: one small product more, of matrices that are folded when loaded.
+    const missing = this.#missing(blocks, offset, 2 ** (bits - 1));
+    const sums = this.#blockSums(x, perRow, blockSize);
+    return this.op('Gemm', [sums, missing, multiplied!], { transB: 1 });
+  }
+
+  /** Codes, and the scales as float32, of some rows; and what else a block has, on demand. */
+  #blocks(
+    name: string,
+    { bits, blockSize, shape, blocks, scales, offset }: PlacedBlocks,
+    [first, count]: readonly [first: number, count: number],
+  ): BlockValues {
     const [, ...rest] = shape;
     const columns = rest.reduce((product, size) => product * size, 1);
     const perRow = Math.ceil(columns / blockSize);
-    const [first, count] = rows;
-    const slice = (
-      suffix: string,
-      type: ElementType,
-      dims: readonly number[],
-      data: ExternalData,
-    ) => {
+    const slice = (suffix: string, type: ElementType, dims: number[], data: ExternalData) => {
       const rowBytes = data.length / shape[0]!;
       const id = `${name}.${suffix}[${first}+${count}]`;
       return this.#initializer(id, type, dims, {
@@ -208,26 +247,50 @@ export class GraphBuilder {
         length: count * rowBytes,
       });
     };
-    const halves = (suffix: string, data: ExternalData) =>
-      this.#asFloat32(slice(suffix, 'float16', [count, perRow], data));
+    const side = (suffix: string, type: ElementType, data: ExternalData) =>
+      this.#asFloat32(slice(suffix, type, [count, perRow], data));
     const codes = slice('blocks', 'uint8', [count, perRow, (blockSize * bits) / 8], blocks);
-    const inputs = [x, codes, halves('scales', scales)];
-    if (bias !== undefined) inputs.push('', '', bias);
-    const [product] = this.contrib('MatMulNBits', inputs, {
-      K: columns,
-      N: count,
-      bits,
-      block_size: blockSize,
-      accuracy_level: accuracyLevel,
-    });
-    if (!minima) return product!;
-    // The operator takes code c for c − z. What is missing is the same for a whole block, minimum + z · scale
-    // times the sum of x in it: one small product more, of matrices that are folded when loaded.
-    const zero = this.float32(2 ** (bits - 1));
-    const shift = this.op('Mul', [inputs[2]!, zero]);
-    const missing = this.op('Add', [halves('minima', minima), shift]);
-    const sums = this.#blockSums(x, perRow, blockSize);
-    return this.op('Gemm', [sums, missing, product!], { transB: 1 });
+    const asFloats = () => {
+      if (offset.kind !== 'zeros') return side('scales', 'float16', scales);
+      const steps = slice('scale_steps', 'float32', [count, 1], offset.steps);
+      return this.op('Mul', [side('scales', 'uint8', scales), steps]);
+    };
+    return { codes, scales: asFloats(), side, count, perRow, columns };
+  }
+
+  /** [rows, blocks]: what the values of a block have in common beyond (code − middle) · scale */
+  #missing(
+    { scales, side }: BlockValues,
+    offset: Exclude<PlacedBlocks['offset'], { kind: 'none' }>,
+    middle: number,
+  ): Value {
+    if (offset.kind === 'minima') {
+      const shift = this.op('Mul', [scales, this.float32(middle)]);
+      return this.op('Add', [side('minima', 'float16', offset.minima), shift]);
+    }
+    const part = this.float32(1 / ZERO_PARTS);
+    const zeros = this.op('Mul', [side('zeros', 'uint8', offset.zeros), part]);
+    return this.op('Mul', [this.op('Sub', [this.float32(middle), zeros]), scales]);
+  }
+
+  /** Symmetric blocks of eight bits as float32 [rows, K]; folded when loaded. */
+  #widenedBlocks(
+    name: string,
+    { blockSize }: PlacedBlocks,
+    { codes, scales, perRow, columns }: BlockValues,
+    [first, count]: readonly [first: number, count: number],
+  ): Value {
+    const id = `${name}[${first}+${count}] widened`;
+    const known = this.#widened.get(id);
+    if (known) return known;
+    const centred = this.op('Sub', [this.#asFloat32(codes), this.float32(128)]);
+    const values = this.op('Mul', [centred, this.reshape(scales, [count, perRow, 1])]);
+    const padded = this.reshape(values, [count, perRow * blockSize]);
+    const [start, end, axis] = [[0], [columns], [1]].map((n) => this.int64s(n));
+    const isWhole = perRow * blockSize === columns;
+    const matrix = isWhole ? padded : this.op('Slice', [padded, start!, end!, axis!]);
+    this.#widened.set(id, matrix);
+    return matrix;
   }
 
   /** x [S, blocks · B] → [S, blocks]; once for all weights that x is multiplied by */

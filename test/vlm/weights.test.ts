@@ -108,7 +108,7 @@ describe('a quantised model', () => {
     const own = join(scratch, 'own');
     const first = await run(dir, { dtype: 'int4', cacheDir: own });
     const [model] = readdirSync(join(own, 'models'));
-    const file = join(own, 'models', model!, 'weights-int4-v2.safetensors');
+    const file = join(own, 'models', model!, 'weights-int4-v3.safetensors');
     const { mtimeMs, size } = statSync(file);
     await run(dir, { dtype: 'int4', cacheDir: own });
     expect(statSync(file).mtimeMs).toBe(mtimeMs);

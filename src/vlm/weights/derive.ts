@@ -5,7 +5,7 @@
 import { GlyphpressError } from '../../errors.js';
 import { float32ToFloat16 } from '../float16.js';
 import type { WritableDtype, WritableTensor } from '../safetensors-writer.js';
-import { quantiseRows } from './quantise.js';
+import { type BlockLayout, quantiseAsymmetric, quantiseSymmetric } from './quantise.js';
 import { storedForm, type WeightForm } from './recipe.js';
 import {
   matrixShape,
@@ -37,7 +37,7 @@ export function derivedTensors(
 ): WritableTensor[] {
   const { rows, columns } = matrixShape(weight.shape);
   const step = rowsPerPiece(weight.shape, pieceElements);
-  function* pieces(): Generator<{ first: number; count: number; values: Float32Array }> {
+  function* pieces(): Generator<Piece> {
     for (let first = 0; first < rows; first += step) {
       const count = Math.min(step, rows - first);
       yield { first, count, values: readRows(weight, first, count) };
@@ -63,30 +63,76 @@ export function derivedTensors(
     }
     return [{ name, dtype: isHalf ? 'F16' : 'F32', shape: weight.shape, data: floats }];
   }
-  const { bits, blockSize, asymmetric } = form;
+  const shape = { rows, columns };
+  function* checked() {
+    for (const piece of pieces()) {
+      checkFinite(piece.values, name);
+      yield piece;
+    }
+  }
+  return form.offset === 'zeros'
+    ? asymmetricTensors(name, form, shape, checked)
+    : symmetricTensors(name, form, shape, checked);
+}
+
+interface Piece {
+  first: number;
+  count: number;
+  values: Float32Array;
+}
+
+// What belongs to a block is small beside the codes, and complete once the codes have been read.
+
+function symmetricTensors(
+  name: string,
+  layout: BlockLayout,
+  { rows, columns }: { rows: number; columns: number },
+  pieces: () => Iterable<Piece>,
+): WritableTensor[] {
+  const { bits, blockSize } = layout;
   const perRow = Math.ceil(columns / blockSize);
   const names = storedTensorNames(name, bits);
-  // Small beside the codes, and complete once the codes have been read.
   const scales = new Uint16Array(rows * perRow);
-  const minima = asymmetric ? new Uint16Array(rows * perRow) : undefined;
   function* blocks() {
     for (const { first, count, values } of pieces()) {
-      checkFinite(values, name);
-      const shape = { rows: count, columns };
-      const quantised = quantiseRows(values, shape, { bits, blockSize, asymmetric });
+      const quantised = quantiseSymmetric(values, { rows: count, columns }, layout);
       scales.set(quantised.scales, first * perRow);
-      minima?.set(quantised.minima!, first * perRow);
       yield quantised.blocks;
     }
   }
-  const blockShape = [rows, perRow, (blockSize * bits) / 8];
-  const sideShape = [rows, perRow];
+  const shape = [rows, perRow, (blockSize * bits) / 8];
   return [
-    { name: names.blocks, dtype: 'U8', shape: blockShape, data: blocks },
-    { name: names.scales, dtype: 'F16', shape: sideShape, data: () => [scales] },
-    ...(minima
-      ? [{ name: names.minima, dtype: 'F16' as const, shape: sideShape, data: () => [minima] }]
-      : []),
+    { name: names.blocks, dtype: 'U8', shape, data: blocks },
+    { name: names.scales, dtype: 'F16', shape: [rows, perRow], data: () => [scales] },
+  ];
+}
+
+function asymmetricTensors(
+  name: string,
+  { blockSize }: BlockLayout,
+  { rows, columns }: { rows: number; columns: number },
+  pieces: () => Iterable<Piece>,
+): WritableTensor[] {
+  const perRow = columns / blockSize;
+  const names = storedTensorNames(name, 4);
+  const scales = new Uint8Array(rows * perRow);
+  const zeros = new Uint8Array(rows * perRow);
+  const steps = new Float32Array(rows);
+  function* blocks() {
+    for (const { first, count, values } of pieces()) {
+      const quantised = quantiseAsymmetric(values, { rows: count, columns }, blockSize);
+      scales.set(quantised.scales, first * perRow);
+      zeros.set(quantised.zeros, first * perRow);
+      steps.set(quantised.steps, first);
+      yield quantised.blocks;
+    }
+  }
+  const side = [rows, perRow];
+  return [
+    { name: names.blocks, dtype: 'U8', shape: [rows, perRow, blockSize / 2], data: blocks },
+    { name: names.scales, dtype: 'U8', shape: side, data: () => [scales] },
+    { name: names.zeros, dtype: 'U8', shape: side, data: () => [zeros] },
+    { name: names.steps, dtype: 'F32', shape: [rows], data: () => [steps] },
   ];
 }
 

@@ -34,6 +34,7 @@ import {
   elementCount,
   findWeight,
   type LocatedTensor,
+  type StoredOffset,
   type StoredWeight,
   tensorsOf,
 } from './stored-weight.js';
@@ -63,6 +64,8 @@ export async function placeWeights(
   { cacheDir, accuracyLevel = ACCURACY_LEVEL, ...options }: PlaceOptions = {},
 ): Promise<PlacedWeights> {
   const uses = [...weightUses(checkpoint)].filter(([, { part }]) => part !== 'embedding');
+  // Rounded rows cost a tower more than they save it: its products have many rows, and are no faster.
+  const tower = new Set(uses.filter(([, { part }]) => part === 'vision').map(([name]) => name));
   const wanted = uses.map(([name, use]) => {
     const weight = checkpoint.weights.get(name)!;
     return { name, weight, form: formFor(weight, use, dtype) };
@@ -75,6 +78,7 @@ export async function placeWeights(
       new Map(wanted.map(({ name, weight }) => [name, weight])),
       undefined,
       accuracyLevel,
+      tower,
     );
   }
   const folder = modelCacheDir(checkpoint, cacheDir);
@@ -86,7 +90,7 @@ export async function placeWeights(
     return [name, derived] as const;
   });
   shard.close();
-  return placed(new Map(found), file, accuracyLevel);
+  return placed(new Map(found), file, accuracyLevel, tower);
 }
 
 interface WantedWeight {
@@ -142,6 +146,7 @@ function placed(
   weights: ReadonlyMap<string, StoredWeight>,
   derivedFile: string | undefined,
   accuracyLevel: AccuracyLevel,
+  widened: ReadonlySet<string>,
 ): PlacedWeights {
   const paths = [...weights.values()].flatMap(tensorsOf).map(({ shard }) => shard.path);
   const folder = commonFolder([...new Set(paths)]);
@@ -161,19 +166,29 @@ function placed(
         const element = ELEMENT[weight.tensor.dtype as keyof typeof ELEMENT];
         return { form: 'float', element, data: external(weight.tensor), shape };
       }
-      const { form, bits, blockSize, blocks, scales, minima } = weight;
+      const { form, bits, blockSize, blocks, scales, offset } = weight;
       return {
         form,
         bits,
         blockSize,
-        accuracyLevel,
+        product: widened.has(name) && bits === 8 ? 'widened' : accuracyLevel,
         shape,
         blocks: external(blocks),
         scales: external(scales),
-        minima: minima && external(minima),
+        offset: placedOffset(offset, external),
       };
     },
   };
+}
+
+function placedOffset(
+  offset: StoredOffset<LocatedTensor>,
+  external: (tensor: LocatedTensor) => ExternalData,
+): StoredOffset<ExternalData> {
+  if (offset.kind === 'none') return offset;
+  if (offset.kind === 'minima') return { ...offset, minima: external(offset.minima) };
+  const { kind, zeros, steps } = offset;
+  return { kind, zeros: external(zeros), steps: external(steps) };
 }
 
 const ELEMENT = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;

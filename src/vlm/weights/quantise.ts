@@ -1,9 +1,10 @@
 /**
  * Rows of floats to blocks of 4- or 8-bit codes and back. Plain arrays in and out: no files, no graphs.
  *
- * A block is some neighbours of one row. A symmetric block stands for (code − 2^(bits − 1)) · scale, an
- * asymmetric one for code · scale + minimum. Scales and minima are halves, and codes are chosen for the
- * rounded ones.
+ * A block is some neighbours of one row. A symmetric block stands for (code − 2^(bits − 1)) · scale, its
+ * scale a half. An asymmetric one stands for (code − zero) · scale: zero counts in sixteenths, and the
+ * scale is one of 255 steps of its row, so that both take the two bytes of a half. Codes are chosen for the
+ * rounded scales.
  */
 import { halfBits, halfValue } from '../float16.js';
 
@@ -15,18 +16,28 @@ export interface BlockLayout {
   blockSize: number;
 }
 
-export interface QuantiseOptions extends BlockLayout {
-  /** Blocks have a minimum of their own; else their values lie around zero. */
-  asymmetric: boolean;
-}
-
-/** Of [rows, K]: blocks [rows, ⌈K/B⌉, B·bits/8], scales and minima [rows, ⌈K/B⌉]. */
-export interface QuantisedRows {
+/** Of [rows, K]: blocks [rows, ⌈K/B⌉, B·bits/8], the others [rows, ⌈K/B⌉] but for the steps. */
+export interface SymmetricRows {
   blocks: Uint8Array;
   /** Bits of halves. */
   scales: Uint16Array;
-  minima: Uint16Array | undefined;
 }
+
+export interface AsymmetricRows {
+  blocks: Uint8Array;
+  /** In steps of the row. */
+  scales: Uint8Array;
+  /** [rows] */
+  steps: Float32Array;
+  /** The code that stands for zero, in parts of {@link ZERO_PARTS}. */
+  zeros: Uint8Array;
+}
+
+/** The code of zero is known to a sixteenth: off by a thirty-second of a step, a tenth of the rounding. */
+export const ZERO_PARTS = 16;
+
+/** Largest scale of a row, in its steps. */
+const TOP_SCALE = 255;
 
 /**
  * Shares of the widest value that are tried as the end of a block's range. Smaller than 1 clips that
@@ -39,16 +50,15 @@ const RANGE_SHARES = [1, 0.94, 0.88, 0.82];
 /**
  * @param values float32 [rows, columns]; the last block of a row is filled up with zeros
  */
-export function quantiseRows(
+export function quantiseSymmetric(
   values: Float32Array,
   { rows, columns }: { rows: number; columns: number },
-  { bits, blockSize, asymmetric }: QuantiseOptions,
-): QuantisedRows {
+  { bits, blockSize }: BlockLayout,
+): SymmetricRows {
   const perRow = Math.ceil(columns / blockSize);
   const blockBytes = (blockSize * bits) / 8;
   const blocks = new Uint8Array(rows * perRow * blockBytes);
   const scales = new Uint16Array(rows * perRow);
-  const minima = asymmetric ? new Uint16Array(rows * perRow) : undefined;
   const codes = new Uint8Array(blockSize);
   const zero = 2 ** (bits - 1);
   for (let row = 0; row < rows; row += 1) {
@@ -56,31 +66,61 @@ export function quantiseRows(
       const from = row * columns + b * blockSize;
       const to = Math.min(from + blockSize, (row + 1) * columns);
       const at = row * perRow + b;
-      if (minima) {
-        fitAsymmetric(values, from, to, bits);
-        minima[at] = fit.minimum;
-      } else {
-        fitSymmetric(values, from, to, bits);
-      }
+      fitSymmetric(values, from, to, bits);
       scales[at] = fit.scale;
       const scale = halfValue(fit.scale);
-      const low = minima ? halfValue(fit.minimum) : -zero * scale;
-      encode(values, from, to, scale, low, bits, codes);
+      encode(values, from, to, scale, -zero * scale, bits, codes);
       pack(codes, bits, blocks, at * blockBytes);
     }
   }
-  return { blocks, scales, minima };
+  return { blocks, scales };
 }
 
 /**
- * @param quantised scales and minima as float32
+ * In four bits.
+ *
+ * @param values float32 [rows, columns]
+ * @param blockSize a divisor of `columns`
+ */
+export function quantiseAsymmetric(
+  values: Float32Array,
+  { rows, columns }: { rows: number; columns: number },
+  blockSize: number,
+): AsymmetricRows {
+  const perRow = columns / blockSize;
+  const blockBytes = blockSize / 2;
+  const blocks = new Uint8Array(rows * perRow * blockBytes);
+  const scales = new Uint8Array(rows * perRow);
+  const zeros = new Uint8Array(rows * perRow);
+  const steps = new Float32Array(rows);
+  const codes = new Uint8Array(blockSize);
+  for (let row = 0; row < rows; row += 1) {
+    const start = row * columns;
+    steps[row] = widestRange(values, start, start + columns, blockSize) / 15 / TOP_SCALE;
+    const step = steps[row]!;
+    for (let b = 0; b < perRow; b += 1) {
+      const from = start + b * blockSize;
+      const at = row * perRow + b;
+      fitAsymmetric(values, from, from + blockSize, step);
+      scales[at] = fit.scale;
+      zeros[at] = fit.zero;
+      const scale = fit.scale * step;
+      encode(values, from, from + blockSize, scale, (-fit.zero / ZERO_PARTS) * scale, 4, codes);
+      pack(codes, 4, blocks, at * blockBytes);
+    }
+  }
+  return { blocks, scales, steps, zeros };
+}
+
+/**
+ * @param quantised of each block: its scale, and what code 0 stands for where it is not symmetric
  * @returns float32 [rows, columns]
  */
 export function dequantiseRows(
-  quantised: { blocks: Uint8Array; scales: Float32Array; minima: Float32Array | undefined },
+  quantised: { blocks: Uint8Array; scales: Float32Array; lows?: Float32Array | undefined },
   { rows, columns, bits, blockSize }: BlockLayout & { rows: number; columns: number },
 ): Float32Array {
-  const { blocks, scales, minima } = quantised;
+  const { blocks, scales, lows } = quantised;
   const perRow = Math.ceil(columns / blockSize);
   const values = new Float32Array(rows * columns);
   const zero = 2 ** (bits - 1);
@@ -88,7 +128,7 @@ export function dequantiseRows(
     for (let b = 0; b < perRow; b += 1) {
       const at = row * perRow + b;
       const scale = scales[at]!;
-      const low = minima ? minima[at]! : -zero * scale;
+      const low = lows ? lows[at]! : -zero * scale;
       const to = Math.min((b + 1) * blockSize, columns);
       for (let column = b * blockSize, i = at * blockSize; column < to; column += 1, i += 1) {
         const code = bits === 8 ? blocks[i]! : (blocks[i >> 1]! >> (4 * (i & 1))) & 15;
@@ -99,8 +139,8 @@ export function dequantiseRows(
   return values;
 }
 
-/** What the last fit chose, as bits of halves. One for all blocks: there are hundreds of millions. */
-const fit = { scale: 0, minimum: 0 };
+/** What the last fit chose, as it is stored. One for all blocks: there are hundreds of millions. */
+const fit = { scale: 0, zero: 0 };
 
 function fitSymmetric(values: Float32Array, from: number, to: number, bits: QuantisedBits): void {
   const zero = 2 ** (bits - 1);
@@ -132,26 +172,47 @@ function fitSymmetric(values: Float32Array, from: number, to: number, bits: Quan
   }
 }
 
-function fitAsymmetric(values: Float32Array, from: number, to: number, bits: QuantisedBits): void {
-  const steps = 2 ** bits - 1;
-  let low = values[from]!;
-  let high = low;
-  for (let i = from + 1; i < to; i += 1) {
+/** Of the blocks of a row, each with zero in its range. */
+function widestRange(values: Float32Array, start: number, end: number, blockSize: number): number {
+  let widest = 0;
+  for (let from = start; from < end; from += blockSize) {
+    let [low, high] = [0, 0];
+    for (let i = from; i < from + blockSize; i += 1) {
+      const value = values[i]!;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    if (high - low > widest) widest = high - low;
+  }
+  return widest;
+}
+
+function fitAsymmetric(values: Float32Array, from: number, to: number, step: number): void {
+  let low = 0;
+  let high = 0;
+  for (let i = from; i < to; i += 1) {
     const value = values[i]!;
     if (value < low) low = value;
     if (value > high) high = value;
   }
+  fit.scale = 0;
+  fit.zero = 0;
+  // A row of zeros, or of numbers too small for a step.
+  if (high === low || step === 0) return;
   const middle = (low + high) / 2;
   let minError = Number.POSITIVE_INFINITY;
   for (let n = 0; n < RANGE_SHARES.length; n += 1) {
-    const scale = halfBits(((high - low) / steps) * RANGE_SHARES[n]!);
-    // Code 0 stands for the low end, code `steps` for the high one: their middle is code steps / 2.
-    const minimum = halfBits(middle - (steps / 2) * halfValue(scale));
-    const error = squaredError(values, from, to, halfValue(scale), halfValue(minimum), bits);
+    const steps = Math.round((((high - low) / 15) * RANGE_SHARES[n]!) / step);
+    const code = steps < 1 ? 1 : steps > TOP_SCALE ? TOP_SCALE : steps;
+    const scale = code * step;
+    // Code 0 stands for the low end, code 15 for the high one: their middle is code 7.5.
+    const parts = Math.round((7.5 - middle / scale) * ZERO_PARTS);
+    const zero = parts < 0 ? 0 : parts > 255 ? 255 : parts;
+    const error = squaredError(values, from, to, scale, (-zero / ZERO_PARTS) * scale, 4);
     if (error < minError) {
       minError = error;
-      fit.scale = scale;
-      fit.minimum = minimum;
+      fit.scale = code;
+      fit.zero = zero;
     }
   }
 }

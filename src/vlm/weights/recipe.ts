@@ -18,14 +18,20 @@ export type Dtype = 'fp32' | 'fp16' | 'int8' | 'int4';
 export const DTYPES: readonly Dtype[] = ['fp32', 'fp16', 'int8', 'int4'];
 
 /** Raise it when equal weights come out as other codes, or equal codes are multiplied otherwise. */
-export const QUANTISER_VERSION = 2;
+export const QUANTISER_VERSION = 3;
 
 /** Values that share a scale. */
 export const BLOCK_SIZE = 32;
 
 export type WeightForm =
   | { float: 'F32' | 'F16' | 'BF16' }
-  | { bits: QuantisedBits; blockSize: number; asymmetric: boolean };
+  | { bits: QuantisedBits; blockSize: number; offset: BlockOffset };
+
+/**
+ * What lets the values of a block lie unevenly around zero: nothing, the code that stands for zero, or
+ * (in a GGUF file) what code 0 stands for.
+ */
+export type BlockOffset = 'none' | 'zeros' | 'minima';
 
 /** Where a weight is used. The embedding is looked up by the host, in no graph. */
 export type ModelPart = 'vision' | 'decoder' | 'head' | 'embedding';
@@ -38,8 +44,8 @@ export interface WeightUse {
 
 const F32: WeightForm = { float: 'F32' };
 const F16: WeightForm = { float: 'F16' };
-const INT8: WeightForm = { bits: 8, blockSize: BLOCK_SIZE, asymmetric: false };
-const INT4: WeightForm = { bits: 4, blockSize: BLOCK_SIZE, asymmetric: true };
+const INT8: WeightForm = { bits: 8, blockSize: BLOCK_SIZE, offset: 'none' };
+const INT4: WeightForm = { bits: 4, blockSize: BLOCK_SIZE, offset: 'zeros' };
 
 /**
  * Form of the multiplied weights of each part. The vision tower stays in half precision: eight bits cost
@@ -73,13 +79,13 @@ export function formFor(weight: StoredWeight, use: WeightUse, dtype: Dtype): Wei
   if ('float' in form) return form;
   // Sums over blocks are sums over whole blocks.
   const whole = matrixShape(weight.shape).columns % form.blockSize === 0;
-  return whole ? form : { ...form, asymmetric: false };
+  return whole ? form : { ...form, offset: 'none' };
 }
 
 export function storedForm(weight: StoredWeight): WeightForm {
   if (weight.form === 'float') return { float: weight.tensor.dtype as 'F32' | 'F16' | 'BF16' };
-  const { bits, blockSize, minima } = weight;
-  return { bits, blockSize, asymmetric: minima !== undefined };
+  const { bits, blockSize, offset } = weight;
+  return { bits, blockSize, offset: offset.kind };
 }
 
 /** What of a checkpoint decides the forms of its weights: shapes and types, no bytes. */

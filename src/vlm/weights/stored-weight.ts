@@ -4,14 +4,15 @@
  * The quantised form, ours: for a weight `NAME` of shape [N, …] seen as a matrix [N, K],
  * - `NAME.int4` or `NAME.int8`, U8 [N, ⌈K/B⌉, B·bits/8]: codes of B = 32 neighbours of a row, unsigned,
  *   the first of two in the low nibble (the layout of ONNX Runtime's MatMulNBits);
- * - `NAME.scales`, F16 [N, ⌈K/B⌉];
- * - `NAME.minima`, F16 [N, ⌈K/B⌉], only where blocks are asymmetric.
- * A value is code · scale + minimum, and without minima (code − 2^(bits − 1)) · scale.
+ * - `NAME.scales`, F16 [N, ⌈K/B⌉]: a value is (code − 2^(bits − 1)) · scale. Or, with four bits,
+ * - `NAME.scales` and `NAME.zeros`, U8 [N, ⌈K/B⌉], and `NAME.scale_steps`, F32 [N]: a value is
+ *   (code − zero / 16) · scale · step of the row. Or, from GGUF files,
+ * - `NAME.scales` and `NAME.minima`, F16 [N, ⌈K/B⌉]: a value is code · scale + minimum.
  */
 import { GlyphpressError } from '../../errors.js';
 import { float16ToFloat32 } from '../float16.js';
 import { elementBytes, type SafetensorsFile, type TensorEntry } from '../safetensors.js';
-import { dequantiseRows, type QuantisedBits } from './quantise.js';
+import { dequantiseRows, type QuantisedBits, ZERO_PARTS } from './quantise.js';
 
 /** A tensor and the file that holds it. */
 export interface LocatedTensor extends TensorEntry {
@@ -35,9 +36,14 @@ export interface QuantisedWeight {
   blockSize: number;
   blocks: LocatedTensor;
   scales: LocatedTensor;
-  /** Undefined for symmetric blocks. */
-  minima: LocatedTensor | undefined;
+  offset: StoredOffset<LocatedTensor>;
 }
+
+/** What lets the values of a block lie unevenly around zero, and the tensors that hold it. */
+export type StoredOffset<Tensor> =
+  | { kind: 'none' }
+  | { kind: 'zeros'; zeros: Tensor; steps: Tensor }
+  | { kind: 'minima'; minima: Tensor };
 
 export type StoredWeight = FloatWeight | QuantisedWeight;
 
@@ -48,6 +54,8 @@ export const storedTensorNames = (name: string, bits: QuantisedBits) => ({
   blocks: `${name}.int${bits}`,
   scales: `${name}.scales`,
   minima: `${name}.minima`,
+  zeros: `${name}.zeros`,
+  steps: `${name}.scale_steps`,
 });
 
 /**
@@ -76,9 +84,20 @@ export function findWeight(
       const stored = storedTensorNames(name, bits);
       const blocks = find(stored.blocks);
       if (!blocks) continue;
-      const scales = find(stored.scales);
-      if (!scales) throw damaged(blocks, `has ${stored.blocks} but no ${stored.scales}`);
-      return quantisedWeight(name, expected, bits, blocks, scales, find(stored.minima));
+      const required = (part: string) => {
+        const tensor = find(part);
+        if (tensor) return tensor;
+        throw damaged(blocks, `has ${stored.blocks} but no ${part}`);
+      };
+      const scales = required(stored.scales);
+      const zeros = find(stored.zeros);
+      const minima = find(stored.minima);
+      const offset: StoredOffset<LocatedTensor> = zeros
+        ? { kind: 'zeros', zeros, steps: required(stored.steps) }
+        : minima
+          ? { kind: 'minima', minima }
+          : { kind: 'none' };
+      return quantisedWeight(name, expected, bits, blocks, scales, offset);
     }
   }
   return undefined;
@@ -106,7 +125,7 @@ function quantisedWeight(
   bits: QuantisedBits,
   blocks: LocatedTensor,
   scales: LocatedTensor,
-  minima: LocatedTensor | undefined,
+  offset: StoredOffset<LocatedTensor>,
 ): QuantisedWeight {
   const { rows, columns } = matrixShape(expected);
   const blockSize = ((blocks.shape[2] ?? 0) * 8) / bits;
@@ -119,11 +138,17 @@ function quantisedWeight(
   }
   const count = Math.ceil(columns / blockSize);
   checkShape(blocks, [rows, count, (blockSize * bits) / 8]);
-  for (const tensor of minima ? [scales, minima] : [scales]) {
-    checkShape(tensor, [rows, count]);
-    if (tensor.dtype !== 'F16') throw damaged(tensor, `holds ${tensor.name} not as F16`);
+  const side = [rows, count];
+  const parts: [LocatedTensor, shape: number[], dtype: string][] = [
+    [scales, side, offset.kind === 'zeros' ? 'U8' : 'F16'],
+  ];
+  if (offset.kind === 'zeros') parts.push([offset.zeros, side, 'U8'], [offset.steps, [rows], 'F32']);
+  if (offset.kind === 'minima') parts.push([offset.minima, side, 'F16']);
+  for (const [tensor, shape, dtype] of parts) {
+    checkShape(tensor, shape);
+    if (tensor.dtype !== dtype) throw damaged(tensor, `holds ${tensor.name} not as ${dtype}`);
   }
-  return { form: 'quantised', name, shape: expected, bits, blockSize, blocks, scales, minima };
+  return { form: 'quantised', name, shape: expected, bits, blockSize, blocks, scales, offset };
 }
 
 /** A weight of any rank as a matrix: its rows, and what is in a row. */
@@ -139,31 +164,50 @@ export function readRows(weight: StoredWeight, first: number, count: number): Fl
     const { shard, name } = weight.tensor;
     return shard.readFloat32(name, first * columns, count * columns);
   }
-  const { bits, blockSize, blocks, scales, minima } = weight;
+  const { bits, blockSize, blocks } = weight;
   const perRow = blocks.shape[1]!;
-  const halves = ({ shard, name }: LocatedTensor) =>
-    float16ToFloat32(
-      new Uint16Array(shard.readBytes(name, first * perRow * 2, count * perRow * 2).buffer),
-    );
   const blockBytes = (blockSize * bits) / 8;
+  const codes = blocks.shard.readBytes(
+    blocks.name,
+    first * perRow * blockBytes,
+    count * perRow * blockBytes,
+  );
+  const sides = readSides(weight, first, count);
   return dequantiseRows(
-    {
-      blocks: blocks.shard.readBytes(
-        blocks.name,
-        first * perRow * blockBytes,
-        count * perRow * blockBytes,
-      ),
-      scales: halves(scales),
-      minima: minima && halves(minima),
-    },
+    { blocks: codes, ...sides },
     { rows: count, columns, bits, blockSize },
   );
+}
+
+/** Scale of each block of some rows, and what code 0 stands for where it is not symmetric. */
+function readSides(
+  { blocks, scales, offset }: QuantisedWeight,
+  first: number,
+  count: number,
+): { scales: Float32Array; lows?: Float32Array } {
+  const perRow = blocks.shape[1]!;
+  const bytes = ({ shard, name }: LocatedTensor, size: number) =>
+    shard.readBytes(name, first * perRow * size, count * perRow * size);
+  const halves = (tensor: LocatedTensor) =>
+    float16ToFloat32(new Uint16Array(bytes(tensor, 2).buffer));
+  if (offset.kind === 'none') return { scales: halves(scales) };
+  if (offset.kind === 'minima') return { scales: halves(scales), lows: halves(offset.minima) };
+  const steps = offset.steps.shard.readFloat32(offset.steps.name, first, count);
+  const zeros = bytes(offset.zeros, 1);
+  const coded = Float32Array.from(
+    bytes(scales, 1),
+    (code, n) => code * steps[Math.floor(n / perRow)]!,
+  );
+  return { scales: coded, lows: coded.map((scale, n) => (-zeros[n]! / ZERO_PARTS) * scale) };
 }
 
 /** Every tensor that the weight is stored in. */
 export function tensorsOf(weight: StoredWeight): LocatedTensor[] {
   if (weight.form === 'float') return [weight.tensor];
-  return [weight.blocks, weight.scales, ...(weight.minima ? [weight.minima] : [])];
+  const { blocks, scales, offset } = weight;
+  if (offset.kind === 'none') return [blocks, scales];
+  if (offset.kind === 'minima') return [blocks, scales, offset.minima];
+  return [blocks, scales, offset.zeros, offset.steps];
 }
 
 /** `F32`, `BF16`, … or `int4`, `int8`. */
