@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { readDocument } from '../pipeline/read-document.js';
 import {
   compileToFolder,
@@ -39,6 +39,7 @@ export function registerModel(program: Command): void {
     .argument('<model>', MODEL_ARGUMENT)
     .addOption(dtypeOption())
     .option('--report [text-file]', 'measure how far the model is from float32, on a text')
+    .option('--against <model>', 'for --report: the model that this one was quantised from')
     .option('--json', 'print the manifest as JSON')
     .addHelpText(
       'after',
@@ -60,6 +61,18 @@ Examples:
     .argument('<dir>', 'Hugging Face model folder with float weights')
     .requiredOption('-o, --out <dir>', 'folder to make')
     .addOption(dtypeOption().choices(['fp16', 'int8', 'int4']).makeOptionMandatory())
+    .addOption(
+      new Option(
+        '--head <type>',
+        'of head and embedding (default: int8 beside int4, else as the decoder)',
+      ).choices(['int8', 'int4']),
+    )
+    .addOption(
+      new Option(
+        '--vision <type>',
+        'of the vision tower (default: int8 if that costs less than 1 % of a row, else fp16)',
+      ).choices(['fp32', 'fp16', 'int8']),
+    )
     .option('--shard-mb <n>', 'largest weight file', wholeNumber(1, 100_000), 48)
     .option('--json', 'print what was written as JSON')
     .addHelpText(
@@ -91,6 +104,8 @@ async function inspect(model: string, flags: InspectFlags): Promise<void> {
 interface QuantiseFlags {
   out: string;
   dtype: string;
+  head?: 'int8' | 'int4';
+  vision?: 'fp32' | 'fp16' | 'int8';
   shardMb: number;
   json?: boolean;
 }
@@ -99,6 +114,7 @@ interface CompileFlags {
   dtype?: string;
   /** True without a file. */
   report?: string | true;
+  against?: string;
   json?: boolean;
 }
 
@@ -110,7 +126,10 @@ async function compileModel(model: string, flags: CompileFlags): Promise<void> {
     const manifest = await compileToFolder(dir, { dtype: flags.dtype, onProgress });
     progress.stop();
     const text = typeof flags.report === 'string' ? readDocument(flags.report).text : undefined;
-    const drift = flags.report ? await measureDrift(dir, manifest.dtype, text) : undefined;
+    const original = flags.against === undefined ? undefined : await locateModel(flags.against);
+    const drift = flags.report
+      ? await measureDrift(dir, manifest.dtype, text, { original })
+      : undefined;
     const result = { ...manifest, ...(drift && { drift }) };
     process.stdout.write(`${JSON.stringify(result, null, flags.json ? 0 : 2)}\n`);
   } finally {
@@ -120,21 +139,26 @@ async function compileModel(model: string, flags: CompileFlags): Promise<void> {
 
 async function quantiseModel(
   dir: string,
-  { out, dtype, shardMb, json }: QuantiseFlags,
+  { out, dtype, head, vision, shardMb, json }: QuantiseFlags,
 ): Promise<void> {
   const progress = new Progress();
   try {
     const written = await quantiseToFolder(dir, out, {
       dtype,
+      head,
+      vision,
       shardBytes: shardMb * 1e6,
       onProgress: weightProgress(progress, 'weights'),
     });
     progress.stop();
-    const { folder, parameters, bytes, shards } = written;
+    const { folder, parameters, bytes, shards, towerError } = written;
+    const tower = written.vision
+      ? `, vision tower in ${written.vision}${towerError ? ` (in 8 bits its rows are off by ${(100 * towerError.mean).toFixed(2)} %)` : ''}`
+      : '';
     process.stdout.write(
       json
         ? `${JSON.stringify(written)}\n`
-        : `${folder}: ${(parameters / 1e6).toFixed(1)} M parameters in ${dtype}, ${(bytes / 1e6).toFixed(1)} MB in ${shards.length} files\n`,
+        : `${folder}: ${(parameters / 1e6).toFixed(1)} M parameters in ${dtype}${tower}, ${(bytes / 1e6).toFixed(1)} MB in ${shards.length} files\n`,
     );
   } finally {
     progress.stop();

@@ -1,12 +1,13 @@
 /**
- * How far a model in some dtype is from the same model in float32, on a text: what
+ * How far a model in some dtype is from the same model, or the one it was made from, in float32: what
  * `glyphpress model compile --report` tells.
  */
 import { GlyphpressError } from '../errors.js';
+import { drawnPage } from './drawn-page.js';
 import type { Forward } from './engine.js';
-import type { PageImage } from './image-processor.js';
 import { logSumExp } from './log-probability.js';
 import { type OpenOptions, VisionLanguageModel } from './model.js';
+import { type RowErrors, relativeError, rowErrors } from './relative-error.js';
 import type { Dtype } from './weights/recipe.js';
 
 export interface DriftReport {
@@ -20,7 +21,7 @@ export interface DriftReport {
   /** After each layer, ‖difference‖ / ‖float32‖ over all rows. */
   layers: number[];
   /** Of the visual tokens of a drawn page: mean and largest ‖difference‖ / ‖float32‖ of a row; null for text models. */
-  vision: { mean: number; max: number } | null;
+  vision: RowErrors | null;
 }
 
 /** Logits compared at once, so that memory stays below some hundred megabytes. */
@@ -30,6 +31,11 @@ const MAX_ROWS = 512;
 /** Text that is used by default. */
 const DEFAULT_TEXT = `The harbour office opens at seven. Before that, the keeper walks along the quay and writes down which boats lie there, how deep their lines hang in the water and whether anyone is still on board. In March 1994 he noted 37 boats, two of them without a name. One belonged to a glazier from the north who came every spring, paid for six weeks in advance, and was never seen to set a sail. The list is kept in a tin box; the oldest sheet in it is from 1871, and the ink is still blue.`;
 
+export interface DriftOptions extends Pick<OpenOptions, 'cacheDir' | 'threads' | 'accuracyLevel'> {
+  /** Folder of the model that this one was made from. @defaultValue the model itself, in float32 */
+  original?: string | undefined;
+}
+
 /**
  * @param text at least a sentence; its beginning is used
  * @throws GP_INPUT_EMPTY for a text of fewer than 8 tokens
@@ -38,9 +44,9 @@ export async function measureDrift(
   dir: string,
   dtype: Dtype,
   text: string = DEFAULT_TEXT,
-  options: Pick<OpenOptions, 'cacheDir' | 'threads' | 'accuracyLevel'> = {},
+  { original = dir, ...options }: DriftOptions = {},
 ): Promise<DriftReport> {
-  const exact = await run(dir, { ...options, dtype: 'fp32' }, text);
+  const exact = await run(original, { ...options, dtype: 'fp32' }, text);
   const rounded = await run(dir, { ...options, dtype }, text);
   const { vocabulary } = exact;
   const rows = exact.forward.logits.length / vocabulary;
@@ -52,7 +58,7 @@ export async function measureDrift(
       relativeError(rounded.forward.hidden[n]!.data, data),
     ),
     vision:
-      exact.page && rounded.page ? compareRows(exact.page, rounded.page, exact.tokenWidth) : null,
+      exact.page && rounded.page ? rowErrors(exact.page, rounded.page, exact.tokenWidth) : null,
   };
 }
 
@@ -116,42 +122,4 @@ function compareLogits(
     if (bestA === bestB) same += 1;
   }
   return { logitKl: { mean: sum / rows, max }, sameToken: same / rows };
-}
-
-function relativeError(actual: Float32Array, expected: Float32Array): number {
-  let [difference, norm] = [0, 0];
-  for (let i = 0; i < expected.length; i += 1) {
-    difference += (actual[i]! - expected[i]!) ** 2;
-    norm += expected[i]! ** 2;
-  }
-  return norm === 0 ? 0 : Math.sqrt(difference / norm);
-}
-
-function compareRows(
-  exact: Float32Array,
-  rounded: Float32Array,
-  width: number,
-): { mean: number; max: number } {
-  const rows = exact.length / width;
-  const errors = Array.from({ length: rows }, (_, row) =>
-    relativeError(
-      rounded.subarray(row * width, (row + 1) * width),
-      exact.subarray(row * width, (row + 1) * width),
-    ),
-  );
-  return { mean: errors.reduce((sum, error) => sum + error, 0) / rows, max: Math.max(...errors) };
-}
-
-/** Dark strokes of letter size on white, the same ones every time. */
-function drawnPage(sidePx: number): PageImage {
-  const data = new Uint8Array(sidePx * sidePx).fill(255);
-  let state = 1;
-  for (let y = 0; y < sidePx; y += 1) {
-    for (let x = 0; x < sidePx; x += 1) {
-      if (y % 12 < 4) continue;
-      if (x % 3 === 0) state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      if (state >>> 31 === 1) data[y * sidePx + x] = 20;
-    }
-  }
-  return { data, widthPx: sidePx, heightPx: sidePx, channels: 1 };
 }

@@ -13,7 +13,7 @@ import { tokenWidth } from './decoders/text-config.js';
 import { DeepStackRows } from './deepstack.js';
 import type { Device } from './device.js';
 import { requireVision } from './families/family.js';
-import { type PageImage, processImage } from './image-processor.js';
+import type { PageImage } from './image-processor.js';
 import { type ContextLayer, LayerCache } from './kv-cache.js';
 import { logSumExp } from './log-probability.js';
 import { LoopDetector } from './loop-detector.js';
@@ -29,6 +29,7 @@ import type { PromptRows } from './prompt.js';
 import { checkDevice, Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { type StageLease, StagePool } from './stage-pool.js';
+import { type EncodedImage, encodeImage } from './vision-encoder.js';
 import { chooseDtype } from './weights/dtype.js';
 import { EmbeddingTable } from './weights/embedding-table.js';
 import type { AccuracyLevel } from './weights/recipe.js';
@@ -49,13 +50,6 @@ export interface EngineOptions {
   cuts?: readonly number[];
   /** Memory for contexts kept ready. @defaultValue 1 GiB */
   contextCacheBytes?: number;
-}
-
-export interface EncodedImage {
-  gridThw: [number, number, number];
-  tokenGrid: { rows: number; cols: number };
-  /** float32 [rows · cols, token width] */
-  tokens: Float32Array;
 }
 
 export interface GenerateRequest {
@@ -137,20 +131,10 @@ export class Engine {
 
   /** @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only */
   async encodeImage(page: PageImage): Promise<EncodedImage> {
-    const { config, imageProcessor } = this.checkpoint;
-    const { tower } = requireVision(config);
-    const { pixelValues, gridThw } = processImage(page, imageProcessor!);
-    const [, gridH, gridW] = gridThw;
-    const patches = gridH * gridW;
-    const feeds = {
-      pixel_values: { data: pixelValues, dims: [patches, pixelValues.length / patches] },
-      ...tower.feeds(gridH, gridW),
-    };
+    requireVision(this.checkpoint.config);
     // Attention between patches takes scratch memory that is not worth keeping from page to page.
     const session = await this.#session('vision', this.model.visionGraph, false);
-    const { image_features: tokens } = await session.run(feeds, ['image_features']);
-    const cells = (patches: number) => Math.floor(patches / tower.mergeSize);
-    return { gridThw, tokenGrid: { rows: cells(gridH), cols: cells(gridW) }, tokens };
+    return encodeImage(session, this.checkpoint, page);
   }
 
   /** Runs a prompt through the decoder and keeps its cache under the returned handle. */

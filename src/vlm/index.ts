@@ -10,7 +10,7 @@ export {
 export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';
 export { DEVICES, type Device } from './device.js';
 export { type DriftReport, measureDrift } from './drift.js';
-export type { EncodedImage, FinishReason, Forward } from './engine.js';
+export type { FinishReason, Forward } from './engine.js';
 export { GLM_4V_PAGES } from './families/glm4v.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
 export {
@@ -55,6 +55,7 @@ export {
 } from './safetensors-writer.js';
 export type { SamplingOptions } from './sampler.js';
 export { storeCalibration } from './store-calibration.js';
+export type { EncodedImage } from './vision-encoder.js';
 export {
   type QuantisedFolder,
   type QuantiseFolderOptions,

@@ -6,14 +6,7 @@ import { GlyphpressError } from '../errors.js';
 import { ChatTemplate } from './chat-template.js';
 import { openCheckpoint } from './checkpoint.js';
 import { checkCuts } from './compile.js';
-import type {
-  EncodedImage,
-  EngineOptions,
-  Forward,
-  Generated,
-  GenerateRequest,
-  OnToken,
-} from './engine.js';
+import type { EngineOptions, Forward, Generated, GenerateRequest, OnToken } from './engine.js';
 import { noVision } from './families/family.js';
 import type { ImageProcessorConfig, PageGrid, PageImage } from './image-processor.js';
 import { visualTokenGrid } from './image-processor.js';
@@ -29,6 +22,7 @@ import {
 } from './prompt.js';
 import { checkSampling, type SamplingOptions } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
+import type { EncodedImage } from './vision-encoder.js';
 import { chooseDtype } from './weights/dtype.js';
 import { WorkerClient } from './worker/client.js';
 import type { PrefillReply } from './worker/protocol.js';

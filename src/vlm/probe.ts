@@ -8,8 +8,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import type { EncodedImage } from './engine.js';
 import { SafetensorsFile } from './safetensors.js';
+import type { EncodedImage } from './vision-encoder.js';
 
 /** In the model folder. */
 export const PROBE_FILE = join('probe', 'model.safetensors');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { measureDrift } from '../../src/vlm/drift.js';
 import { KNOWN_MODELS, knownModelSizes } from '../../src/vlm/known-models.js';
+import { quantiseToFolder } from '../../src/vlm/weights/quantised-folder.js';
 import { TINY } from './golden.js';
 
 const cacheDir = mkdtempSync(join(tmpdir(), 'glyphpress-drift-'));
@@ -34,6 +35,18 @@ describe('measureDrift', () => {
     expect(int8.vision!.mean).toBeGreaterThan(0);
     expect(int8.vision!.max).toBeLessThan(0.01);
     expect(int4.vision).toEqual(int8.vision);
+  });
+
+  it('is measured from the model that another was made from, too', async () => {
+    const out = join(cacheDir, 'shipped');
+    await quantiseToFolder(TINY, out, { dtype: 'int8', head: 'int8', vision: 'fp16' });
+    const own = await measureDrift(out, 'int8', text, options);
+    const made = await measureDrift(out, 'int8', text, { ...options, original: TINY });
+    // Against its own numbers only the rounded rows of a product tell; against the original, its weights too.
+    expect(own.logitKl.mean).toBeGreaterThan(0);
+    expect(made.logitKl.mean).toBeGreaterThan(own.logitKl.mean);
+    expect(own.vision!.max).toBe(0);
+    expect(made.vision!.max).toBeGreaterThan(0);
   });
 
   it('needs some text', async () => {

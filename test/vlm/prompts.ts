@@ -1,7 +1,7 @@
 /** Builds the golden prompts the way the product does, on an engine in this thread. */
 import { ChatTemplate } from '../../src/vlm/chat-template.js';
 import type { Checkpoint } from '../../src/vlm/checkpoint.js';
-import type { EncodedImage, Engine } from '../../src/vlm/engine.js';
+import type { Engine } from '../../src/vlm/engine.js';
 import { requireVision } from '../../src/vlm/families/family.js';
 import {
   type PromptImage,
@@ -10,6 +10,7 @@ import {
   promptShape,
 } from '../../src/vlm/prompt.js';
 import { Tokenizer } from '../../src/vlm/tokenizer.js';
+import type { EncodedImage } from '../../src/vlm/vision-encoder.js';
 import type { Golden } from './golden.js';
 
 export function tokenizerOf(checkpoint: Checkpoint): Tokenizer {

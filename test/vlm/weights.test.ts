@@ -198,6 +198,42 @@ describe('a shipped quantised checkpoint', () => {
     expect(maxAbsDifference(shipped.logits, own.logits)).toBeLessThanOrEqual(1e-3);
   });
 
+  it('has the head and the tower that were asked for, and loads them as they are', async () => {
+    const sizes: number[] = [];
+    for (const [head, vision] of [
+      ['int8', 'fp16'],
+      ['int4', 'fp16'],
+      ['int4', 'int8'],
+    ] as const) {
+      const out = join(scratch, `parts-${head}-${vision}`);
+      const written = await quantiseToFolder(TINY, out, { dtype: 'int4', head, vision });
+      expect(written).toMatchObject({ vision, towerError: null });
+      sizes.push(written.bytes);
+      // float32 takes the numbers that are stored; as stored, they are multiplied where they lie.
+      const full = await run(out, { dtype: 'fp32' });
+      const own = await run(out, { accuracyLevel: 1 });
+      expect(maxAbsDifference(own.features, full.features)).toBeLessThanOrEqual(1e-4);
+      expect(maxAbsDifference(own.logits, full.logits)).toBeLessThanOrEqual(1e-3);
+    }
+    expect(sizes[1]).toBeLessThan(sizes[0]!);
+    expect(sizes[2]).toBeLessThan(sizes[1]!);
+  });
+
+  it('measures what eight bits cost its tower, and has halves where that is too much', async () => {
+    const out = join(scratch, 'auto');
+    const { vision, towerError } = await quantiseToFolder(TINY, out, { dtype: 'int4' });
+    const { mean, max } = towerError!;
+    expect(mean).toBeGreaterThan(0.001);
+    expect(max).toBeGreaterThanOrEqual(mean);
+    expect(vision).toBe(mean < 0.01 ? 'int8' : 'fp16');
+    expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
+    const original = await run(TINY, { dtype: 'fp32' });
+    const shipped = await run(out);
+    const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0));
+    const difference = shipped.features.map((value, n) => value - original.features[n]!);
+    expect(norm(difference) / norm(original.features)).toBeLessThan(0.01);
+  });
+
   it('is not quantised a second time, nor written over something', async () => {
     const out = join(scratch, 'once');
     await quantiseToFolder(TINY, out, { dtype: 'int8' });
@@ -271,7 +307,7 @@ describe('weightUses', () => {
     expect(new Set(multiplied)).toEqual(
       new Set(matrices.filter((name) => name !== embedding && !looked.includes(name))),
     );
-    expect(uses.get(embedding)).toEqual({ part: 'embedding', multiplied: false });
+    expect(uses.get(embedding)).toEqual({ part: 'embedding', multiplied: false, inBlock: false });
     checkpoint.close();
   });
 });

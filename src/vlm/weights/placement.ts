@@ -64,25 +64,31 @@ export async function placeWeights(
   { cacheDir, accuracyLevel = ACCURACY_LEVEL, ...options }: PlaceOptions = {},
 ): Promise<PlacedWeights> {
   const uses = [...weightUses(checkpoint)].filter(([, { part }]) => part !== 'embedding');
-  // Rounded rows cost a tower more than they save it: its products have many rows, and are no faster.
-  const tower = new Set(uses.filter(([, { part }]) => part === 'vision').map(([name]) => name));
   const wanted = uses.map(([name, use]) => {
     const weight = checkpoint.weights.get(name)!;
     return { name, weight, form: formFor(weight, use, dtype) };
   });
-  if (
+  // Rounded rows cost a tower more than they save it: its products have many rows, and are no faster.
+  const tower = new Set(uses.filter(([, { part }]) => part === 'vision').map(([name]) => name));
+  const isStored =
     dtype === checkpoint.quantisedDtype ||
-    wanted.every(({ weight, form }) => isInForm(weight, form))
-  ) {
-    return placed(
-      new Map(wanted.map(({ name, weight }) => [name, weight])),
-      undefined,
-      accuracyLevel,
-      tower,
-    );
+    wanted.every(({ weight, form }) => isInForm(weight, form));
+  if (isStored) {
+    const weights = new Map(wanted.map(({ name, weight }) => [name, weight]));
+    return placeStored(weights, accuracyLevel, tower);
   }
   const folder = modelCacheDir(checkpoint, cacheDir);
   const file = join(folder, `weights-${dtype}-v${QUANTISER_VERSION}.safetensors`);
+  const derived = await deriveWeights(wanted, file, options);
+  return { ...placeStored(derived, accuracyLevel, tower), derivedFile: file };
+}
+
+/** The weights in the forms that are wanted, in a file that is written unless it is there. */
+export async function deriveWeights(
+  wanted: readonly WantedWeight[],
+  file: string,
+  options: Pick<PlaceOptions, 'pieceElements' | 'onProgress'> = {},
+): Promise<Map<string, StoredWeight>> {
   const shard = openWhole(file) ?? (await derive(wanted, file, options));
   const found = wanted.map(({ name, weight }) => {
     const derived = findWeight([name], weight.shape, [shard]);
@@ -90,10 +96,10 @@ export async function placeWeights(
     return [name, derived] as const;
   });
   shard.close();
-  return placed(new Map(found), file, accuracyLevel, tower);
+  return new Map(found);
 }
 
-interface WantedWeight {
+export interface WantedWeight {
   name: string;
   weight: StoredWeight;
   form: WeightForm;
@@ -142,9 +148,13 @@ function openWhole(file: string): SafetensorsFile | undefined {
   }
 }
 
-function placed(
+/**
+ * Weights where they lie.
+ *
+ * @param widened names of those whose eight bits are widened when they are loaded
+ */
+export function placeStored(
   weights: ReadonlyMap<string, StoredWeight>,
-  derivedFile: string | undefined,
   accuracyLevel: AccuracyLevel,
   widened: ReadonlySet<string>,
 ): PlacedWeights {
@@ -157,7 +167,7 @@ function placed(
   });
   return {
     folder,
-    derivedFile,
+    derivedFile: undefined,
     locate(name): PlacedFloats | PlacedBlocks {
       const weight = weights.get(name);
       if (!weight) throw new Error(`a graph uses undeclared weight ${name}`);

@@ -40,16 +40,25 @@ export interface WeightUse {
   part: ModelPart;
   /** Rows are multiplied by it, and nothing else happens to it. */
   multiplied: boolean;
+  /** It belongs to one of a row of equal blocks; patch embedding, merger and head do not. */
+  inBlock: boolean;
 }
 
-const F32: WeightForm = { float: 'F32' };
-const F16: WeightForm = { float: 'F16' };
-const INT8: WeightForm = { bits: 8, blockSize: BLOCK_SIZE, offset: 'none' };
-const INT4: WeightForm = { bits: 4, blockSize: BLOCK_SIZE, offset: 'zeros' };
+const IN_BLOCK = /\.(layers|blocks)\.\d+\./;
+
+/** What the numbers of a matrix can be held in, by the name of the dtype that holds all of them so. */
+export const MATRIX_FORMS = {
+  fp32: { float: 'F32' },
+  fp16: { float: 'F16' },
+  int8: { bits: 8, blockSize: BLOCK_SIZE, offset: 'none' },
+  int4: { bits: 4, blockSize: BLOCK_SIZE, offset: 'zeros' },
+} as const satisfies Record<Dtype, WeightForm>;
+
+const { fp32: F32, fp16: F16, int8: INT8, int4: INT4 } = MATRIX_FORMS;
 
 /**
- * Form of the multiplied weights of each part. The vision tower stays in half precision: eight bits cost
- * its rows 2 to 3 % of their norm. Head and embedding keep eight bits beside a decoder of four.
+ * Form of the multiplied weights of each part. The vision tower stays in half precision: what eight bits
+ * cost it has to be measured model by model, as `glyphpress model quantise` does. Head and embedding keep eight bits beside a decoder of four.
  * docs/results/models.md has the figures.
  */
 const FORMS: Readonly<Record<Dtype, Readonly<Record<ModelPart, WeightForm>>>> = {
@@ -68,11 +77,22 @@ export type AccuracyLevel = 1 | 4;
 /** Eight-bit weights know one fast way only: at level 1 they are 100 times slower. */
 export const ACCURACY_LEVEL: AccuracyLevel = 4;
 
-/** What is added, looked up or scaled by stays as it is stored, but in a float32 model all is float32. */
-export function formFor(weight: StoredWeight, use: WeightUse, dtype: Dtype): WeightForm {
+/**
+ * What is added, looked up or scaled by stays as it is stored, but in a float32 model all is float32.
+ *
+ * @param parts forms of some parts other than the dtype's
+ */
+export function formFor(
+  weight: StoredWeight,
+  use: WeightUse,
+  dtype: Dtype,
+  parts: Partial<Record<ModelPart, WeightForm>> = {},
+): WeightForm {
   const isTurned = use.multiplied || use.part === 'embedding' || dtype === 'fp32';
   if (!isTurned) return storedForm(weight);
-  const form = FORMS[dtype][use.part];
+  const asked = parts[use.part] ?? FORMS[dtype][use.part];
+  // Patch embedding and merger are a tenth of a tower, and half of what eight bits would cost it.
+  const form = use.part === 'vision' && 'bits' in asked && !use.inBlock ? F16 : asked;
   // Either kind of half will do, and is exact where it is stored.
   const isHalf = weight.form === 'float' && weight.tensor.dtype !== 'F32';
   if (form === F16 && isHalf) return storedForm(weight);
@@ -108,14 +128,17 @@ export function weightUses({ config, weights }: ModelWeights): Map<string, Weigh
     fill(builder);
     for (const [name, multiplied] of builder.weightsUsed) {
       const known = uses.get(name);
-      uses.set(name, { part, multiplied: multiplied && (known?.multiplied ?? true) });
+      const use = { part, multiplied: multiplied && (known?.multiplied ?? true) };
+      uses.set(name, { ...use, inBlock: IN_BLOCK.test(name) });
     }
   };
   if (config.vision) record('vision', (g) => visionGraph(g, config));
   const range = { from: 0, to: config.text.layers, variation: null };
   record('decoder', (g) => stageGraph(g, config, range));
   record('head', (g) => headGraph(g, config));
-  if (!uses.has(EMBEDDING)) uses.set(EMBEDDING, { part: 'embedding', multiplied: false });
+  if (!uses.has(EMBEDDING)) {
+    uses.set(EMBEDDING, { part: 'embedding', multiplied: false, inBlock: false });
+  }
   return uses;
 }
 

@@ -142,7 +142,8 @@ function quantisedWeight(
   const parts: [LocatedTensor, shape: number[], dtype: string][] = [
     [scales, side, offset.kind === 'zeros' ? 'U8' : 'F16'],
   ];
-  if (offset.kind === 'zeros') parts.push([offset.zeros, side, 'U8'], [offset.steps, [rows], 'F32']);
+  if (offset.kind === 'zeros')
+    parts.push([offset.zeros, side, 'U8'], [offset.steps, [rows], 'F32']);
   if (offset.kind === 'minima') parts.push([offset.minima, side, 'F16']);
   for (const [tensor, shape, dtype] of parts) {
     checkShape(tensor, shape);
@@ -173,10 +174,7 @@ export function readRows(weight: StoredWeight, first: number, count: number): Fl
     count * perRow * blockBytes,
   );
   const sides = readSides(weight, first, count);
-  return dequantiseRows(
-    { blocks: codes, ...sides },
-    { rows: count, columns, bits, blockSize },
-  );
+  return dequantiseRows({ blocks: codes, ...sides }, { rows: count, columns, bits, blockSize });
 }
 
 /** Scale of each block of some rows, and what code 0 stands for where it is not symmetric. */

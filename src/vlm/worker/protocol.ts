@@ -3,17 +3,12 @@
  * the sender is done with them.
  */
 import { type ErrorCode, GlyphpressError } from '../../errors.js';
-import type {
-  EncodedImage,
-  EngineOptions,
-  Forward,
-  Generated,
-  GenerateRequest,
-} from '../engine.js';
+import type { EngineOptions, Forward, Generated, GenerateRequest } from '../engine.js';
 import type { PageImage } from '../image-processor.js';
 import type { ContextLayer } from '../kv-cache.js';
 import type { DropInput, DropPoint, KeptCells, Selection } from '../prefill.js';
 import type { PromptRows } from '../prompt.js';
+import type { EncodedImage } from '../vision-encoder.js';
 
 export interface WorkerData {
   dir: string;
