@@ -33,10 +33,20 @@ export function documentStage(stage: Stage, ownStep: Step, parts: WorkerParts): 
   const process = async (job: Job<JobPayload>, token: string) => {
     const payload = parse(job, onError);
     if (payload.isSplit) await waitForParts(job, token);
-    const outcome = await runner.run(stageJob(job, payload, stage, queue));
-    return settle(outcome, job, token);
+    const turn = new AbortController();
+    const leave = worker.enter(payload.tenant, payload.turns ?? 0, () => turn.abort());
+    try {
+      await queue.taken(stage, job);
+      const outcome = await runner.run(stageJob(job, payload, queue, stage, turn.signal));
+      if (outcome.kind === 'done' && !payload.range) await queue.lineUpNext(stage, payload);
+      if (outcome.kind === 'turn over') await queue.lineUpAgain(job, stage, payload);
+      return await settle(outcome, job, token);
+    } finally {
+      leave();
+    }
   };
-  return new StageWorker(runner, process, redis, parts);
+  const worker = new StageWorker(runner, process, { redis, queue }, parts);
+  return worker;
 }
 
 /** @throws {UnrecoverableError} for a job that is not one of ours: no other try makes it one */
@@ -52,11 +62,13 @@ function parse(job: Job<JobPayload>, onError: (error: unknown, ref: null) => voi
 function stageJob(
   job: Job<JobPayload>,
   payload: JobPayload,
-  stage: Stage,
   queue: CompressionQueue,
+  stage: Stage,
+  turn: AbortSignal,
 ): StageJob {
   return {
     payload,
+    turn,
     isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? ATTEMPTS),
     split: (ranges) => queue.split(job, stage, ranges),
     async msOfParts() {
@@ -80,6 +92,7 @@ async function settle(
       // They are all done by now: the step is asked again at once.
       return backToQueue(job, token);
     case 'given back':
+    case 'turn over':
       return backToQueue(job, token);
     case 'unwanted':
       throw new UnrecoverableError('not wanted any more');

@@ -15,8 +15,9 @@ import {
   withDataOption,
   withServiceModelOptions,
 } from './service-options.js';
+import { type WorkFlags, withWorkOptions, workArguments } from './work-options.js';
 
-interface Flags extends DataFlags, ServiceModelFlags {
+interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
   host: string;
   port: number;
   workers: number;
@@ -42,7 +43,7 @@ const MB = 1024 ** 2;
 const DAY_MS = 24 * 3_600_000;
 
 export function registerServe(program: Command): void {
-  withServiceModelOptions(
+  const command = withServiceModelOptions(
     withDataOption(
       program
         .command('serve')
@@ -66,7 +67,8 @@ export function registerServe(program: Command): void {
         )
         .option('--require-key', 'ask for an API key on this machine too'),
     ),
-  )
+  );
+  withWorkOptions(command)
     .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
     .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
     .option('--keep-days <n>', 'delete documents after so long', wholeNumber(1, 3_650))
@@ -150,6 +152,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         ...modelFolders(flags).flatMap((dir) => ['--model', dir]),
         ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)]),
         ...(flags.dtype === undefined ? [] : ['--dtype', flags.dtype]),
+        ...workArguments(flags),
       ],
       env: { ...process.env, REDIS_URL: redis.url },
       count: flags.workers,

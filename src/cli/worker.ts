@@ -14,12 +14,10 @@ import {
   withDataOption,
   withServiceModelOptions,
 } from './service-options.js';
+import { type WorkFlags, withWorkOptions } from './work-options.js';
 
-interface Flags extends DataFlags, ServiceModelFlags {
+interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
   queues: Stage[];
-  concurrency: number;
-  browsers?: number | undefined;
-  pagesPerJob: number;
   background?: boolean;
   lockSeconds: number;
   json?: boolean;
@@ -29,20 +27,12 @@ interface Flags extends DataFlags, ServiceModelFlags {
 const GRACE_MS = 5_000;
 
 export function registerWorker(program: Command): void {
-  withServiceModelOptions(
+  const command = withServiceModelOptions(
     withDataOption(
       program
         .command('worker')
         .description('compress documents that a service has taken in')
         .option('--queues <list>', `steps to take, of ${STAGES.join(',')}`, stages, [...STAGES])
-        .option('--concurrency <n>', 'documents of each step at once', wholeNumber(1, 64), 1)
-        .option('--browsers <n>', 'browsers that draw side by side', wholeNumber(1, 64))
-        .option(
-          '--pages-per-job <n>',
-          'pages of a document that one job encodes',
-          wholeNumber(1, 10_000),
-          16,
-        )
         .addOption(
           new Option(
             '--lock-seconds <n>',
@@ -55,7 +45,8 @@ export function registerWorker(program: Command): void {
         .option('--background', 'let everything else on this machine go first')
         .option('--json', 'print a line of JSON once it works; the log on stderr is JSON anyway'),
     ),
-  )
+  );
+  withWorkOptions(command)
     .addHelpText(
       'after',
       `

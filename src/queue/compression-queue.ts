@@ -16,6 +16,7 @@ import {
   type Stage,
 } from './document-record.js';
 import { KEY_PREFIX } from './key-prefix.js';
+import { Turns } from './turns.js';
 
 /** Pages of a document, 0-based, the end not included. */
 export interface PageRange {
@@ -30,15 +31,16 @@ export interface JobPayload extends DocumentRef {
   range?: PageRange;
   /** The step's pages went to such jobs: it waits for them, and then sees that all is there. */
   isSplit?: boolean;
+  /** Among the jobs of its tenant. @defaultValue normal */
+  priority?: Priority;
+  /** How often its turn ended before it did. */
+  turns?: number;
 }
 
 export const BULL_PREFIX = `${KEY_PREFIX}:bull`;
 
 /** Tries of a step whose error may go away by itself. */
 export const ATTEMPTS = 3;
-
-/** BullMQ takes priorities up to 2²¹; each class has this many places. */
-const PLACES = 600_000;
 
 const JOB_OPTIONS: JobsOptions = {
   attempts: ATTEMPTS,
@@ -60,8 +62,12 @@ export type FlowState =
 export class CompressionQueue {
   readonly #flows: FlowProducer;
   readonly #queues: ReadonlyMap<Stage, Queue<JobPayload>>;
+  readonly #turns: Turns;
+  readonly #redis: Redis;
 
   constructor(redis: Redis) {
+    this.#redis = redis;
+    this.#turns = new Turns(redis);
     const options = { connection: redis, prefix: BULL_PREFIX };
     this.#flows = new FlowProducer(options);
     this.#queues = new Map(
@@ -75,22 +81,54 @@ export class CompressionQueue {
   /**
    * Puts a document's jobs into the queues; those that are there already stay as they are.
    *
-   * @param ahead unfinished documents of the same tenant. The more it has, the further back the next
-   *   one stands, so that one tenant's thousand documents do not delay another tenant.
+   * @param priority among the documents of its tenant
    */
-  async add(payload: JobPayload, priority: Priority, ahead: number): Promise<void> {
-    const place = PRIORITIES[priority] * PLACES + Math.min(ahead + 1, PLACES - 1);
+  async add(payload: JobPayload, priority: Priority): Promise<void> {
+    const data: JobPayload = { ...payload, priority };
+    // The jobs of later stages get their place when they are ready.
+    const [place] = await this.#turns.next(STAGES[0], payload.tenant, priority);
     const node = (depth: number): Parameters<FlowProducer['add']>[0] => {
       const stage = STAGES[depth]!;
       return {
         name: stage,
         queueName: stage,
-        data: payload,
-        opts: { ...JOB_OPTIONS, jobId: jobId(payload, stage), priority: place },
+        data,
+        opts: { ...JOB_OPTIONS, jobId: jobId(payload, stage), priority: place! },
         ...(depth > 0 && { children: [node(depth - 1)] }),
       };
     };
     await this.#flows.add(node(STAGES.length - 1));
+  }
+
+  /** Says that a job is started: those of others that come now stand behind it, not before. */
+  async taken(stage: Stage, { priority }: Pick<Job, 'priority'>): Promise<void> {
+    await this.#turns.taken(stage, priority);
+  }
+
+  /** Gives the document's job in the stage behind this one its place; to be called before this one ends. */
+  async lineUpNext(stage: Stage, payload: JobPayload): Promise<void> {
+    const next = STAGES[STAGES.indexOf(stage) + 1];
+    if (next === undefined) return;
+    const job = await this.#queues.get(next)!.getJob(jobId(payload, next));
+    if (!job) return;
+    await job.changePriority({ priority: await this.#place(next, payload) });
+  }
+
+  /** Gives a job that is under way a new place, for when it is given back before its end. */
+  async lineUpAgain(job: Job<JobPayload>, stage: Stage, payload: JobPayload): Promise<void> {
+    await job.updateData({ ...job.data, turns: (payload.turns ?? 0) + 1 });
+    await job.changePriority({ priority: await this.#place(stage, payload) });
+  }
+
+  /** Whose job is taken next in a stage. */
+  async nextTenant(stage: Stage): Promise<string | null> {
+    const [id] = await this.#redis.zrange(`${BULL_PREFIX}:${stage}:prioritized`, 0, 0);
+    return id?.split('.')[0] ?? null;
+  }
+
+  async #place(stage: Stage, { tenant, priority = 'normal' }: JobPayload): Promise<number> {
+    const [place] = await this.#turns.next(stage, tenant, priority);
+    return place!;
   }
 
   /**
@@ -100,16 +138,18 @@ export class CompressionQueue {
    * @param parent the step's job, being worked on
    */
   async split(parent: Job<JobPayload>, stage: Stage, ranges: readonly PageRange[]): Promise<void> {
-    const { isSplit: _, ...payload } = parent.data;
+    const { isSplit: _, turns: __, ...payload } = parent.data;
     const link = { id: parent.id!, queue: parent.queueQualifiedName };
+    const { tenant, priority = 'normal' } = payload;
+    const places = await this.#turns.next(stage, tenant, priority, ranges.length);
     await this.#queues.get(stage)!.addBulk(
-      ranges.map((range) => ({
+      ranges.map((range, n) => ({
         name: stage,
         data: { ...payload, range },
         opts: {
           ...JOB_OPTIONS,
           jobId: `${parent.id}.${range.start}-${range.end}`,
-          priority: parent.opts.priority ?? 0,
+          priority: places[n]!,
           parent: link,
         },
       })),
@@ -173,6 +213,7 @@ export class CompressionQueue {
       await queue.clean(3_600_000, 1_000, 'completed');
       await queue.clean(24 * 3_600_000, 1_000, 'failed');
     }
+    await this.#turns.tidy();
   }
 
   async close(): Promise<void> {
@@ -187,7 +228,10 @@ function jobId({ tenant, id, generation }: JobPayload, stage: Stage): string {
 
 /** @throws {GlyphpressError} GP_JOB: somebody else wrote into our queue */
 export function payloadOf(job: Pick<Job, 'id' | 'data'>): JobPayload {
-  const { tenant, id, generation, range, isSplit } = (job.data ?? {}) as Record<string, unknown>;
+  const { tenant, id, generation, range, isSplit, priority, turns } = (job.data ?? {}) as Record<
+    string,
+    unknown
+  >;
   const valid =
     typeof tenant === 'string' &&
     isTenant(tenant) &&
@@ -202,6 +246,8 @@ export function payloadOf(job: Pick<Job, 'id' | 'data'>): JobPayload {
       generation: generation as number,
       ...(range !== undefined && { range }),
       ...(isSplit === true && { isSplit }),
+      ...(isPriority(priority) && { priority }),
+      ...(Number.isSafeInteger(turns) && { turns: turns as number }),
     };
   }
   throw new GlyphpressError('GP_JOB', {
@@ -209,6 +255,10 @@ export function payloadOf(job: Pick<Job, 'id' | 'data'>): JobPayload {
     hint: 'Something else writes into this Redis under the same prefix.',
     details: { job: job.id },
   });
+}
+
+function isPriority(value: unknown): value is Priority {
+  return (PRIORITIES as readonly unknown[]).includes(value);
 }
 
 function isRange(value: unknown): value is PageRange {

@@ -7,8 +7,8 @@ export const TERMINAL_STATES = ['completed', 'failed', 'cancelled'] as const;
 export type TerminalState = (typeof TERMINAL_STATES)[number];
 export type DocumentState = 'queued' | 'in_progress' | TerminalState;
 
-export const PRIORITIES = { high: 0, normal: 1, low: 2 } as const;
-export type Priority = keyof typeof PRIORITIES;
+export const PRIORITIES = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof PRIORITIES)[number];
 
 export function isTerminal(state: DocumentState): state is TerminalState {
   return (TERMINAL_STATES as readonly string[]).includes(state);

@@ -34,6 +34,8 @@ export type Step = (context: StepContext) => Promise<StepResult>;
 export interface StageJob {
   payload: JobPayload;
   isLastAttempt: boolean;
+  /** Aborted when others wait and it must go on later. */
+  turn: AbortSignal;
   /** Gives pages to jobs of their own, children of this one. */
   split(ranges: readonly PageRange[]): Promise<void>;
   /** What those took, all together. */
@@ -49,6 +51,8 @@ export type StageOutcome =
   | { kind: 'unwanted' }
   /** This worker shuts down; the next one goes on. */
   | { kind: 'given back' }
+  /** Others have their turn; it goes on where it stopped. */
+  | { kind: 'turn over' }
   /** For good; the record says so. */
   | { kind: 'failed'; reason: string }
   /** Another try may help, or another worker took the job over. */
@@ -58,7 +62,7 @@ export type StageOutcome =
 export const MAX_STARTS = ATTEMPTS + 2;
 
 /** Why work on a job stops early. */
-export type StopReason = 'unwanted' | 'shutdown' | 'lost';
+export type StopReason = 'unwanted' | 'shutdown' | 'lost' | 'turn';
 
 class Interruption extends Error {
   override readonly name = 'AbortError';
@@ -99,6 +103,8 @@ export class StageRunner {
       controller.abort(new Interruption('unwanted')),
     );
     const forget = this.#remember(ref, controller);
+    const endTurn = () => controller.abort(new Interruption('turn'));
+    job.turn.addEventListener('abort', endTurn, { once: true });
     try {
       return await this.#work(job, ref, start.record, controller.signal, reporter);
     } catch (error) {
@@ -108,6 +114,7 @@ export class StageRunner {
       this.onError(error, ref);
       return await this.#failOrRetry(job, ref, error);
     } finally {
+      job.turn.removeEventListener('abort', endTurn);
       forget();
     }
   }
@@ -160,7 +167,7 @@ export class StageRunner {
     // Lost: whoever took the job over goes on with it.
     if (why === 'lost') return { kind: 'interrupted', error: reason };
     await this.records.takeBackStart(ref, this.stage, range);
-    return { kind: 'given back' };
+    return { kind: why === 'turn' ? 'turn over' : 'given back' };
   }
 
   async #failOrRetry(job: StageJob, ref: DocumentRef, error: unknown): Promise<StageOutcome> {

@@ -2,15 +2,18 @@
 
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { BULL_PREFIX, type JobPayload } from './compression-queue.js';
+import { BULL_PREFIX, type CompressionQueue, type JobPayload } from './compression-queue.js';
 import { redisRefusal } from './connection.js';
-import type { DocumentRef } from './document-record.js';
+import type { DocumentRef, Stage } from './document-record.js';
 import { CANCEL_CHANNEL } from './document-records.js';
+import { type LaneOptions, Lanes } from './lanes.js';
 import { MAX_STARTS, type StageRunner } from './stage-runner.js';
 
 export interface StageWorkerOptions {
-  /** Documents at the same time. @defaultValue 1 */
-  concurrency?: number | undefined;
+  /** Jobs of each stage at the same time, while nobody has to wait for another's. @defaultValue 1 */
+  concurrency?: number | Partial<Record<Stage, number>> | undefined;
+  /** See {@link LaneOptions}. */
+  lanes?: Pick<LaneOptions, 'passing' | 'passAfterMs'> & { turnMs?: number };
   /** A job whose worker does not renew its lock for so long is given to another. @defaultValue 30,000 */
   lockMs?: number | undefined;
   /** Called with what went wrong, whatever becomes of it. */
@@ -22,9 +25,21 @@ export type StageProcessor = (job: Job<JobPayload>, token: string) => Promise<un
 /** Before Redis is asked again that is away or takes no writes. */
 const REST_MS = 1_000;
 
+/** How often a busy stage looks whether somebody waits. */
+const LOOK_EVERY_MS = 100;
+
+const DEFAULT_TURN_MS = 10_000;
+
+/** What these did so far is kept page by page; the others would begin anew. */
+const RESUMABLE: readonly Stage[] = ['render', 'encode'];
+
 export class StageWorker {
   readonly #worker: Worker<JobPayload>;
   readonly #runner: StageRunner;
+  readonly #lanes: Lanes;
+  readonly #concurrency: number;
+  readonly #timer: NodeJS.Timeout;
+  #looking = false;
   #resting = false;
   #closing = false;
 
@@ -32,11 +47,24 @@ export class StageWorker {
   constructor(
     runner: StageRunner,
     process: StageProcessor,
-    redis: Redis,
-    { concurrency = 1, lockMs = 30_000, onError = () => {} }: StageWorkerOptions = {},
+    { redis, queue }: { redis: Redis; queue: Pick<CompressionQueue, 'nextTenant'> },
+    { concurrency: asked = 1, lanes, lockMs = 30_000, onError = () => {} }: StageWorkerOptions = {},
   ) {
     this.#runner = runner;
-    this.#worker = new Worker<JobPayload>(runner.stage, (job, token) => process(job, token!), {
+    const { stage } = runner;
+    const { turnMs = DEFAULT_TURN_MS, ...passing } = lanes ?? {};
+    const concurrency = typeof asked === 'number' ? asked : (asked[stage] ?? 1);
+    this.#concurrency = concurrency;
+    this.#lanes = new Lanes({
+      ...passing,
+      concurrency,
+      turnMs: RESUMABLE.includes(stage) ? turnMs : null,
+      nextTenant: () => queue.nextTenant(stage),
+      letPass: () => this.#letPass(),
+    });
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer.unref();
+    this.#worker = new Worker<JobPayload>(stage, (job, token) => process(job, token!), {
       connection: redis,
       prefix: BULL_PREFIX,
       concurrency,
@@ -59,6 +87,13 @@ export class StageWorker {
     });
   }
 
+  /** As {@link Lanes.enter}. */
+  enter(tenant: string, turns: number, endTurn: () => void): () => void {
+    // One that passed has its place now.
+    this.#worker.concurrency = this.#concurrency;
+    return this.#lanes.enter(tenant, turns, endTurn);
+  }
+
   /** Stops work on a document that was deleted or cancelled. */
   cancel(member: string): void {
     this.#runner.stop(member, 'unwanted');
@@ -71,12 +106,32 @@ export class StageWorker {
   /** Lets what is under way finish for `graceMs`, then gives it back to the queue. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
+    clearInterval(this.#timer);
     const timer = setTimeout(() => this.#runner.stopAll('shutdown'), graceMs);
     try {
       await this.#worker.close();
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #look(): void {
+    if (this.#looking || this.#resting || this.#lanes.size === 0) return;
+    this.#looking = true;
+    this.#lanes
+      .look()
+      .catch(() => {}) // the jobs themselves meet a Redis that is away
+      .finally(() => {
+        this.#looking = false;
+      });
+  }
+
+  #letPass(): void {
+    if (this.#closing || this.#resting) return;
+    this.#worker.concurrency = this.#lanes.size + 1;
+    // A worker whose places were all taken looks for a job when one of them ends, or when it is woken so.
+    void this.#worker.pause(true);
+    void this.#worker.resume();
   }
 
   /** A Redis that takes no writes would be asked for the next job thousands of times a second. */

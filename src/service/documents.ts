@@ -76,8 +76,8 @@ export class DocumentService {
     await store.prepare(tenant, upload);
     const id = `doc_${randomBytes(12).toString('hex')}`;
     // Nobody may delete the last document of this content while this one joins it.
-    const { ahead } = await records.exclusively(contentLock(tenant, upload.hash), async () => {
-      const created = await records.create(
+    await records.exclusively(contentLock(tenant, upload.hash), async () => {
+      await records.create(
         {
           tenant,
           id,
@@ -100,10 +100,9 @@ export class DocumentService {
         await records.remove({ tenant, id, contentHash: upload.hash, settingsKey: contextKey });
         throw error;
       }
-      return created;
     });
     // Should this fail, the document is accepted nevertheless: the sweeper finds it without jobs.
-    await queue.add({ tenant, id, generation: 1 }, rest.priority, ahead).catch(() => {});
+    await queue.add({ tenant, id, generation: 1 }, rest.priority).catch(() => {});
     return (await records.get({ tenant, id }))!;
   }
 

@@ -115,6 +115,6 @@ export class Sweeper {
       return;
     }
     const generation = await records.requeue(ref, record.generation);
-    if (generation !== null) await queue.add({ ...ref, generation }, record.priority, 0);
+    if (generation !== null) await queue.add({ ...ref, generation }, record.priority);
   }
 }
