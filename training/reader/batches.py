@@ -1,16 +1,18 @@
-"""Samples -> padded batches on the device."""
+"""Samples -> padded batches: built on the host (in worker processes, where there are some), then moved to the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .language_model import LanguageModel
-from .packing import Cells, Packing
+from .packing import Cells, CellTensors, Packing, cell_tensors
 from .samples import Page, Sample
 from .tokens import IMAGE
 from .tower import CELL, Tower
+
+KINDS = ("transcription", "continuation", "ask_pages", "ask_text", "plain")
 
 
 @dataclass
@@ -24,68 +26,96 @@ class Batch:
     targets: Tensor
     """indices into the flattened [B, T] of the tokens that predict"""
     labels: Tensor
-    samples: list[Sample]
+    kinds: Tensor
+    """index into KINDS of each label's sample"""
+    filled: int
+    """positions that are no padding"""
+    cells: CellTensors | None = None
+    """what stands in the cells of all pages, where they are written"""
+    pixels: Tensor | None = None
+    """uint8 [pages, H, W], where they are seen: padded with white below and at the right"""
+    kept: Tensor | None = None
+    """for each visual token of the batch its index into the cells, or into the grids of the pages one after the other"""
+    teacher: "Batch | None" = None
+    """the same answers about the text itself"""
+    taught: Tensor | None = None
+    """indices of the labels that the teacher's labels are"""
+    pool: int = 0
 
-    @property
-    def size(self) -> int:
-        return self.ids.numel()
+    def to(self, device: torch.device) -> "Batch":
+        moved = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Tensor):
+                moved[f.name] = value.to(device, non_blocking=True)
+            elif isinstance(value, (CellTensors, Batch)):
+                moved[f.name] = value.to(device)
+        return replace(self, **moved)
 
 
-def make_batch(samples: list[Sample], device: torch.device, length: int | None = None, count: int | None = None) -> Batch:
+def make_batch(samples: list[Sample], length: int | None = None, count: int | None = None, teacher: bool = False) -> Batch:
     """length, count: pads to so many positions and sequences (compiled code wants few shapes)."""
     longest = length or max(len(s.ids) for s in samples)
-    ids = torch.zeros(count or len(samples), longest, dtype=torch.long)
-    positions = torch.zeros_like(ids)
-    targets, labels = [], []
+    ids = np.zeros((count or len(samples), longest), np.int64)
+    positions = np.zeros_like(ids)
+    targets, labels, kinds = [], [], []
     for i, s in enumerate(samples):
-        ids[i, : len(s.ids)] = torch.tensor(s.ids)
-        positions[i, : len(s.ids)] = torch.tensor(s.positions)
-        for j in range(1, len(s.ids)):
-            if s.learn[j]:
-                targets.append(i * longest + j - 1)
-                labels.append(s.ids[j])
-    move = lambda t: t.to(device, non_blocking=True)  # noqa: E731
-    return Batch(move(ids), move(positions), move(torch.tensor(targets)), move(torch.tensor(labels)), samples)
+        of_sample = np.array(s.ids)
+        ids[i, : len(of_sample)] = of_sample
+        positions[i, : len(of_sample)] = s.positions
+        learned = np.flatnonzero(s.learn[1:])
+        targets.append(i * longest + learned)
+        labels.append(of_sample[learned + 1])
+        kinds.append(np.full(len(learned), KINDS.index(s.kind)))
+    join = lambda parts: torch.from_numpy(np.concatenate(parts).astype(np.int64))  # noqa: E731
+    batch = Batch(torch.from_numpy(ids), torch.from_numpy(positions), join(targets), join(labels), join(kinds), sum(len(s.ids) for s in samples))
+    pages = [s.page for s in samples if s.page is not None]
+    if pages and pages[0].pixels is not None:
+        batch.pixels, batch.kept = see(pages)
+    elif pages:
+        batch.cells = cell_tensors(join_cells([page.cells for page in pages]))
+        batch.kept = torch.tensor(kept_rows(pages, [page.cells.count for page in pages]))
+    with_teacher = [i for i, s in enumerate(samples) if teacher and s.teacher is not None]
+    if with_teacher:
+        batch.teacher = make_batch([samples[i].teacher for i in with_teacher])
+        of_label = np.repeat(np.arange(len(samples)), [len(part) for part in labels])
+        batch.taught = torch.from_numpy(np.flatnonzero(np.isin(of_label, with_teacher)))
+    return batch
+
+
+def see(pages: list[Page]) -> tuple[Tensor, Tensor]:
+    """Every picture of the pages on white paper of one size, and where the kept cells are in their grids."""
+    pictures, starts = [], []
+    for page in pages:
+        starts.append(len(pictures))
+        height = page.rows * CELL or page.pixels.shape[0]
+        pictures += [page.pixels[y : y + height] for y in range(0, page.pixels.shape[0], height)]
+    height, width = max(p.shape[0] for p in pictures), max(p.shape[1] for p in pictures)
+    pixels = np.full((len(pictures), height, width), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        pixels[i, : picture.shape[0], : picture.shape[1]] = picture
+    rows = []
+    for start, page in zip(starts, pages, strict=True):
+        kept = np.array(page.kept, np.int64)
+        picture, cell = np.divmod(kept, page.rows * page.columns or page.cells.count)
+        row, column = np.divmod(cell, page.columns)
+        rows.append((start + picture) * (height // CELL) * (width // CELL) + row * (width // CELL) + column)
+    return torch.from_numpy(pixels), torch.from_numpy(np.concatenate(rows))
 
 
 def embed_written(model: LanguageModel, packing: Packing, batch: Batch) -> Tensor:
     """[B, T, 576], with packed vectors where IMAGE stands."""
-    with_pages = [s.page for s in batch.samples if s.page is not None]
-    if not with_pages:
+    if batch.cells is None:
         return model.embed_tokens(batch.ids).float()
-    vectors = packing(model.embed_tokens.weight, join_cells([page.cells for page in with_pages]))
-    return put(model, batch, vectors[kept_rows(with_pages, [page.cells.count for page in with_pages])])
+    return put(model, batch, packing(model.embed_tokens.weight, batch.cells)[batch.kept])
 
 
 def embed_seen(model: LanguageModel, tower: Tower, batch: Batch) -> Tensor:
-    """[B, T, 576], with what the tower sees where IMAGE stands. Pages are padded to one size with white paper."""
-    with_pages = [s.page for s in batch.samples if s.page is not None]
-    if not with_pages:
+    """[B, T, 576], with what the tower says of each cell where IMAGE stands."""
+    if batch.pixels is None:
         return model.embed_tokens(batch.ids).float()
-    pictures, starts = [], []
-    for page in with_pages:
-        starts.append(len(pictures))
-        height = page.rows * CELL or page.pixels.shape[0]
-        pictures += [page.pixels[y : y + height] for y in range(0, page.pixels.shape[0], height)]
-    pixels, columns = stack_pages(pictures)
-    seen, _ = tower(pixels.to(batch.ids.device))
-    rows = []
-    for start, page in zip(starts, with_pages, strict=True):
-        of_page = page.rows * page.columns or page.cells.count
-        for cell in page.kept:
-            picture, cell_there = divmod(cell, of_page)
-            row, column = divmod(cell_there, page.columns)
-            rows.append((start + picture) * seen.shape[1] + row * columns + column)
-    return put(model, batch, seen.flatten(0, 1)[torch.tensor(rows, device=seen.device)])
-
-
-def stack_pages(pages: list[np.ndarray]) -> tuple[Tensor, int]:
-    """uint8 [B, H, W] on white paper, and the columns of cells of it"""
-    height, width = max(p.shape[0] for p in pages), max(p.shape[1] for p in pages)
-    out = torch.full((len(pages), height, width), 255, dtype=torch.uint8)
-    for i, page in enumerate(pages):
-        out[i, : page.shape[0], : page.shape[1]] = torch.from_numpy(page)
-    return out, width // CELL
+    seen, _ = tower(batch.pixels)
+    return put(model, batch, seen.flatten(0, 1)[batch.kept])
 
 
 def put(model: LanguageModel, batch: Batch, vectors: Tensor) -> Tensor:

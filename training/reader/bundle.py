@@ -1,6 +1,6 @@
 """Packs what a GPU machine without network needs into loads of at most so many MiB.
 
-    python -m reader.bundle --base runs/base --corpus runs/corpus --out gpu --load 52
+    python -m reader.bundle --base runs/base --corpus runs/corpus --out gpu --load 61
 
 Writes gpu/0, gpu/1, ...: the base's quantised blocks in pieces, the tokenizer, the fonts, and as many documents as fit
 (lzma; whole kinds are thinned evenly). `training/gpu/receive.sh` puts the loads together on the other side.
@@ -13,9 +13,10 @@ import random
 import shutil
 from pathlib import Path
 
+from .base_weights import BLOCK_FILES
 from .layout import FONTS, font_file
 
-PIECE = 15 * 2**20
+PIECE = 4 * 2**20
 
 
 def pieces(path: Path) -> list[tuple[str, bytes]]:
@@ -42,15 +43,17 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--load", type=float, default=52, help="MiB in one load")
-    parser.add_argument("--documents", type=float, default=20, help="MiB of documents, packed")
+    parser.add_argument("--load", type=float, default=61, help="MiB in one load")
+    parser.add_argument("--documents", type=float, default=18, help="MiB of documents, packed")
     args = parser.parse_args()
     shutil.rmtree(args.out, ignore_errors=True)
-    files = pieces(args.base / "blocks.safetensors")
+    # The tower's training needs all but the decoder: it starts when the first load is there.
+    files = pieces(args.base / BLOCK_FILES["embedding"])
     files.append(("tokenizer.json", (args.base / "tokenizer.json").read_bytes()))
     files += [(Path(font_file(family)).name, Path(font_file(family)).read_bytes()) for family in FONTS]
     files.append(("train.jsonl.xz", documents(args.corpus / "train.jsonl", int(args.documents * 2**20), 1)))
-    files.append(("heldout.jsonl.xz", documents(args.corpus / "heldout.jsonl", 2 * 2**20, 2)))
+    files.append(("heldout.jsonl.xz", documents(args.corpus / "heldout.jsonl", 2**20, 2)))
+    files += pieces(args.base / BLOCK_FILES["decoder"])
     loads: list[int] = []
     for name, data in files:
         if not loads or loads[-1] + len(data) > args.load * 2**20:

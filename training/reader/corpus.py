@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import html.parser
 import json
+import multiprocessing
 import re
 import subprocess
 import sysconfig
@@ -258,6 +259,7 @@ def all_documents(debs: Path | None, tree: Path) -> Iterator[dict]:
     if debs:
         for deb in sorted(debs.glob("*.deb")):
             package = deb.name.split("_")[0]
+            tree.mkdir(parents=True, exist_ok=True)
             target = tree / package
             if not target.exists():
                 subprocess.run(["dpkg", "-x", str(deb), str(target)], check=True)
@@ -286,41 +288,56 @@ def shared(text: str, lines: set[str]) -> float:
     return sum(line in lines for line in own) / len(own) if own else 0.0
 
 
+def digest(text: str) -> str:
+    return hashlib.sha256(text[:4000].encode()).hexdigest()
+
+
+def choose(documents: Iterator[dict], apart: set[str], counts: dict[str, list[int]]) -> Iterator[dict]:
+    """English, long enough, once, and not of the evaluation. `counts`: documents and characters of each origin."""
+    seen: set[str] = set()
+    for document in documents:
+        key = document["origin"].split("/")[0] if document["origin"].startswith("deb:") else document["origin"].split(":")[0]
+        if counts.get(key, [0, 0])[1] > MOST_OF_ONE_ORIGIN:
+            continue
+        text = plain(document["text"])[:MOST]
+        if document["kind"] not in ("code", "data"):
+            text = reflow(text)
+        # Mostly foreign or broken text, which the language model does not know either.
+        if len(text) < LEAST or sum(c.isascii() for c in text) < 0.97 * len(text):
+            continue
+        if document["kind"] not in ("code", "data", "dictionary") and not english(text):
+            continue
+        if shared(text, apart) > 1 / 8 or digest(text) in seen:
+            continue
+        seen.add(digest(text))
+        counts.setdefault(key, [0, 0])
+        counts[key][0] += 1
+        counts[key][1] += len(text)
+        yield {**document, "text": text}
+
+
+def with_facts(document: dict) -> dict:
+    return {**document, "facts": [asdict(fact) for fact in find_facts(document["text"], document["kind"])]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--debs", type=Path)
     parser.add_argument("--apart", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--processes", type=int, help="that look for facts (default: one for each core)")
     args = parser.parse_args()
-    apart = evaluation_lines(args.apart)
     args.out.mkdir(parents=True, exist_ok=True)
-    seen: set[str] = set()
     counts: dict[str, list[int]] = {}
-    with (args.out / "train.jsonl.tmp").open("w") as train, (args.out / "heldout.jsonl.tmp").open("w") as held_out:
-        for document in all_documents(args.debs, args.out / "tree"):
-            key = document["origin"].split("/")[0] if document["origin"].startswith("deb:") else document["origin"].split(":")[0]
-            if counts.get(key, [0, 0])[1] > MOST_OF_ONE_ORIGIN:
-                continue
-            text = plain(document["text"])[:MOST]
-            if document["kind"] not in ("code", "data"):
-                text = reflow(text)
-            # Mostly foreign or broken text, which the language model does not know either.
-            if len(text) < LEAST or sum(c.isascii() for c in text) < 0.97 * len(text):
-                continue
-            if document["kind"] not in ("code", "data", "dictionary") and not english(text):
-                continue
-            if shared(text, apart) > 1 / 8:
-                continue
-            digest = hashlib.sha256(text[:4000].encode()).hexdigest()
-            if digest in seen:
-                continue
-            seen.add(digest)
-            out = held_out if int(digest[:8], 16) % HELD_OUT_SHARE == 0 else train
-            facts = [asdict(fact) for fact in find_facts(text, document["kind"])]
-            out.write(json.dumps({**document, "text": text, "facts": facts}, ensure_ascii=False) + "\n")
-            counts.setdefault(key, [0, 0])
-            counts[key][0] += 1
-            counts[key][1] += len(text)
+    chosen = choose(all_documents(args.debs, args.out / "tree"), evaluation_lines(args.apart), counts)
+    with (
+        (args.out / "train.jsonl.tmp").open("w") as train,
+        (args.out / "heldout.jsonl.tmp").open("w") as held_out,
+        multiprocessing.Pool(args.processes) as pool,
+    ):
+        for document in pool.imap(with_facts, chosen, 8):
+            out = held_out if int(digest(document["text"])[:8], 16) % HELD_OUT_SHARE == 0 else train
+            out.write(json.dumps(document, ensure_ascii=False) + "\n")
     for name in ("train", "heldout"):
         (args.out / f"{name}.jsonl.tmp").rename(args.out / f"{name}.jsonl")
     for key, (files, characters) in sorted(counts.items()):

@@ -36,7 +36,7 @@ def answer_of(sample: Sample) -> list[int]:
 
 def decode(model: LanguageModel, embed: Embed, sample: Sample, device: torch.device, most: int) -> list[int]:
     prompt = replace(sample, ids=sample.ids[: sample.answer_from], positions=sample.positions[: sample.answer_from], learn=sample.learn[: sample.answer_from])
-    batch = make_batch([prompt], device)
+    batch = make_batch([prompt]).to(device)
     return model.generate(embed(batch), most, positions=batch.positions)[0]
 
 
@@ -47,7 +47,7 @@ def evaluate(model: LanguageModel, embed: Embed, mixture: Mixture, tokens: TextT
         loss, right, total, agreement, exact = 0.0, 0, 0, [], []
         for i in range(count):
             sample = mixture.sample(random.Random(f"heldout-{kind}-{i}"), dense, kind)
-            batch = make_batch([sample], device)
+            batch = make_batch([sample]).to(device)
             hidden = model(embed(batch), batch.positions).flatten(0, 1)[batch.targets]
             logits = model.logits(hidden).float()
             loss += F.cross_entropy(logits, batch.labels, reduction="sum").item()

@@ -31,13 +31,37 @@ def rotary(positions: Tensor) -> tuple[Tensor, Tensor]:
     return angles.cos(), angles.sin()
 
 
+INT4_GROUP, INT4_TOP = 32, 7
+
+
+def int4(weight: Tensor) -> Tensor:
+    """The nearest weights that symmetric int4 can hold: groups of 32 along the input, fp16 scales of max / 7."""
+    groups = weight.float().unflatten(-1, (-1, INT4_GROUP))
+    scale = (groups.abs().amax(-1, keepdim=True) / INT4_TOP).half().float().clamp(min=6e-8)
+    return ((groups / scale).round().clamp(-INT4_TOP, INT4_TOP) * scale).flatten(-2)
+
+
+class Projection(nn.Linear):
+    """Without bias. `in_int4`: computes with int4 weights, and learns the float ones behind them (straight through)."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, bias=False)
+        self.in_int4 = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight
+        if self.in_int4:
+            weight = weight + (int4(weight) - weight).detach()
+        return F.linear(x, weight)
+
+
 class Attention(nn.Module):
     def __init__(self):
         super().__init__()
-        self.q_proj = nn.Linear(WIDTH, HEADS * HEAD, bias=False)
-        self.k_proj = nn.Linear(WIDTH, KV_HEADS * HEAD, bias=False)
-        self.v_proj = nn.Linear(WIDTH, KV_HEADS * HEAD, bias=False)
-        self.o_proj = nn.Linear(HEADS * HEAD, WIDTH, bias=False)
+        self.q_proj = Projection(WIDTH, HEADS * HEAD)
+        self.k_proj = Projection(WIDTH, KV_HEADS * HEAD)
+        self.v_proj = Projection(WIDTH, KV_HEADS * HEAD)
+        self.o_proj = Projection(HEADS * HEAD, WIDTH)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, past: tuple[Tensor, Tensor] | None = None):
         """x [B, T, 576] -> ([B, T, 576], keys and values [B, 3, past + T, 64])"""
@@ -61,9 +85,9 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     def __init__(self):
         super().__init__()
-        self.gate_proj = nn.Linear(WIDTH, INNER, bias=False)
-        self.up_proj = nn.Linear(WIDTH, INNER, bias=False)
-        self.down_proj = nn.Linear(INNER, WIDTH, bias=False)
+        self.gate_proj = Projection(WIDTH, INNER)
+        self.up_proj = Projection(WIDTH, INNER)
+        self.down_proj = Projection(INNER, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
@@ -92,6 +116,12 @@ class LanguageModel(nn.Module):
         self.layers = nn.ModuleList(Layer() for _ in range(layers))
         self.norm = Norm()
         self.recompute = False
+
+    def use_int4(self) -> None:
+        """From now on computes as the int4 weights will that are made of it."""
+        for module in self.modules():
+            if isinstance(module, Projection):
+                module.in_int4 = True
 
     @staticmethod
     def from_base(weights: dict[str, Tensor]) -> "LanguageModel":

@@ -7,7 +7,7 @@ Lines are broken as Chromium does (greedily between words, or anywhere), with th
 import os
 import random
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from PIL import ImageFont
@@ -77,12 +77,12 @@ class Typography:
     rows: int = 0
     """cells to a column of a page; 0: one page as tall as it must be"""
 
-    @property
+    @cached_property
     def em(self) -> float:
         """px that FreeType draws: the renderer's font string has two decimals, FreeType 64ths, both cut."""
         return int(int(self.size * 100 + 1e-6) / 100 * 64 + 1e-6) / 64
 
-    @property
+    @cached_property
     def lines_to_a_page(self) -> int:
         return max(1, int((self.rows * CELL - self.top) // self.pitch)) if self.rows else 1 << 30
 
@@ -173,7 +173,8 @@ class LaidText:
 def lay_out(text: str, look: Typography) -> LaidText:
     table = advances(look.family)
     newline = sum(table[c] for c in look.newline) * look.em
-    widths = [newline if c == "\n" else table[c] * look.em for c in text]
+    em = look.em
+    widths = [newline if c == "\n" else table[c] * em for c in text]
     lines = break_lines(text, widths, look.columns * CELL - 2 * look.margin, look)
     x, line = [0.0] * len(text), [0] * len(text)
     for i, row in enumerate(lines):

@@ -17,7 +17,7 @@ from .base_weights import load_base
 from .batches import Batch, embed_seen, embed_written, make_batch
 from .evaluate_language import DECODED, answer_of, prefix_agreement
 from .language_model import LanguageModel
-from .mixture import Mixture
+from .mixture import Lengths, Mixture
 from .packing import Packing
 from .samples import Sample
 from .sources import Documents, Pages
@@ -59,7 +59,7 @@ class Reader:
         """Token ids, and the product of their probabilities."""
         cut = sample.answer_from
         prompt = Sample(sample.kind, sample.ids[:cut], sample.positions[:cut], sample.learn[:cut], sample.page)
-        batch = make_batch([prompt], self.device)
+        batch = make_batch([prompt]).to(self.device)
         ids, sure = self.model.generate(self.embed(batch), most, positions=batch.positions)
         product = 1.0
         for chance in sure:
@@ -84,7 +84,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     reader = Reader(args)
     pages = Pages(reader.tokens, drawn=reader.tower is not None)
-    mixture = Mixture(Documents(args.corpus / "heldout.jsonl"), pages, "ask", args.longest, held_out=True)
+    mixture = Mixture(Documents(args.corpus / "heldout.jsonl"), pages, "ask", Lengths(args.longest), held_out=True)
     counts: dict[str, list[int]] = {}
     agreement: list[float] = []
     cells = tokens = 0

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from .questions.engine import Questions
 from .samples import Sample
@@ -19,8 +20,25 @@ MIXTURES = {
 }
 
 
+@dataclass
+class Lengths:
+    """How long sequences are: `longest` mostly, and up to `most` in some pools."""
+
+    longest: int
+    most: int = 0
+    long_share: float = 0.0
+
+    def of_pool(self, rng: random.Random) -> int:
+        if rng.random() >= self.long_share:
+            return self.longest
+        return int(self.longest * (self.most / self.longest) ** rng.random())
+
+
 class Mixture:
-    def __init__(self, documents: Documents, pages: Pages, name: str, longest: int, held_out: bool = False):
+    def __init__(self, documents: Documents, pages: Pages, name: str, lengths: Lengths, held_out: bool = False):
+        self.documents, self.pages, self.name, self.lengths, self.held_out = documents, pages, name, lengths, held_out
+        self.weights = MIXTURES[name]
+        longest = lengths.longest
         reading = Reading(documents, pages, (min(150, longest), longest))
         # Cells hold two tokens and more: a text of so many characters fits as pages, and often as text.
         questions = Questions(documents, pages, (min(150, longest), longest * 3), held_out=held_out)
@@ -31,13 +49,16 @@ class Mixture:
             "ask_text": lambda rng, dense: questions.on_text(rng),
             "plain": lambda rng, dense: reading.plain(rng),
         }
-        self.longest = longest
-        self.weights = MIXTURES[name]
         self.makers = {kind: makers[kind] for kind in self.weights}
+
+    def of_pool(self, rng: random.Random) -> "Mixture":
+        """The same mixture with one width of pages, one height, and one length."""
+        lengths = Lengths(self.lengths.of_pool(rng))
+        return Mixture(self.documents, self.pages.of_pool(rng), self.name, lengths, self.held_out)
 
     def sample(self, rng: random.Random, dense: float, kind: str | None = None) -> Sample:
         while True:
             chosen = kind or rng.choices(list(self.weights), list(self.weights.values()))[0]
             sample = self.makers[chosen](rng, dense * rng.random() ** 0.5)
-            if any(sample.learn) and len(sample.ids) <= self.longest:
+            if any(sample.learn) and len(sample.ids) <= self.lengths.longest:
                 return sample

@@ -12,6 +12,7 @@ apart; random rotations are not read after 384,000 tokens (docs/results/reader.m
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +35,36 @@ class Cells:
     first: list[int]
 
 
+@dataclass
+class CellTensors:
+    """The same as tensors, with what the packing needs worked out."""
+
+    count: int
+    cell: Tensor
+    token: Tensor
+    scale: Tensor
+    """[count]: 1 / sqrt(tokens of the cell / 2), at most 1"""
+    first: Tensor
+    rows: list[Tensor]
+    """for each row map the indices of its tokens"""
+    places: list[Tensor]
+
+    def to(self, device: torch.device) -> "CellTensors":
+        move = lambda t: t.to(device, non_blocking=True)  # noqa: E731
+        rows, places = [move(t) for t in self.rows], [move(t) for t in self.places]
+        return CellTensors(self.count, move(self.cell), move(self.token), move(self.scale), move(self.first), rows, places)
+
+
+def cell_tensors(cells: Cells) -> CellTensors:
+    cell = np.array(cells.cell, np.int64)
+    tokens_of_cell = np.bincount(cell, minlength=cells.count)
+    scale = np.clip(tokens_of_cell / 2, 1, None) ** -0.5
+    array = lambda values: torch.tensor(values, dtype=torch.long)  # noqa: E731
+    where = lambda which, of: [torch.from_numpy(np.flatnonzero(np.array(which) == j)) for j in range(of)]  # noqa: E731
+    rows, places = where(cells.row, ROWS), where(cells.place, PLACES)
+    return CellTensors(cells.count, torch.from_numpy(cell), array(cells.token), torch.from_numpy(scale).float(), array(cells.first), rows, places)
+
+
 class Packing(nn.Module):
     def __init__(self, seed: int = 0):
         super().__init__()
@@ -48,21 +79,13 @@ class Packing(nn.Module):
         self.mark = nn.Parameter(0.02 * torch.randn(WIDTH, generator=random))
         self.first_mark = nn.Parameter(0.1 * torch.randn(WIDTH, generator=random))
 
-    def forward(self, embedding: Tensor, cells: Cells) -> Tensor:
+    def forward(self, embedding: Tensor, cells: CellTensors) -> Tensor:
         """embedding [vocabulary, 576] -> [cells, 576], fp32"""
-        device = embedding.device
-        array = lambda values: torch.tensor(values, dtype=torch.long, device=device)  # noqa: E731
-        cell, row, place = array(cells.cell), array(cells.row), array(cells.place)
-        e = embedding[array(cells.token)].float()
-        count = torch.zeros(cells.count, device=device).index_add(0, cell, torch.ones(len(e), device=device))
-        zeros = torch.zeros(cells.count, WIDTH, device=device)
-        x = zeros.index_add(0, cell, e)
-        for maps, which in ((self.row_maps, row), (self.place_maps, place)):
-            for j in range(len(maps)):
-                chosen = (which == j).nonzero()[:, 0]
+        e = embedding[cells.token].float()
+        x = torch.zeros(cells.count, WIDTH, device=e.device).index_add(0, cells.cell, e)
+        for maps, of_map in ((self.row_maps, cells.rows), (self.place_maps, cells.places)):
+            for one, chosen in zip(maps, of_map, strict=True):
                 if len(chosen):
-                    x = x.index_add(0, cell[chosen], e[chosen] @ maps[j])
-        x = x / (count / 2).clamp(min=1).sqrt()[:, None] + self.mark
-        if cells.first:
-            x = x.index_add(0, array(cells.first), self.first_mark.expand(len(cells.first), -1))
-        return x
+                    x = x.index_add(0, cells.cell[chosen], e[chosen] @ one)
+        x = x * cells.scale[:, None] + self.mark
+        return x.index_add(0, cells.first, self.first_mark.expand(len(cells.first), -1))

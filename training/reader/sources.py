@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .draw import draw
@@ -75,6 +75,11 @@ class Pages:
     """also draw them, for a tower to see"""
     drops: float = 0.0
     """up to this share of the cells with text is left out of pages that are asked about"""
+
+    def of_pool(self, rng: random.Random) -> "Pages":
+        """The same with one width and one height of pages."""
+        one = lambda pair: (n := rng.randint(*pair), n)  # noqa: E731
+        return replace(self, columns=one(self.columns), rows=one(self.rows) if self.rows else None)
 
     def page(self, rng: random.Random, text: str, dense: float, drops: bool = False) -> tuple[Page, list[int]]:
         look = sample_typography(rng, dense, self.columns, self.rows)

@@ -95,10 +95,10 @@ class VisionEncoder(nn.Module):
 
     def forward(self, ink: Tensor) -> Tensor:
         """ink [B, H, W], sides multiples of 28 -> [B, patches, width], patches in raster order"""
-        kernel = self.patch_conv.weight.sum(1, keepdim=True)
-        x = F.conv2d(ink[:, None], kernel.to(ink.dtype), stride=PATCH)
-        rows, columns = x.shape[2:]
-        x = self.ln_pre(x.flatten(2).transpose(1, 2))
+        kernel = self.patch_conv.weight.sum(1).flatten(1)
+        rows, columns = ink.shape[1] // PATCH, ink.shape[2] // PATCH
+        patches = ink.unflatten(2, (columns, PATCH)).unflatten(1, (rows, PATCH)).transpose(2, 3).flatten(3).flatten(1, 2)
+        x = self.ln_pre(F.linear(patches, kernel.to(ink.dtype)))
         cos, sin = (t.to(x.dtype) for t in self.rotary(rows, columns, x.device))
         for layer in self.transformer.layers:
             x = layer(x, cos, sin)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from .batches import join_cells
 from .draw import draw
 from .layout import CELL, LaidText, Typography, advances, cell_rows, lay_out, pack, sample_typography
-from .packing import Cells
+from .packing import Cells, CellTensors, cell_tensors
 from .sources import Documents, scrambled
 from .tokens import TextTokens
 from .tower import CharacterHead
@@ -27,6 +29,24 @@ class TowerPage:
     cells: Cells
     characters: np.ndarray
     """uint8 [cells, rows * places of CharacterHead], classes"""
+
+
+@dataclass
+class TowerBatch:
+    pixels: Tensor
+    """uint8 [B, H, W]"""
+    cells: CellTensors
+    characters: Tensor
+    """uint8 [B * cells, rows * places of CharacterHead], classes"""
+
+    def to(self, device: torch.device) -> "TowerBatch":
+        return TowerBatch(self.pixels.to(device, non_blocking=True), self.cells.to(device), self.characters.to(device, non_blocking=True))
+
+
+def batch_pages(pages: list[TowerPage]) -> TowerBatch:
+    """Pages of one size."""
+    stack = lambda arrays: torch.from_numpy(np.stack(arrays))  # noqa: E731
+    return TowerBatch(stack([p.pixels for p in pages]), cell_tensors(join_cells([p.cells for p in pages])), stack([p.characters for p in pages]).flatten(0, 1))
 
 
 def character_labels(laid: LaidText, look: Typography, rows: int) -> np.ndarray:
@@ -75,17 +95,17 @@ class DrawnPages(IterableDataset):
     def __init__(self, documents: Documents, tokens: TextTokens, cells_per_batch: int, seed: str, first: int):
         self.documents, self.tokens, self.cells, self.seed, self.first = documents, tokens, cells_per_batch, seed, first
 
-    def __iter__(self) -> Iterator[list[TowerPage]]:
+    def __iter__(self) -> Iterator[TowerBatch]:
         info = get_worker_info()
         torch.set_num_threads(1)
         number, step = (self.first + info.id, info.num_workers) if info else (self.first, 1)
         while True:
             rng = random.Random(f"{self.seed}-{number}")
             shape = rng.choice(SHAPES)
-            yield [make_page(rng, self.documents, self.tokens, shape) for _ in range(max(1, self.cells // (shape[0] * shape[1])))]
+            yield batch_pages([make_page(rng, self.documents, self.tokens, shape) for _ in range(max(1, self.cells // (shape[0] * shape[1])))])
             number += step
 
 
-def page_batches(documents: Documents, tokens: TextTokens, cells: int, seed: str, first: int, workers: int) -> Iterator[list[TowerPage]]:
+def page_batches(documents: Documents, tokens: TextTokens, cells: int, seed: str, first: int, workers: int) -> Iterator[TowerBatch]:
     dataset = DrawnPages(documents, tokens, cells, seed, first)
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4) if workers else dataset)

@@ -12,7 +12,6 @@ import copy
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,21 +19,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base_weights import load_base
-from .batches import Batch, embed_seen, embed_written, make_batch
+from .batches import KINDS, Batch, embed_seen, embed_written
 from .evaluate_language import evaluate
 from .language_model import LanguageModel
-from .loader import draw_samples
-from .mixture import Mixture
+from .loader import BatchSize, draw_batches
+from .mixture import Lengths, Mixture
 from .packing import Packing
 from .run_state import RunState
-from .samples import Sample
 from .sources import Documents, Pages
 from .tokens import TextTokens
 from .tower import Tower, TowerConfig
-
-# Few lengths of sequences on CUDA, so that little is compiled.
-LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
-
 
 def dense_at(positions: float, rise: float) -> float:
     """The curriculum: sparse pages first; from `rise` positions on, all densities."""
@@ -50,13 +44,14 @@ class Trainer:
         rows = tuple(args.rows) if args.rows else None
         pages = Pages(self.tokens, tuple(args.columns), rows, drawn=args.tower is not None, drops=args.drops)
         held_out = Pages(self.tokens, tuple(args.columns), rows, drawn=args.tower is not None)
-        self.mixture = Mixture(Documents(args.corpus / "train.jsonl"), pages, args.mixture, args.longest)
-        self.held_out = Mixture(Documents(args.corpus / "heldout.jsonl"), held_out, args.mixture, args.longest, held_out=True)
+        lengths = Lengths(args.longest, args.most, args.long_share)
+        mixture = Mixture(Documents(args.corpus / "train.jsonl"), pages, args.mixture, lengths)
+        self.held_out = Mixture(Documents(args.corpus / "heldout.jsonl"), held_out, args.mixture, Lengths(args.longest), held_out=True)
         self.model = LanguageModel.from_base(load_base(args.base))
         self.packing = Packing()
         self.tower: Tower | None = None
         self.run = RunState(args.out, args.save_every)
-        self.step, self.positions, self.drawn = 0, 0, 0
+        self.step, self.positions, self.pool = 0, 0, 0
         state = self.run.load()
         start = state or (torch.load(args.start, map_location="cpu", weights_only=True) if args.start else None)
         if args.tower:
@@ -67,7 +62,9 @@ class Trainer:
             self.load_weights(start)
         self.teacher = copy.deepcopy(self.model).to(self.device).eval().requires_grad_(False) if args.teacher else None
         if state:
-            self.step, self.positions, self.drawn = state["step"], state["positions"], state["drawn"]
+            self.step, self.positions, self.pool = state["step"], state["positions"], state["pool"]
+        if args.int4:
+            self.model.use_int4()
         self.modules = [m.to(self.device).train() for m in (self.model, self.packing, self.tower) if m is not None]
         if args.freeze_maps or self.tower:
             self.packing.requires_grad_(False)
@@ -79,8 +76,10 @@ class Trainer:
             for layer in [*self.model.layers, *(self.tower.vision_encoder.transformer.layers if self.tower else [])]:
                 layer.compile()
         self.dense = torch.tensor(dense_at(self.positions, args.rise))
-        self.samples = draw_samples(self.mixture, args.seed, self.drawn, self.dense, args.workers)
+        size = BatchSize(args.micro, args.pool, padded=self.cuda, teacher=bool(args.teacher))
+        self.drawn = draw_batches(mixture, size, args.seed, self.pool, self.dense, args.workers)
         self.stopped = False
+        self.waited = 0.0
 
     def groups(self) -> list[dict]:
         """Matrices decay, vectors do not; `scale` is each side's share of the learning rate."""
@@ -98,27 +97,24 @@ class Trainer:
         if self.tower and "tower" in state:
             self.tower.load_state_dict(state["tower"])
 
-    def state(self, optimizer: bool = True) -> dict:
+    def state(self) -> dict:
         weights = lambda module: {n: w.detach().cpu() for n, w in module.state_dict().items() if n != "embed_tokens.weight"}  # noqa: E731
         state = {"model": weights(self.model), "packing": weights(self.packing)}
         if self.tower:
             state |= {"tower": weights(self.tower), "config": self.tower.config.to_dict()}
-        state |= {"step": self.step, "positions": self.positions, "drawn": self.drawn}
-        return state | ({"optimizer": self.optimizer.state_dict()} if optimizer else {})
+        state |= {"step": self.step, "positions": self.positions, "pool": self.pool}
+        return state | ({"optimizer": self.optimizer.state_dict()} if not self.args.without_optimizer else {})
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> list[Batch]:
         """Batches that together hold about `--positions` positions."""
         self.dense.fill_(dense_at(self.positions, self.args.rise))
-        samples: list[Sample] = []
-        while sum(len(s.ids) for s in samples) < self.args.positions:
-            samples.append(next(self.samples))
-        self.drawn += len(samples)
-        samples.sort(key=lambda s: len(s.ids))
-        while samples:
-            length = next(n for n in LENGTHS if n >= len(samples[-1].ids)) if self.cuda else len(samples[-1].ids)
-            count = max(1, self.args.micro // length)
-            part, samples = samples[-count:], samples[:-count]
-            yield make_batch(part, self.device, length if self.cuda else None, count if self.cuda else None)
+        out: list[Batch] = []
+        begun = time.monotonic()
+        while sum(b.filled for b in out) < 0.7 * self.args.positions:
+            out.append(next(self.drawn))
+        self.waited += time.monotonic() - begun
+        self.pool = max(self.pool, *(b.pool + 1 for b in out))
+        return out
 
     def embed(self, batch: Batch) -> Tensor:
         if self.tower:
@@ -136,32 +132,30 @@ class Trainer:
 
     def taught(self, batch: Batch, logits: Tensor) -> Tensor:
         """KL from the model that reads the text itself, on the answers about pages. Same answers, so same rows."""
-        with_teacher = [i for i, s in enumerate(batch.samples) if s.teacher is not None]
-        if not with_teacher:
-            return logits.new_zeros(())
-        teachers = [batch.samples[i].teacher for i in with_teacher]
-        text = make_batch(teachers, self.device)
+        text = batch.teacher
         with torch.no_grad(), self.precision():
             x = self.teacher.embed_tokens(text.ids)
             hidden = self.teacher(x.bfloat16() if self.cuda else x, text.positions)
             wanted = self.teacher.logits(hidden.flatten(0, 1)[text.targets]).float().log_softmax(-1)
-        row = batch.targets // batch.ids.shape[1]
-        chosen = torch.isin(row, torch.tensor(with_teacher, device=row.device))
-        return F.kl_div(logits[chosen].log_softmax(-1), wanted, log_target=True, reduction="sum")
+        return F.kl_div(logits[batch.taught].log_softmax(-1), wanted, log_target=True, reduction="sum")
 
-    def train_step(self) -> dict[str, float]:
-        batches = list(self.batches())
+    def train_step(self) -> dict[str, Tensor | float]:
+        batches = self.batches()
         total = sum(len(b.labels) for b in batches)
-        sums: dict[str, list[float]] = {}
+        # loss, right and labels of each kind
+        sums = torch.zeros(3, len(KINDS), device=self.device)
         for batch in batches:
+            batch = batch.to(self.device)
             logits = self.logits(batch)
             losses = F.cross_entropy(logits, batch.labels, reduction="none")
             loss = losses.sum()
-            if self.teacher is not None:
+            if batch.teacher is not None:
                 loss = loss + self.args.teacher * self.taught(batch, logits)
             (loss / total).backward()
-            note(sums, batch, losses.detach(), (logits.argmax(-1) == batch.labels).float())
-            self.positions += sum(len(s.ids) for s in batch.samples)
+            with torch.no_grad():
+                right = (logits.argmax(-1) == batch.labels).float()
+                sums.index_add_(1, batch.kinds, torch.stack((losses.detach(), right, torch.ones_like(right))))
+            self.positions += batch.filled
         norm = torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
@@ -169,10 +163,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        figures: dict[str, float] = {"lr": rate, "norm": norm.item(), "dense": self.dense.item()}
-        for kind, (loss_sum, right, n) in sorted(sums.items()):
-            figures[f"{kind}_loss"], figures[f"{kind}_right"] = loss_sum / n, right / n
-        return figures
+        return {"lr": rate, "norm": norm.detach(), "dense": self.dense.item(), "sums": sums}
 
     def learning_rate(self) -> float:
         """Warm-up, constant, and a straight fall over the last part (`--cooldown`) of the run."""
@@ -192,24 +183,29 @@ class Trainer:
             signal.signal(number, lambda *_: setattr(self, "stopped", True))
         self.started, self.step_started = time.monotonic(), self.step
         evaluated = time.monotonic()
-        mean: dict[str, list[float]] = {}
+        noted: list[dict] = []
+        begun, before = time.monotonic(), self.positions
         while not self.stopped and self.share() < 1:
-            begun, before = time.monotonic(), self.positions
-            figures = self.train_step()
-            for key, value in figures.items():
-                mean.setdefault(key, []).append(value)
-            mean.setdefault("rate", []).append((self.positions - before) / (time.monotonic() - begun))
+            noted.append(self.train_step())
             if self.step % args.log_every == 0:
-                self.run.log(step=self.step, positions=self.positions, **{k: sum(v) / len(v) for k, v in mean.items()})
-                mean = {}
+                self.log(noted, (self.positions - before) / (time.monotonic() - begun))
+                noted, begun, before = [], time.monotonic(), self.positions
             if self.run.due():
                 self.run.save(self.state())
             if args.evaluate_every and time.monotonic() - evaluated > args.evaluate_every:
                 self.evaluate()
                 evaluated = time.monotonic()
         self.run.save(self.state())
-        if not self.stopped:
+        if not self.stopped and args.evaluate_samples:
             self.evaluate()
+
+    def log(self, noted: list[dict], rate: float) -> None:
+        figures = {key: float(sum(n[key] for n in noted)) / len(noted) for key in ("lr", "norm", "dense")}
+        losses, right, labels = sum(n["sums"] for n in noted).tolist()
+        for kind, loss_sum, right_sum, n in zip(KINDS, losses, right, labels, strict=True):
+            if n:
+                figures |= {f"{kind}_loss": loss_sum / n, f"{kind}_right": right_sum / n}
+        self.run.log(step=self.step, positions=self.positions, seconds=time.monotonic() - self.started, rate=rate, waited=self.waited, **figures)
 
     def evaluate(self) -> None:
         for module in self.modules:
@@ -221,17 +217,6 @@ class Trainer:
         self.run.log(step=self.step, positions=self.positions, held_out=True, dense=dense, **figures)
         for module in self.modules:
             module.train()
-
-
-def note(sums: dict[str, list[float]], batch: Batch, losses: Tensor, right: Tensor) -> None:
-    at = 0
-    for s in batch.samples:
-        n = sum(s.learn[1:])
-        entry = sums.setdefault(s.kind, [0.0, 0.0, 0.0])
-        entry[0] += losses[at : at + n].sum().item()
-        entry[1] += right[at : at + n].sum().item()
-        entry[2] += n
-        at += n
 
 
 def arguments() -> argparse.Namespace:
@@ -247,6 +232,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--positions", type=int, default=1000, help="positions in a step")
     parser.add_argument("--micro", type=int, default=600, help="positions that are computed at once")
     parser.add_argument("--longest", type=int, default=1000, help="positions in a sequence, at most")
+    parser.add_argument("--most", type=int, default=0, help="positions in the longest sequences of some pools")
+    parser.add_argument("--long-share", type=float, default=0.0, help="share of the pools with sequences of up to --most")
+    parser.add_argument("--pool", type=int, default=4, help="batches that are drawn and sorted by length together")
+    parser.add_argument("--int4", action="store_true", help="compute with int4 weights, as the model that ships (straight-through gradients)")
     parser.add_argument("--columns", type=int, nargs=2, default=(8, 24), help="cells to a row of a page, from and to")
     parser.add_argument("--rows", type=int, nargs=2, help="rows of cells to a page, from and to (default: one page)")
     parser.add_argument("--rise", type=float, default=300e3, help="positions until pages are as dense as they get; 0: at once")
@@ -264,6 +253,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--log-every", type=int, default=5, help="steps")
     parser.add_argument("--save-every", type=float, default=300, help="seconds")
+    parser.add_argument("--without-optimizer", action="store_true", help="save the weights alone: less to write, and the next run warms up again")
     parser.add_argument("--evaluate-every", type=float, default=1200, help="seconds")
     parser.add_argument("--evaluate-samples", type=int, default=6)
     return parser.parse_args()

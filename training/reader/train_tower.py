@@ -19,13 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base_weights import load_base
-from .batches import join_cells
 from .packing import Packing
 from .run_state import RunState
 from .sources import Documents
 from .tokens import TextTokens
 from .tower import CharacterHead, Tower, TowerConfig
-from .tower_pages import TowerPage, page_batches
+from .tower_pages import TowerBatch, page_batches
 
 EMBEDDING = "model.embed_tokens.weight"
 HELD_OUT_BATCHES = 3
@@ -39,7 +38,7 @@ class TowerTrainer:
         self.tokens = TextTokens(args.base / "tokenizer.json")
         self.documents = Documents(args.corpus / "train.jsonl")
         self.held_out_documents = Documents(args.corpus / "heldout.jsonl")
-        self.embedding = load_base(args.base)[EMBEDDING].to(self.device)
+        self.embedding = load_base(args.base, ("embedding",))[EMBEDDING].to(self.device)
         self.packing = Packing().to(self.device).requires_grad_(False)
         if args.maps:
             self.packing.load_state_dict(torch.load(args.maps, map_location="cpu", weights_only=True)["packing"])
@@ -65,31 +64,31 @@ class TowerTrainer:
             self.optimizer.load_state_dict(state["optimizer"])
         if self.cuda:
             torch.backends.cuda.matmul.allow_tf32 = True
-            self.tower.compile()
+            for layer in self.tower.vision_encoder.transformer.layers:
+                layer.compile()
         self.stopped = False
 
-    def losses(self, pages: list[TowerPage]) -> tuple[Tensor, dict[str, float]]:
-        pixels = torch.stack([torch.from_numpy(p.pixels) for p in pages]).to(self.device)
-        labels = torch.cat([torch.from_numpy(p.characters) for p in pages]).to(self.device).long()
-        cells = join_cells([p.cells for p in pages])
-        wanted = self.packing(self.embedding, cells)
-        filled = torch.zeros(cells.count, dtype=torch.bool, device=self.device)
-        filled[torch.tensor(cells.cell, device=self.device)] = True
+    def losses(self, batch: TowerBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = batch.to(self.device)
+        labels = batch.characters.long()
+        wanted = self.packing(self.embedding, batch.cells)
+        filled = torch.zeros(batch.cells.count, device=self.device).index_fill(0, batch.cells.cell, 1.0)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda):
-            seen, merged = self.tower(pixels)
+            seen, merged = self.tower(batch.pixels)
             logits = self.head(merged.flatten(0, 1)).float()
         seen = seen.flatten(0, 1).float()
-        spread = (wanted[filled] - wanted[filled].mean(0)).square().sum()
+        mean = (wanted * filled[:, None]).sum(0) / filled.sum()
+        spread = ((wanted - mean).square().sum(-1) * filled).sum()
         missed = (seen - wanted).square().sum(-1)
-        unexplained = missed[filled].sum() / spread
-        blank = missed[~filled].sum() / spread
+        unexplained = (missed * filled).sum() / spread
+        blank = (missed * (1 - filled)).sum() / spread
         each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
-        there = labels > 0
-        characters = each[there].mean() + 0.5 * each[~there].mean()
+        there = (labels > 0).float()
+        characters = (each * there).sum() / there.sum() + 0.5 * (each * (1 - there)).sum() / (1 - there).sum()
         with torch.no_grad():
-            right = (logits.argmax(-1) == labels)[there].float().mean()
-        figures = {"unexplained": unexplained.item(), "blank": blank.item(), "characters_loss": characters.item(), "characters_right": right.item()}
-        return unexplained + blank + self.args.characters * characters, figures
+            right = ((logits.argmax(-1) == labels) * there).sum() / there.sum()
+        figures = {"unexplained": unexplained, "blank": blank, "characters_loss": characters, "characters_right": right}
+        return unexplained + blank + self.args.characters * characters, {name: value.detach() for name, value in figures.items()}
 
     def learning_rate(self) -> float:
         warm = min(1.0, (self.step + 1) / self.args.warmup)
@@ -113,7 +112,9 @@ class TowerTrainer:
         mean: dict[str, list[float]] = {}
         while not self.stopped and self.share() < 1:
             begun = time.monotonic()
-            loss, figures = self.losses(next(batches))
+            batch = next(batches)
+            waited = time.monotonic() - begun
+            loss, figures = self.losses(batch)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
             rate = self.learning_rate()
@@ -122,10 +123,10 @@ class TowerTrainer:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             self.step += 1
-            for key, value in (figures | {"norm": norm.item(), "seconds": time.monotonic() - begun}).items():
+            for key, value in (figures | {"norm": norm, "waited": waited, "seconds": time.monotonic() - begun}).items():
                 mean.setdefault(key, []).append(value)
             if self.step % args.log_every == 0:
-                self.run.log(step=self.step, lr=rate, **{k: sum(v) / len(v) for k, v in mean.items()})
+                self.run.log(step=self.step, lr=rate, **{k: float(sum(v)) / len(v) for k, v in mean.items()})
                 mean = {}
             if self.run.due():
                 self.run.save(self.state())
@@ -139,12 +140,12 @@ class TowerTrainer:
     def evaluate(self) -> None:
         batches = page_batches(self.held_out_documents, self.tokens, self.args.cells, "heldout", 0, 0)
         figures = [self.losses(next(batches))[1] for _ in range(HELD_OUT_BATCHES)]
-        self.run.log(step=self.step, held_out=True, **{k: sum(f[k] for f in figures) / len(figures) for k in figures[0]})
+        self.run.log(step=self.step, held_out=True, **{k: float(sum(f[k] for f in figures)) / len(figures) for k in figures[0]})
 
 
-def reused(drawn: Iterator[list[TowerPage]], times: float, rng: random.Random, most: int = 300) -> Iterator[list[TowerPage]]:
+def reused(drawn: Iterator[TowerBatch], times: float, rng: random.Random, most: int = 300) -> Iterator[TowerBatch]:
     """Each batch so many times, among others: drawing a page can take longer than a step that learns from it."""
-    kept: list[list[TowerPage]] = []
+    kept: list[TowerBatch] = []
     while True:
         if len(kept) < 8 or rng.random() < 1 / times:
             batch = next(drawn)

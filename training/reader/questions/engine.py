@@ -10,9 +10,11 @@ from .generated import generated_document
 from .phrasings import NOT_FOUND, PHRASINGS
 from .prose import prose_facts
 from .records import record_facts
+from .written import render, written_documents
 
 ABSENT_SHARE = 0.14
-GENERATED_SHARE = 0.4
+GENERATED_SHARE, WRITTEN_SHARE = 0.2, 0.45
+MOST_TURNS = 6
 # Rules that find much are not asked more than others.
 RELATION_WEIGHTS = {"field": 0.35, "yes": 0.25, "no": 0.8, "definition": 1.3, "option_does": 0.6, "list_count": 0.4, "means": 0.6}
 
@@ -67,17 +69,30 @@ class Questions:
     def generated(self, rng: random.Random) -> tuple[str, list[Turn]]:
         """A generated document, often among other text."""
         _, text, turns = generated_document(rng, self.held_out)
+        return self.among_others(rng, text), turns
+
+    def written(self, rng: random.Random) -> tuple[str, list[Turn]]:
+        """A document written for training, often among other text."""
+        text, turns = render(rng, rng.choice(written_documents(self.held_out)))
+        rng.shuffle(turns)
+        return self.among_others(rng, text), turns
+
+    def among_others(self, rng: random.Random, text: str) -> str:
         room = rng.randint(*self.length) - len(text)
         if room > 150 and rng.random() < 0.6:
             around = self.documents.passage(rng, room // 2, room)
             cut = around.find("\n", rng.randrange(len(around)))
             cut = cut if cut >= 0 else len(around)
             text = f"{around[:cut].rstrip()}\n\n{text}\n\n{around[cut:].lstrip()}".strip()
-        return text, turns
+        return text
 
     def passage(self, rng: random.Random) -> tuple[str, list[Turn]]:
-        text, turns = self.generated(rng) if rng.random() < GENERATED_SHARE else self.real(rng)
-        turns = turns[: rng.randint(1, 4)]
+        chosen = rng.random()
+        if chosen < WRITTEN_SHARE and written_documents(self.held_out):
+            text, turns = self.written(rng)
+            return text, turns[: rng.randint(1, MOST_TURNS)]
+        text, turns = self.generated(rng) if chosen < WRITTEN_SHARE + GENERATED_SHARE else self.real(rng)
+        turns = turns[: rng.randint(1, MOST_TURNS)]
         for i in range(len(turns)):
             if rng.random() < ABSENT_SHARE:
                 turns[i] = self.absent(rng, text)
