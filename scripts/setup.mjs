@@ -4,8 +4,9 @@
  *
  * Uses Node's built-in modules only, since it runs before anything is installed.
  */
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   build,
@@ -18,7 +19,8 @@ import {
 const HELP = `Usage: node scripts/setup.mjs [options]
 
 Installs the npm packages, compiles src and workers to dist, and finds or installs Chromium and a
-Redis-compatible server. Does nothing when all of that is there.
+Redis-compatible server; where there are tests, also the S3 server that they start (Python with pip).
+Does nothing when all of that is there.
 
   --redis <mode>        install   install one if possible, else warn (default)
                         required  install one if possible, else fail
@@ -55,12 +57,21 @@ if (node.status === 'ok') {
   else report({ name: 'Build', status: 'skipped', detail: 'needs the packages', ms: 0 });
   await step('Chromium', findOrInstallChromium);
   await step('Redis', findOrInstallRedis);
+  await findOrInstallTestServers();
 }
 
 const ok = steps.every(({ status }) => status === 'ok' || status === 'warn');
 if (options.json) process.stdout.write(`${JSON.stringify({ ok, steps }, null, 2)}\n`);
 else if (!ok) process.stderr.write('Set-up is not complete: see ✗ above.\n');
 process.exitCode = ok ? 0 : 1;
+
+/** What the tests need beside the product brings its own step; an installed package has no tests. */
+async function findOrInstallTestServers() {
+  const installer = join(context.root, 'test', 'support', 's3-server', 'install.mjs');
+  if (!existsSync(installer)) return;
+  const { findOrInstallS3Server } = await import(pathToFileURL(installer).href);
+  await step('S3 server', findOrInstallS3Server);
+}
 
 async function step(name, action) {
   const startedMs = performance.now();

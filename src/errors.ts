@@ -39,6 +39,8 @@ export const ERROR_CATALOGUE = {
     meaning: 'A file could not be read or written: disk full, read-only or permission denied.',
     retryable: true,
   },
+  GP_STORE_UNAVAILABLE: { meaning: 'The object store does not respond.', retryable: true },
+  GP_STORE_REFUSED: { meaning: 'The object store refused a request.', retryable: true },
   GP_CONFIG_SYNTAX: { meaning: 'A configuration file is not valid JSON.', retryable: false },
   GP_CONFIG_UNKNOWN_KEY: {
     meaning: 'A configuration has an unknown key.',

@@ -44,6 +44,8 @@ describe('the catalogue', () => {
     expect(CODES.filter((code) => ERROR_CATALOGUE[code].retryable)).toEqual([
       'GP_INPUT_FETCH',
       'GP_STORAGE',
+      'GP_STORE_UNAVAILABLE',
+      'GP_STORE_REFUSED',
       'GP_BROWSER_LAUNCH',
       'GP_BROWSER_CRASHED',
       'GP_HUB_UNAVAILABLE',

@@ -16,12 +16,19 @@ const CANNOT_WRITE: Words = {
   hint: 'Try again later.',
 };
 
+const CANNOT_REACH: Words = {
+  message: 'The service cannot reach its store for now',
+  hint: 'Try again in a few seconds.',
+};
+
 const WORDS: Partial<Record<ErrorCode, Words>> = {
   GP_ARTIFACT_DAMAGED: {
     message: 'What is stored of this document is damaged',
     hint: 'Submit the same document again: what is damaged is made anew, for this one too.',
   },
   GP_STORAGE: CANNOT_WRITE,
+  GP_STORE_UNAVAILABLE: CANNOT_REACH,
+  GP_STORE_REFUSED: CANNOT_REACH,
   GP_OUTPUT_UNWRITABLE: CANNOT_WRITE,
   GP_REDIS_UNAVAILABLE: {
     message: 'The service cannot reach its records for now',

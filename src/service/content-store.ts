@@ -70,6 +70,10 @@ export interface ContentStore {
     hash: string,
     tokensKeys: ReadonlySet<string> | null,
   ): Promise<void>;
+  /** @throws {GlyphpressError} GP_STORE_UNAVAILABLE, GP_STORE_REFUSED where it cannot be used now */
+  reach(): Promise<void>;
+  /** Ends what waits for the store, too. */
+  close(): void;
 }
 
 const HASH = /^[0-9a-f]{64}$/;

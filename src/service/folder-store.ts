@@ -146,6 +146,10 @@ export class FolderStore implements ContentStore {
     }
   }
 
+  async reach(): Promise<void> {}
+
+  close(): void {}
+
   get #inbox(): string {
     return path.join(this.#root, 'uploads');
   }

@@ -75,7 +75,7 @@ function nearlyFull(freeBytes: number): GlyphpressError {
   });
 }
 
-/** Files whose process is gone, which their names tell. @returns how many */
+/** Files and folders whose process is gone, which their names tell. @returns how many */
 export async function removeGivenUp(folder: string, tagged: RegExp): Promise<number> {
   let removed = 0;
   for (const name of await readdir(folder).catch(() => [])) {
@@ -84,7 +84,7 @@ export async function removeGivenUp(folder: string, tagged: RegExp): Promise<num
     const file = path.join(folder, name);
     const info = await stat(file).catch(() => null);
     if (!info || !isLeftover(tag, info.mtimeMs)) continue;
-    await rm(file, { force: true });
+    await rm(file, { recursive: true, force: true });
     removed++;
   }
   return removed;

@@ -26,6 +26,8 @@ export interface ArtifactPlace {
   /** For messages, and as a key: what lies below it has a name that begins with it and a slash. */
   readonly name: string;
   readManifest(): Promise<string | null>;
+  /** Whether every file that the manifest names is there, as well as the place can tell. */
+  holds(manifest: Manifest<unknown>): Promise<boolean>;
   /** @returns null where the file is missing; its bytes may be others than expected */
   readFile(file: string, expected: FileSum): Promise<Buffer | null>;
   /**
