@@ -8,6 +8,7 @@ import {
   pagesInFolder,
   placeInFolder,
   readCompressedSource,
+  typesOf,
 } from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { pagesKey, textKey } from '../pipeline/artifacts/keys.js';
@@ -198,7 +199,12 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
   const extractMs = performance.now() - start;
   const { compressed } = target;
   const reader = flags.questionFirst ? QUESTION_FIRST_READER_FOLDER : READER_FOLDER;
-  const model = await openModel(flags.model ?? modelOf(compressed) ?? reader, flags);
+  // Another model has other types; this one, those that its context was made with.
+  const types = compressed && flags.model === undefined ? typesOf(compressed) : {};
+  const model = await openModel(flags.model ?? modelOf(compressed) ?? reader, {
+    ...types,
+    ...flags,
+  });
   try {
     warnIfUntrained(model.info);
     const wanted = {
@@ -217,7 +223,11 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       return;
     }
     if (givesRenderConfig(flags)) warnIfUnreadable(model.info, settings.renderConfig);
-    const asksForOther = flags.model !== undefined || asksForSettings(wanted);
+    const asksForOther =
+      flags.model !== undefined ||
+      flags.dtype !== undefined ||
+      flags.kvDtype !== undefined ||
+      asksForSettings(wanted);
     const library = new ContextLibrary(cacheFolder());
     const backend = new LocalBackend(model, {
       contexts: compressed ? placeInFolder(compressed, asksForOther, library) : library,
@@ -410,8 +420,8 @@ async function openTarget(sources: readonly string[], flags: Flags): Promise<Ope
  */
 function modelOf(compressed: OpenedTarget['compressed']): string | null {
   if (!compressed || existsSync(compressed.body.modelDir)) return compressed?.body.modelDir ?? null;
-  if (inspectModel(READER_FOLDER).checkpointHash === compressed.key.checkpoint)
-    return READER_FOLDER;
+  const here = inspectModel(READER_FOLDER, undefined, compressed.key.dtype);
+  if (here.checkpointHash === compressed.key.checkpoint) return READER_FOLDER;
   throw new GlyphpressError('GP_CHECKPOINT', {
     message: `The model that ${compressed.folder} was made with is gone: ${compressed.body.modelDir}`,
     hint: 'Name where it is now with --model, or another model to compress the document for.',

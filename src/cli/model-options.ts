@@ -19,6 +19,8 @@ import {
   DEVICES,
   type Device,
   DTYPES,
+  KV_DTYPES,
+  type KvDtype,
   locateModel,
   type ModelInfo,
   VisionLanguageModel,
@@ -37,6 +39,7 @@ export interface ModelFlags {
   keep?: number;
   threads?: number;
   dtype?: string;
+  kvDtype?: KvDtype;
   device?: Device;
 }
 
@@ -53,6 +56,7 @@ export function withModelOptions(command: Command): Command {
     .option('--keep <share>', 'keep this share of the visual tokens, mean over the layers', ratio)
     .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
     .addOption(dtypeOption())
+    .addOption(kvDtypeOption())
     .addOption(deviceOption());
 }
 
@@ -61,6 +65,13 @@ export function dtypeOption(): Option {
     '--dtype <type>',
     'what the weights are held in (default: as stored if quantised, else by size)',
   ).choices(DTYPES);
+}
+
+export function kvDtypeOption(): Option {
+  return new Option(
+    '--kv-dtype <type>',
+    'what keys and values are held in: fp16 and int8 save memory, int8 disk too, and answers are slower (default: fp32)',
+  ).choices(KV_DTYPES);
 }
 
 export function deviceOption(): Option {
@@ -73,11 +84,12 @@ export function deviceOption(): Option {
 /** @param model folder, .gguf file, or name of the hub */
 export async function openModel(
   model: string,
-  flags: Pick<ModelFlags, 'threads' | 'dtype' | 'device'>,
+  flags: Pick<ModelFlags, 'threads' | 'dtype' | 'kvDtype' | 'device'>,
 ): Promise<VisionLanguageModel> {
   return VisionLanguageModel.open(await locateModel(model), {
     ...(flags.threads !== undefined && { threads: flags.threads }),
     ...(flags.dtype !== undefined && { dtype: flags.dtype }),
+    ...(flags.kvDtype !== undefined && { kvDtype: flags.kvDtype }),
     ...(flags.device !== undefined && { device: flags.device }),
   });
 }

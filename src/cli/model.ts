@@ -213,7 +213,7 @@ function inspectionText(model: Inspection): string {
       : []),
     [
       'key-value bytes',
-      `${model.kvBytesPerToken} a token in float32, ${model.kvBytesPerToken / 2} as stored`,
+      `${model.kvBytesPerToken} a token in memory, ${model.storedKvBytesPerToken} as stored`,
     ],
     ['confidence', calibrationText(model.calibration)],
     ['checkpoint', model.checkpointHash],

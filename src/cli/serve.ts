@@ -152,6 +152,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         ...modelFolders(flags).flatMap((dir) => ['--model', dir]),
         ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)]),
         ...(flags.dtype === undefined ? [] : ['--dtype', flags.dtype]),
+        ...(flags.kvDtype === undefined ? [] : ['--kv-dtype', flags.kvDtype]),
         ...workArguments(flags),
       ],
       env: { ...process.env, REDIS_URL: redis.url },

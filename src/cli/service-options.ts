@@ -7,7 +7,8 @@ import { privateRedisSocket, startPrivateRedis } from '../environment/private-re
 import { pingRedis } from '../environment/redis.js';
 import { GlyphpressError } from '../errors.js';
 import { ModelRegistry } from '../service/models.js';
-import { dtypeOption, READER_FOLDER } from './model-options.js';
+import type { KvDtype } from '../vlm/index.js';
+import { dtypeOption, kvDtypeOption, READER_FOLDER } from './model-options.js';
 import { wholeNumber } from './options.js';
 
 export interface DataFlags {
@@ -18,6 +19,7 @@ export interface ServiceModelFlags {
   model: string[];
   threads?: number;
   dtype?: string;
+  kvDtype?: KvDtype;
 }
 
 export function withDataOption(command: Command): Command {
@@ -38,7 +40,8 @@ export function withServiceModelOptions(command: Command): Command {
       [],
     )
     .option('--threads <n>', 'threads for each model', wholeNumber(1, 256))
-    .addOption(dtypeOption().env('GLYPHPRESS_DTYPE'));
+    .addOption(dtypeOption().env('GLYPHPRESS_DTYPE'))
+    .addOption(kvDtypeOption().env('GLYPHPRESS_KV_DTYPE'));
 }
 
 export function dataFolderOf({ data }: DataFlags): string {
@@ -50,10 +53,11 @@ export function modelFolders({ model }: ServiceModelFlags): string[] {
 }
 
 export function modelsOf(flags: ServiceModelFlags): ModelRegistry {
-  const { threads, dtype } = flags;
+  const { threads, dtype, kvDtype } = flags;
   return new ModelRegistry(modelFolders(flags), {
     ...(threads !== undefined && { threads }),
     ...(dtype !== undefined && { dtype }),
+    ...(kvDtype !== undefined && { kvDtype }),
   });
 }
 

@@ -1,7 +1,11 @@
 /** A document that is open for questions, from one call. */
 
 import { stat } from 'node:fs/promises';
-import { placeInFolder, readCompressedSource } from '../pipeline/artifacts/compressed-folder.js';
+import {
+  placeInFolder,
+  readCompressedSource,
+  typesOf,
+} from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import type { Answer, AskOptions, OpenDocument, OpenHooks } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
@@ -88,10 +92,15 @@ async function openHere(input: DocumentInput, options: LibraryOpenOptions): Prom
 async function openCompressed(folder: string, options: LibraryOpenOptions): Promise<Opened> {
   const source = await readCompressedSource(folder);
   const { renderConfig, plan, sidecar, modelDir } = source.body;
-  const { model, close } = await openModel({ model: modelDir, ...options });
+  const types = options.model === undefined ? typesOf(source) : {};
+  const { model, close } = await openModel({ model: modelDir, ...types, ...options });
   return closing(close, async () => {
     const stored = { renderConfig, plan, sidecar: sidecar?.budget ?? 0 };
-    const asksForOther = options.model !== undefined || asksForSettings(askedSettings(options));
+    const asksForOther =
+      options.model !== undefined ||
+      options.dtype !== undefined ||
+      options.kvDtype !== undefined ||
+      asksForSettings(askedSettings(options));
     const elsewhere = new ContextLibrary(options.store ?? `${folder}.others`);
     const backend = new LocalBackend(model, {
       contexts: placeInFolder(source, asksForOther, elsewhere),

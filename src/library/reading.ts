@@ -5,7 +5,7 @@ import type { ReadingSettings } from '../pipeline/backend.js';
 import { type AskedSettings, resolveSettings, type SettingsModel } from '../pipeline/settings.js';
 import { NAMED_PLANS, type PrunePlan } from '../prune/index.js';
 import type { RawRenderConfig } from '../render/index.js';
-import { VisionLanguageModel } from '../vlm/index.js';
+import { type KvDtype, VisionLanguageModel } from '../vlm/index.js';
 
 /** The reader that ships with glyphpress. */
 export const READER_FOLDER = packageFile('models/reader');
@@ -26,6 +26,10 @@ export interface ModelOptions {
   model?: string | VisionLanguageModel;
   /** Threads for a model that is opened here. @defaultValue as ONNX Runtime chooses */
   threads?: number;
+  /** Type of the weights of a model that is opened here. @defaultValue as stored if quantised, else by size */
+  dtype?: string;
+  /** What it holds keys and values in. @defaultValue fp32, stored as fp16 */
+  kvDtype?: KvDtype;
 }
 
 export interface OpenedModel {
@@ -35,10 +39,17 @@ export interface OpenedModel {
 }
 
 /** @throws {GlyphpressError} GP_CHECKPOINT, GP_MODEL_… */
-export async function openModel({ model, threads }: ModelOptions): Promise<OpenedModel> {
+export async function openModel({
+  model,
+  threads,
+  dtype,
+  kvDtype,
+}: ModelOptions): Promise<OpenedModel> {
   if (model instanceof VisionLanguageModel) return { model, close: async () => {} };
   const opened = await VisionLanguageModel.open(model ?? READER_FOLDER, {
     ...(threads !== undefined && { threads }),
+    ...(dtype !== undefined && { dtype }),
+    ...(kvDtype !== undefined && { kvDtype }),
   });
   return { model: opened, close: () => opened.close() };
 }

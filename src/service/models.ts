@@ -2,12 +2,14 @@
 
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { inspectModel, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
+import { inspectModel, type KvDtype, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 
 export interface ModelOptions {
   threads?: number;
   /** What the weights of each model are held in; see OpenOptions. */
   dtype?: string;
+  /** What keys and values are held in; see OpenOptions. */
+  kvDtype?: KvDtype;
   /** Memory for contexts that the model holds ready. */
   contextCacheBytes?: number;
   /** For compiled graphs; see OpenOptions. */
@@ -34,7 +36,10 @@ export class ModelRegistry {
           details: { name },
         });
       }
-      this.#infos.set(name, inspectModel(path.resolve(dir), undefined, options.dtype));
+      this.#infos.set(
+        name,
+        inspectModel(path.resolve(dir), undefined, options.dtype, options.kvDtype),
+      );
     }
   }
 

@@ -3,6 +3,8 @@
  * windows for vision towers.
  */
 import type { GraphBuilder, Value } from './graph-builder.js';
+import { KV_ELEMENT, scalesOf } from './kv-buffer.js';
+import type { KvDtype } from './kv-rows.js';
 
 /** Host-made cosines and sines, one row per token: [S, R/2]. Row s belongs to token s. */
 export interface RotaryInputs {
@@ -55,9 +57,11 @@ export interface CacheInputs {
   mask: Value;
   /** Whether one row alone is run: `mask` is not empty. */
   isOneRow: Value;
+  /** What the cache is held in. */
+  dtype: KvDtype;
 }
 
-export function cacheInputs(g: GraphBuilder): CacheInputs {
+export function cacheInputs(g: GraphBuilder, dtype: KvDtype): CacheInputs {
   const mask = g.input('past_mask', 'float32', [1, 'masked', 1]);
   const masked = g.op('Gather', [g.op('Shape', [mask]), g.int64s([1], [])], { axis: 0 });
   return {
@@ -65,6 +69,7 @@ export function cacheInputs(g: GraphBuilder): CacheInputs {
     total: g.input('total_sequence_length', 'int32', []),
     mask,
     isOneRow: g.op('Greater', [masked, g.int64s([0], [])]),
+    dtype,
   };
 }
 
@@ -91,8 +96,8 @@ export function cachedAttention(
   });
   const v = batched(projected.v, kvHeads * headDim);
   const past = [1, kvHeads, `past_${layer}`, headDim];
-  const pastKey = g.input(`past_key.${layer}`, 'float32', past);
-  const pastValue = g.input(`past_value.${layer}`, 'float32', past);
+  const pastKey = pastRows(g, `past_key.${layer}`, cache.dtype, past);
+  const pastValue = pastRows(g, `past_value.${layer}`, cache.dtype, past);
   const attended = g.choose(
     cache.isOneRow,
     () => oneRowAttention(g, { q, k, v }, { pastKey, pastValue, mask: cache.mask }, shape),
@@ -101,6 +106,20 @@ export function cachedAttention(
   g.output(`key.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], k);
   g.output(`value.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], v);
   return g.reshape(attended, [-1, heads * headDim]);
+}
+
+/** Rows of the cache as float32; those of another type are widened anew at each run. */
+function pastRows(
+  g: GraphBuilder,
+  name: string,
+  dtype: KvDtype,
+  dims: readonly (number | string)[],
+): Value {
+  const rows = g.input(name, KV_ELEMENT[dtype], dims);
+  if (dtype === 'fp32') return rows;
+  const widened = g.asFloat32(rows);
+  if (dtype === 'fp16') return widened;
+  return g.op('Mul', [widened, g.input(scalesOf(name), 'float32', [...dims.slice(0, -1), 1])]);
 }
 
 /** Any number of rows. The operator copies all of the past behind itself, to put the new rows there. */

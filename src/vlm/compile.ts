@@ -10,6 +10,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import type { StageRange, VariationMetric } from './families/family.js';
 import { headGraph, stageGraph, visionGraph } from './families/graphs.js';
 import { GraphBuilder } from './graph-builder.js';
+import type { KvDtype } from './kv-rows.js';
 import { chooseDtype } from './weights/dtype.js';
 import { modelCacheDir, type PlaceOptions, placeWeights } from './weights/placement.js';
 import { type Dtype, modelHash } from './weights/recipe.js';
@@ -30,7 +31,7 @@ export interface CompiledModel {
 export async function compile(
   checkpoint: Checkpoint,
   dtype: Dtype,
-  options: PlaceOptions = {},
+  { kvDtype = 'fp32', ...options }: PlaceOptions & { kvDtype?: KvDtype | undefined } = {},
 ): Promise<CompiledModel> {
   const weights = await placeWeights(checkpoint, dtype, options);
   const { config } = checkpoint;
@@ -45,7 +46,7 @@ export async function compile(
     weightsFolder: weights.folder,
     weightsFile: weights.derivedFile,
     visionGraph: () => build('vision', (g) => visionGraph(g, config)),
-    stageGraph: (range) => build(stageName(range), (g) => stageGraph(g, config, range)),
+    stageGraph: (range) => build(stageName(range), (g) => stageGraph(g, config, range, kvDtype)),
     headGraph: () => build('head', (g) => headGraph(g, config)),
   };
 }

@@ -52,9 +52,8 @@ export async function runStage(
   const outputs: string[] = [...wants];
   for (let layer = stage.from; layer < stage.to; layer += 1) {
     const cache = caches[layer]!;
-    const dims = [1, text.kvHeads, cache.capacity, text.headDim];
-    feeds[`past_key.${layer}`] = { data: cache.keys, dims };
-    feeds[`past_value.${layer}`] = { data: cache.values, dims };
+    Object.assign(feeds, cache.keys.feeds(`past_key.${layer}`));
+    Object.assign(feeds, cache.values.feeds(`past_value.${layer}`));
     outputs.push(`key.${layer}`, `value.${layer}`);
   }
   const results = await stage.session.run(feeds, outputs);

@@ -14,7 +14,9 @@ import { DeepStackRows } from './deepstack.js';
 import type { Device } from './device.js';
 import { requireVision } from './families/family.js';
 import type { PageImage } from './image-processor.js';
+import type { KvShape } from './kv-buffer.js';
 import { type ContextLayer, LayerCache } from './kv-cache.js';
+import type { KvDtype } from './kv-rows.js';
 import { logSumExp } from './log-probability.js';
 import { LoopDetector } from './loop-detector.js';
 import { textPositions } from './positions.js';
@@ -44,6 +46,11 @@ export interface EngineOptions {
   dtype?: string;
   /** How quantised weights are multiplied: 1 in float32, 4 with rows of eight bits. @defaultValue 4 */
   accuracyLevel?: AccuracyLevel;
+  /**
+   * What keys and values are held in, in memory and stored: int8 and fp16 are smaller, and slower by the
+   * widening of the cache at each token. @defaultValue fp32, stored as fp16
+   */
+  kvDtype?: KvDtype;
   /** Rows that go through a stage at once. @defaultValue 512 */
   prefillChunk?: number;
   /** Layers before which a drop is expected; others can still be asked for. */
@@ -82,6 +89,8 @@ export interface Forward {
   logits: Float32Array;
 }
 
+/** For a first question and its answer, behind a context that is loaded. */
+const SPARE_ROWS = 256;
 const DEFAULT_CHUNK = 512;
 const DEFAULT_CONTEXT_BYTES = 1024 ** 3;
 
@@ -91,6 +100,7 @@ export class Engine {
   readonly #pool: StagePool;
   readonly #embedding: EmbeddingTable;
   readonly #contexts: ContextCache;
+  readonly #kv: KvShape;
   /** Sessions of the vision and head graphs, opened when first needed. */
   readonly #sessions = new Map<string, Promise<Session>>();
 
@@ -104,6 +114,7 @@ export class Engine {
     const { cuts = [], device = 'cpu' } = options;
     this.#device = device;
     this.#pool = new StagePool(model, threads, cuts, device);
+    this.#kv = { ...checkpoint.config.text, dtype: options.kvDtype ?? 'fp32' };
     this.#contexts = new ContextCache(options.contextCacheBytes ?? DEFAULT_CONTEXT_BYTES);
     const { config, weights } = checkpoint;
     this.#embedding = new EmbeddingTable(weights.get(EMBEDDING)!, config.text.hiddenSize);
@@ -117,6 +128,7 @@ export class Engine {
       const model = await compile(checkpoint, dtype, {
         cacheDir: options.cacheDir,
         accuracyLevel: options.accuracyLevel,
+        kvDtype: options.kvDtype,
       });
       return new Engine(checkpoint, model, options.threads ?? availableParallelism(), options);
     } catch (error) {
@@ -149,7 +161,8 @@ export class Engine {
     );
     try {
       const input = { ...rows, hidden: this.#embed(rows), deepStack: this.#deepStack(rows) };
-      const result = await runPrefill(lease.stages, this.#text, input, drops, this.#chunk, hooks);
+      const settings = { chunk: this.#chunk, kvDtype: this.#kv.dtype };
+      const result = await runPrefill(lease.stages, this.#text, input, drops, settings, hooks);
       return { ...result, handle: this.#contexts.add(result.caches) };
     } finally {
       await lease.release();
@@ -158,9 +171,8 @@ export class Engine {
 
   /** Takes in a context that was made before, perhaps by another process. */
   loadContext(layers: readonly ContextLayer[]): number {
-    const { kvHeads, headDim } = this.#text;
     return this.#contexts.add(
-      layers.map((layer) => LayerCache.fromContext(layer, kvHeads, headDim, 256)),
+      layers.map((layer) => LayerCache.fromContext(layer, this.#kv, SPARE_ROWS)),
     );
   }
 
@@ -200,8 +212,8 @@ export class Engine {
   async forward(rows: PromptRows, cuts: readonly number[]): Promise<Forward> {
     const lease = await this.#pool.acquire(cuts);
     try {
-      const { kvHeads, headDim, layers } = this.#text;
-      const caches = Array.from({ length: layers }, () => new LayerCache(kvHeads, headDim));
+      const { layers } = this.#text;
+      const caches = Array.from({ length: layers }, () => new LayerCache(this.#kv));
       for (const cache of caches) cache.reserve(rows.image.length);
       const hidden: Forward['hidden'] = [];
       let data = this.#embed(rows);

@@ -1,5 +1,7 @@
 /** Inputs of a graph run, by name. */
-export type TensorData = Float32Array | Int32Array | BigInt64Array;
+
+/** Halves are their bits, in a Uint16Array. */
+export type TensorData = Float32Array | Uint16Array | Int8Array | Int32Array | BigInt64Array;
 
 export interface Feed {
   data: TensorData;

@@ -248,7 +248,7 @@ export class GraphBuilder {
       });
     };
     const side = (suffix: string, type: ElementType, data: ExternalData) =>
-      this.#asFloat32(slice(suffix, type, [count, perRow], data));
+      this.asFloat32(slice(suffix, type, [count, perRow], data));
     const codes = slice('blocks', 'uint8', [count, perRow, (blockSize * bits) / 8], blocks);
     const asFloats = () => {
       if (offset.kind !== 'zeros') return side('scales', 'float16', scales);
@@ -283,7 +283,7 @@ export class GraphBuilder {
     const id = `${name}[${first}+${count}] widened`;
     const known = this.#widened.get(id);
     if (known) return known;
-    const centred = this.op('Sub', [this.#asFloat32(codes), this.float32(128)]);
+    const centred = this.op('Sub', [this.asFloat32(codes), this.float32(128)]);
     const values = this.op('Mul', [centred, this.reshape(scales, [count, perRow, 1])]);
     const padded = this.reshape(values, [count, perRow * blockSize]);
     const [start, end, axis] = [[0], [columns], [1]].map((n) => this.int64s(n));
@@ -320,7 +320,7 @@ export class GraphBuilder {
       length: count * rowBytes,
     };
     const value = this.#initializer(id, element, dims, slice);
-    return element === 'float32' ? value : this.#asFloat32(value);
+    return element === 'float32' ? value : this.asFloat32(value);
   }
 
   #initializer(
@@ -336,8 +336,8 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Widened when the graph is loaded, not at each run: the runtime folds a cast of a constant. */
-  #asFloat32(value: Value): Value {
+  /** A weight is widened when the graph is loaded, not at each run: the runtime folds a cast of a constant. */
+  asFloat32(value: Value): Value {
     const known = this.#widened.get(value);
     if (known) return known;
     const widened = this.op('Cast', [value], { to: elementTypeNumber('float32') });

@@ -31,6 +31,17 @@ export {
 } from './inspect.js';
 export { KNOWN_MODELS, type KnownModelSizes, knownModelSizes } from './known-models.js';
 export type { ContextLayer } from './kv-cache.js';
+export {
+  KV_DTYPES,
+  type KvDtype,
+  type KvRows,
+  kvByteLength,
+  kvDtypeOf,
+  kvFromFloat32,
+  kvRowBytes,
+  kvToFloat32,
+  storedKvDtype,
+} from './kv-rows.js';
 export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
 export {
   type GenerateEvent,

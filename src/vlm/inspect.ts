@@ -3,8 +3,9 @@
  */
 import type { Calibration } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { tokenWidth } from './decoders/text-config.js';
+import { type TextConfig, tokenWidth } from './decoders/text-config.js';
 import { type ImageProcessorConfig, type PageGrid, visualTokenGrid } from './image-processor.js';
+import { type KvDtype, kvRowBytes, storedKvDtype } from './kv-rows.js';
 import { type PageSize, pixelLimits, type SizeRule } from './page-size.js';
 import { Tokenizer } from './tokenizer.js';
 import { cellPx, type VisionModel } from './towers/tower.js';
@@ -35,8 +36,12 @@ export interface ModelInfo {
   maxPositions: number;
   /** null for a model that reads text only. */
   vision: VisionInfo | null;
-  /** float32 keys and values of one token over all layers. */
+  /** What keys and values are held in. */
+  kvDtype: KvDtype;
+  /** Keys and values of one token over all layers, as they are held. */
   kvBytesPerToken: number;
+  /** The same, as they are stored. */
+  storedKvBytesPerToken: number;
   eosTokenIds: readonly number[];
   /** Longest answer, in tokens, unless a question asks for another; see {@link defaultAnswerTokens}. */
   answerTokens: number;
@@ -79,11 +84,17 @@ export function gridOfPage(
   return visualTokenGrid(page, { size, patchSize, mergeSize });
 }
 
+/** How the model is opened, as far as it decides what is computed. */
+export interface DescribeOptions {
+  accuracyLevel?: AccuracyLevel | undefined;
+  kvDtype?: KvDtype | undefined;
+}
+
 export function describeCheckpoint(
   checkpoint: Checkpoint,
   tokenizer: Tokenizer,
   { dtype, reason }: ChosenDtype,
-  accuracyLevel?: AccuracyLevel,
+  { accuracyLevel, kvDtype = 'fp32' }: DescribeOptions = {},
 ): ModelInfo {
   const { family, text, vision } = checkpoint.config;
   return {
@@ -104,7 +115,9 @@ export function describeCheckpoint(
     tokenizerVocabulary: tokenizer.vocabularySize,
     maxPositions: text.maxPositions,
     vision: vision && describeVision(vision, checkpoint.imageProcessor!, tokenWidth(text)),
-    kvBytesPerToken: text.layers * 2 * text.kvHeads * text.headDim * 4,
+    kvDtype,
+    kvBytesPerToken: kvBytesPerToken(text, kvDtype),
+    storedKvBytesPerToken: kvBytesPerToken(text, storedKvDtype(kvDtype)),
     eosTokenIds: checkpoint.eosTokenIds,
     answerTokens: defaultAnswerTokens(checkpoint.maxNewTokens, tokenizer.vocabularySize),
     trained: checkpoint.trained,
@@ -112,6 +125,11 @@ export function describeCheckpoint(
     calibration: checkpoint.calibration,
     rendering: checkpoint.rendering,
   };
+}
+
+/** Bytes of the keys and values of one token over all layers. */
+function kvBytesPerToken({ layers, kvHeads, headDim }: TextConfig, dtype: KvDtype): number {
+  return layers * 2 * kvHeads * kvRowBytes(dtype, headDim);
 }
 
 /** Vocabularies below this are of bytes or letters. */
@@ -170,12 +188,13 @@ export interface Inspection extends ModelInfo {
 
 /**
  * @param page size in pixels @defaultValue 588 × 840
- * @param dtype as for opening the model
+ * @param dtype and kvDtype as for opening the model
  */
 export function inspectModel(
   dir: string,
   page: { widthPx: number; heightPx: number } = { widthPx: 588, heightPx: 840 },
   dtype?: string,
+  kvDtype?: KvDtype,
 ): Inspection {
   const checkpoint = openCheckpoint(dir);
   try {
@@ -189,7 +208,7 @@ export function inspectModel(
       ? visualTokenGrid(page, imageProcessor)
       : { rows: 0, cols: 0 };
     return {
-      ...describeCheckpoint(checkpoint, tokenizer, chooseDtype(checkpoint, dtype)),
+      ...describeCheckpoint(checkpoint, tokenizer, chooseDtype(checkpoint, dtype), { kvDtype }),
       page: imageProcessor && { ...page, rows, cols, visualTokens: rows * cols },
     };
   } finally {

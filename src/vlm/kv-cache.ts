@@ -1,12 +1,14 @@
 /**
  * Keys and values of every decoder layer. Layers differ in length once rows were dropped between them.
  */
+import { KvBuffer, type KvShape } from './kv-buffer.js';
+import { type KvRows, kvDtypeOf, kvFromFloat32, kvToFloat32 } from './kv-rows.js';
 
-/** One layer as it is stored and handed around: float32 [kvHeads, length, headDim] each. */
+/** One layer as it is stored and handed around: [kvHeads, length, headDim] each. */
 export interface ContextLayer {
   length: number;
-  keys: Float32Array;
-  values: Float32Array;
+  keys: KvRows;
+  values: KvRows;
 }
 
 const FIRST_CAPACITY = 64;
@@ -14,42 +16,33 @@ const FIRST_CAPACITY = 64;
 /** Growing buffers of one layer: [kvHeads, capacity, headDim], of which `length` rows are used. */
 export class LayerCache {
   length = 0;
-  capacity = 0;
-  keys = new Float32Array(0);
-  values = new Float32Array(0);
+  readonly keys: KvBuffer;
+  readonly values: KvBuffer;
 
-  constructor(
-    readonly kvHeads: number,
-    readonly headDim: number,
-  ) {}
+  constructor(private readonly shape: KvShape) {
+    this.keys = new KvBuffer(shape);
+    this.values = new KvBuffer(shape);
+  }
 
-  /** Appends `count` rows given as [count, kvHeads · headDim]. */
+  get capacity(): number {
+    return this.keys.capacity;
+  }
+
+  /** Appends `count` rows given as float32 [count, kvHeads · headDim]. */
   append(keys: Float32Array, values: Float32Array, count: number): void {
     if (this.length + count > this.capacity) {
       this.reserve(Math.max(this.length + count, 2 * this.capacity, FIRST_CAPACITY));
     }
-    const { kvHeads, headDim, capacity } = this;
-    for (let head = 0; head < kvHeads; head += 1) {
-      let target = (head * capacity + this.length) * headDim;
-      let source = head * headDim;
-      for (let row = 0; row < count; row += 1) {
-        for (let d = 0; d < headDim; d += 1) {
-          this.keys[target + d] = keys[source + d]!;
-          this.values[target + d] = values[source + d]!;
-        }
-        target += headDim;
-        source += kvHeads * headDim;
-      }
-    }
+    this.keys.append(keys, this.length, count);
+    this.values.append(values, this.length, count);
     this.length += count;
   }
 
   /** Makes room for `capacity` rows in all. */
   reserve(capacity: number): void {
     if (capacity <= this.capacity) return;
-    this.keys = this.#resized(this.keys, capacity);
-    this.values = this.#resized(this.values, capacity);
-    this.capacity = capacity;
+    this.keys.reserve(capacity, this.length);
+    this.values.reserve(capacity, this.length);
   }
 
   /** Forgets the rows after `length`. */
@@ -59,39 +52,25 @@ export class LayerCache {
 
   /** A compact copy. */
   toContext(): ContextLayer {
-    const { length, kvHeads, headDim, capacity } = this;
-    const compact = (source: Float32Array) => {
-      const target = new Float32Array(kvHeads * length * headDim);
-      copyHeads(source, capacity, target, length, length, kvHeads, headDim);
-      return target;
-    };
-    return { length, keys: compact(this.keys), values: compact(this.values) };
+    const { length } = this;
+    return { length, keys: this.keys.compact(length), values: this.values.compact(length) };
   }
 
-  static fromContext(layer: ContextLayer, kvHeads: number, headDim: number, room = 0): LayerCache {
-    const cache = new LayerCache(kvHeads, headDim);
-    cache.reserve(Math.max(layer.length + room, 1));
-    copyHeads(layer.keys, layer.length, cache.keys, cache.capacity, layer.length, kvHeads, headDim);
-    copyHeads(
-      layer.values,
-      layer.length,
-      cache.values,
-      cache.capacity,
-      layer.length,
-      kvHeads,
-      headDim,
-    );
-    cache.length = layer.length;
+  /** @param layer in any type */
+  static fromContext({ length, ...layer }: ContextLayer, shape: KvShape, room = 0): LayerCache {
+    const cache = new LayerCache(shape);
+    const capacity = Math.max(length + room, 1);
+    cache.keys.load(ofType(layer.keys, shape), length, capacity);
+    cache.values.load(ofType(layer.values, shape), length, capacity);
+    cache.length = length;
     return cache;
   }
 
   /** A copy of the first `length` rows, with room for more. */
   clone(length: number, room: number): LayerCache {
-    const { kvHeads, headDim, capacity } = this;
-    const copy = new LayerCache(kvHeads, headDim);
-    copy.reserve(length + room);
-    copyHeads(this.keys, capacity, copy.keys, copy.capacity, length, kvHeads, headDim);
-    copyHeads(this.values, capacity, copy.values, copy.capacity, length, kvHeads, headDim);
+    const copy = new LayerCache(this.shape);
+    copy.keys.copyFrom(this.keys, length, length + room);
+    copy.values.copyFrom(this.values, length, length + room);
     copy.length = length;
     return copy;
   }
@@ -99,25 +78,9 @@ export class LayerCache {
   get byteLength(): number {
     return this.keys.byteLength + this.values.byteLength;
   }
-
-  #resized(source: Float32Array, capacity: number): Float32Array<ArrayBuffer> {
-    const target = new Float32Array(this.kvHeads * capacity * this.headDim);
-    copyHeads(source, this.capacity, target, capacity, this.length, this.kvHeads, this.headDim);
-    return target;
-  }
 }
 
-function copyHeads(
-  source: Float32Array,
-  sourceCapacity: number,
-  target: Float32Array,
-  targetCapacity: number,
-  length: number,
-  kvHeads: number,
-  headDim: number,
-): void {
-  for (let head = 0; head < kvHeads; head += 1) {
-    const from = head * sourceCapacity * headDim;
-    target.set(source.subarray(from, from + length * headDim), head * targetCapacity * headDim);
-  }
+function ofType(rows: KvRows, { dtype, headDim }: KvShape): KvRows {
+  if (kvDtypeOf(rows) === dtype) return rows;
+  return kvFromFloat32(kvToFloat32(rows, headDim), dtype, headDim);
 }

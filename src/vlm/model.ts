@@ -12,6 +12,7 @@ import type { ImageProcessorConfig, PageGrid, PageImage } from './image-processo
 import { visualTokenGrid } from './image-processor.js';
 import { describeCheckpoint, type ModelInfo, type VisionInfo } from './inspect.js';
 import type { ContextLayer } from './kv-cache.js';
+import { kvLength } from './kv-rows.js';
 import type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
 import {
   type PromptImage,
@@ -118,7 +119,7 @@ export class VisionLanguageModel {
       );
       checkCuts(options.cuts ?? [], config.text.layers);
       const chosen = chooseDtype(checkpoint, options.dtype);
-      const info = describeCheckpoint(checkpoint, tokenizer, chosen, options.accuracyLevel);
+      const info = describeCheckpoint(checkpoint, tokenizer, chosen, options);
       const worker = new WorkerClient(checkpoint.dir, { ...options, dtype: chosen.dtype });
       try {
         await worker.call('open', undefined);
@@ -336,7 +337,7 @@ export class VisionLanguageModel {
       layers.length === this.info.layers &&
       layers.every(({ length, keys, values }) => {
         const size = kvHeads * length * headDim;
-        return keys.length === size && values.length === size;
+        return kvLength(keys) === size && kvLength(values) === size;
       });
     if (fits) return;
     throw new GlyphpressError('GP_TENSOR_SHAPE', {

@@ -7,7 +7,7 @@ const IR_VERSION = 10;
 const OPSET = 21;
 
 const ELEMENT_TYPE = {
-  float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10, bfloat16: 16,
+  float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10, bfloat16: 16,
 } as const; // biome-ignore format: the numbers of onnx.proto, one line
 export type ElementType = keyof typeof ELEMENT_TYPE;
 

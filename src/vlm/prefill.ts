@@ -8,6 +8,7 @@ import type { TextConfig } from './decoders/text-config.js';
 import type { DeepStackRows } from './deepstack.js';
 import type { VariationMetric } from './families/family.js';
 import { LayerCache } from './kv-cache.js';
+import type { KvDtype } from './kv-rows.js';
 import { type RowPositions, selectPositions } from './positions.js';
 import { checkAscending } from './prompt.js';
 import type { Stage } from './stage-pool.js';
@@ -89,12 +90,12 @@ export async function runPrefill(
   text: TextConfig,
   input: PrefillRows,
   drops: readonly DropPoint[],
-  chunk: number,
+  { chunk, kvDtype }: { chunk: number; kvDtype: KvDtype },
   hooks: PrefillHooks,
 ): Promise<PrefillResult> {
   const caches = Array.from(
     { length: text.layers },
-    () => new LayerCache(text.kvHeads, text.headDim),
+    () => new LayerCache({ ...text, dtype: kvDtype }),
   );
   const layerVisualTokens: number[] = [];
   const keptCells: KeptCells[][] = [];

@@ -126,7 +126,18 @@ function deviceError(device: string, problem: string, cause?: unknown): Glyphpre
 function toTensor(data: TensorData, dims: readonly number[]): Tensor {
   if (data instanceof Float32Array) return new Tensor('float32', data, dims);
   if (data instanceof Int32Array) return new Tensor('int32', data, dims);
+  if (data instanceof Int8Array) return new Tensor('int8', data, dims);
+  if (data instanceof Uint16Array) return halves(data, dims);
   return new Tensor('int64', data, dims);
+}
+
+/**
+ * Where the engine has a Float16Array (Node 23 and later), Tensor makes one, whose bytes the binding of
+ * 1.30 takes for none. It reads no more of a tensor than this.
+ */
+function halves(data: Uint16Array, dims: readonly number[]): Tensor {
+  const tensor = { type: 'float16', data, dims, size: data.length, location: 'cpu' };
+  return tensor as unknown as Tensor;
 }
 
 function runtimeError(what: string, cause: unknown): GlyphpressError {

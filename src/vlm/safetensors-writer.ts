@@ -7,9 +7,9 @@ import { open, rename, rm } from 'node:fs/promises';
 import { GlyphpressError } from '../errors.js';
 import { elementBytes } from './safetensors.js';
 
-export type WritableDtype = 'F32' | 'F16' | 'BF16' | 'U8' | 'I32' | 'I64';
+export type WritableDtype = 'F32' | 'F16' | 'BF16' | 'U8' | 'I8' | 'I32' | 'I64';
 
-type TensorBytes = Float32Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
+type TensorBytes = Float32Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
 
 export interface WritableTensor {
   name: string;

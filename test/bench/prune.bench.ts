@@ -219,7 +219,7 @@ it('scores tokens by variation', async () => {
   const prefill = async () => {
     const caches = Array.from(
       { length: text.layers },
-      () => new LayerCache(text.kvHeads, text.headDim),
+      () => new LayerCache({ ...text, dtype: 'fp32' }),
     );
     for (const cache of caches) cache.reserve(rows * chunks);
     const positions = textPositions(0, rows * chunks);

@@ -219,6 +219,25 @@ describe('glyphpress ask on a compressed folder', () => {
     expect(again.cached).toBe(true);
   });
 
+  it('takes over the types that the folder was made with', async () => {
+    const small = path.join(folder, 'small.gp');
+    const types = ['--dtype', 'int8', '--kv-dtype', 'int8'];
+    const made = await glyphpress(['compress', file, '-o', small, ...types, ...SMALL, '--json'], {
+      env,
+    });
+    expect(made.code).toBe(0);
+    // Codes and scales in place of halves.
+    const { kvBytes, textKvBytes } = JSON.parse(made.stdout);
+    const whole = report as unknown as { textKvBytes: number };
+    expect(textKvBytes).toBeLessThan(0.7 * whole.textKvBytes);
+    const reply = await askJson([small, QUESTION, ...short], noBrowser);
+    expect(reply).toMatchObject({ cached: true, report: { kvBytes } });
+    const other = await askJson([small, QUESTION, '--dtype', 'fp32', ...short]);
+    expect(other.cached).toBe(false);
+    const manifest = JSON.parse(readFileSync(path.join(small, 'manifest.json'), 'utf8'));
+    expect(manifest.key).toMatchObject({ dtype: 'int8', kvDtype: 'int8' });
+  });
+
   it('whose text is damaged is an error, not an answer', async () => {
     const damaged = path.join(temporaryFolder(), 'book.gp');
     cpSync(compressed, damaged, { recursive: true });

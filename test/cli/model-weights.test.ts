@@ -32,7 +32,9 @@ describe('glyphpress model', () => {
     const args = ['model', 'quantise', TINY_MODEL, '-o', out, '--dtype', 'int8'];
     const written = await glyphpress(args, { env });
     expect(written.code).toBe(0);
-    expect(written.stdout).toMatch(/shipped: 0\.\d M parameters in int8, \d\.\d MB in 1 files\n$/);
+    expect(written.stdout).toMatch(
+      /shipped: 0\.\d M parameters in int8, vision tower in (int8|fp16) \(in 8 bits its rows are off by \d\.\d\d %\), \d\.\d MB in 1 files\n$/,
+    );
     expect(readdirSync(out)).toEqual(
       expect.arrayContaining(['config.json', 'tokenizer.json', 'model.safetensors.index.json']),
     );

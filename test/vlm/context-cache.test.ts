@@ -5,7 +5,7 @@ import { LayerCache } from '../../src/vlm/kv-cache.js';
 const row = (value: number) => new Float32Array(4).fill(value);
 
 function layer(rows: number[]): LayerCache {
-  const cache = new LayerCache(2, 2);
+  const cache = new LayerCache({ dtype: 'fp32', kvHeads: 2, headDim: 2 });
   for (const value of rows) cache.append(row(value), row(-value), 1);
   return cache;
 }

@@ -137,7 +137,10 @@ describe('drops inside the decoder', () => {
     const lease = await pool.acquire(cuts, new Map(cuts.map((cut) => [cut, metric])));
     try {
       const { text } = engine.checkpoint.config;
-      const caches = Array.from({ length: LAYERS }, () => new LayerCache(2, WIDTH / 4));
+      const caches = Array.from(
+        { length: LAYERS },
+        () => new LayerCache({ dtype: 'fp32', kvHeads: 2, headDim: WIDTH / 4 }),
+      );
       for (const cache of caches) cache.reserve(rows.image.length);
       // Text rows enter as zeros here: a row of zeros must be harmless too.
       let hidden = new Float32Array(rows.image.length * WIDTH);
@@ -201,7 +204,14 @@ describe('drops inside the decoder', () => {
               const { text } = engine.checkpoint.config;
               const input = { ...rows, hidden: embedRows(engine, rows) };
               const select = selector(plan);
-              return await runPrefill(lease.stages, text, input, points(plan), chunk, { select });
+              return await runPrefill(
+                lease.stages,
+                text,
+                input,
+                points(plan),
+                { chunk, kvDtype: 'fp32' },
+                { select },
+              );
             } finally {
               await lease.release();
               await pool.close();

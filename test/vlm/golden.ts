@@ -1,7 +1,9 @@
 /** Reads test/fixtures/vlm: see the README there for what is in it. */
+
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { PageImage } from '../../src/vlm/image-processor.js';
+import type { KvRows } from '../../src/vlm/kv-rows.js';
 import { SafetensorsFile } from '../../src/vlm/safetensors.js';
 
 export const FIXTURES = fileURLToPath(new URL('../fixtures/vlm', import.meta.url));
@@ -76,7 +78,9 @@ export class Golden {
   }
 }
 
-export function maxAbsDifference(a: Float32Array, b: Float32Array): number {
+/** Of float32 numbers; infinite for lengths or types that differ. */
+export function maxAbsDifference(a: KvRows, b: KvRows): number {
+  if (!(a instanceof Float32Array && b instanceof Float32Array)) return Number.POSITIVE_INFINITY;
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let largest = 0;
   for (let n = 0; n < a.length; n += 1) {

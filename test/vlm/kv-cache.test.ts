@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ContextCache } from '../../src/vlm/context-cache.js';
 import { LayerCache } from '../../src/vlm/kv-cache.js';
+import { kvFromFloat32, kvRowBytes, kvToFloat32 } from '../../src/vlm/kv-rows.js';
 
 const KV_HEADS = 2;
 const HEAD_DIM = 3;
+const SHAPE = { dtype: 'fp32' as const, kvHeads: KV_HEADS, headDim: HEAD_DIM };
 
 /** Row r, head h, dimension d of a cache holds r·100 + h·10 + d. */
 function rowsOf(from: number, count: number): Float32Array {
@@ -16,7 +18,8 @@ function rowsOf(from: number, count: number): Float32Array {
 }
 
 function expectRows(cache: LayerCache, length: number): void {
-  const { keys, values, length: actual } = cache.toContext();
+  const { length: actual, ...context } = cache.toContext();
+  const [keys, values] = [context.keys as Float32Array, context.values as Float32Array];
   expect(actual).toBe(length);
   expect(keys).toHaveLength(KV_HEADS * length * HEAD_DIM);
   for (let n = 0; n < keys.length; n += 1) {
@@ -43,12 +46,12 @@ describe('LayerCache', () => {
         fc.array(fc.integer({ min: 0, max: 90 }), { maxLength: 6 }),
         fc.nat(200),
         (counts, reserve) => {
-          const cache = new LayerCache(KV_HEADS, HEAD_DIM);
+          const cache = new LayerCache(SHAPE);
           cache.reserve(reserve);
           for (const count of counts) append(cache, count);
           const total = counts.reduce((sum, count) => sum + count, 0);
           expectRows(cache, total);
-          expectRows(LayerCache.fromContext(cache.toContext(), KV_HEADS, HEAD_DIM, 7), total);
+          expectRows(LayerCache.fromContext(cache.toContext(), SHAPE, 7), total);
           expectRows(cache.clone(total, 5), total);
         },
       ),
@@ -57,9 +60,63 @@ describe('LayerCache', () => {
   });
 });
 
+describe.each(['fp16', 'int8'] as const)('LayerCache in %s', (dtype) => {
+  const shape = { ...SHAPE, dtype };
+
+  it('holds the same rows, rounded once, however it grew and went around', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 5 }),
+        (counts) => {
+          const [cache, exact] = [new LayerCache(shape), new LayerCache(SHAPE)];
+          for (const count of counts) {
+            append(cache, count);
+            append(exact, count);
+          }
+          const { keys, values, length } = cache.toContext();
+          const plain = exact.toContext();
+          expect(length).toBe(plain.length);
+          expect(keys).toEqual(kvFromFloat32(plain.keys as Float32Array, dtype, HEAD_DIM));
+          expect(values).toEqual(kvFromFloat32(plain.values as Float32Array, dtype, HEAD_DIM));
+          // From its own type and from float32, and as a copy.
+          const context = { keys, values, length };
+          for (const again of [
+            LayerCache.fromContext(context, shape, 3),
+            LayerCache.fromContext(plain, shape, 3),
+            cache.clone(length, 9),
+          ]) {
+            expect(again.toContext()).toEqual(context);
+          }
+          const bytes = kvRowBytes(dtype, HEAD_DIM) * 2 * KV_HEADS;
+          expect(cache.byteLength).toBe(bytes * cache.capacity);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('is off by no more than a half or half a code', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: -100, max: 100, noNaN: true }), { minLength: 6, maxLength: 6 }),
+        (numbers) => {
+          const values = Float32Array.from(numbers);
+          const back = kvToFloat32(kvFromFloat32(values, dtype, HEAD_DIM), HEAD_DIM);
+          for (const [n, value] of values.entries()) {
+            const row = values.subarray(n < 3 ? 0 : 3, n < 3 ? 3 : 6);
+            const widest = Math.max(...row.map(Math.abs));
+            const step = dtype === 'fp16' ? Math.abs(value) * 2 ** -10 + 2 ** -24 : widest / 127;
+            expect(Math.abs(back[n]! - value)).toBeLessThanOrEqual(0.5 * step * 1.0001 + 1e-40);
+          }
+        },
+      ),
+    );
+  });
+});
+
 describe('ContextCache', () => {
   const context = (length: number) => {
-    const cache = new LayerCache(KV_HEADS, HEAD_DIM);
+    const cache = new LayerCache(SHAPE);
     append(cache, length);
     return [cache];
   };

@@ -117,8 +117,13 @@ describe('VisionLanguageModel', () => {
     const folder = mkdtempSync(join(tmpdir(), 'glyphpress-context-'));
     const path = join(folder, 'context.safetensors');
     const tensors = context.layers.flatMap(({ length, keys, values }, layer): WritableTensor[] => [
-      { name: `key.${layer}`, dtype: 'F32', shape: [2, length, 16], data: keys },
-      { name: `value.${layer}`, dtype: 'F32', shape: [2, length, 16], data: values },
+      { name: `key.${layer}`, dtype: 'F32', shape: [2, length, 16], data: keys as Float32Array },
+      {
+        name: `value.${layer}`,
+        dtype: 'F32',
+        shape: [2, length, 16],
+        data: values as Float32Array,
+      },
     ]);
     await writeSafetensors(path, tensors);
     const file = SafetensorsFile.open(path);

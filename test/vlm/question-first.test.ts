@@ -86,7 +86,7 @@ const suffixOf = (question: string) => templateOf(engine.checkpoint).questionSuf
 function lastVisual({ layers, promptTokens }: PrefilledContext, layer: number): Float32Array {
   // Behind the last image stands its end token alone.
   const row = promptTokens - 2;
-  return layers[layer]!.keys.slice(row * HEAD_DIM, (row + 1) * HEAD_DIM);
+  return (layers[layer]!.keys as Float32Array).slice(row * HEAD_DIM, (row + 1) * HEAD_DIM);
 }
 
 describe('a prompt with the question first', () => {
@@ -141,7 +141,14 @@ describe('a prompt with the question first', () => {
               const rows = rowsOf(question, imagesOf(grids));
               const input = { ...rows, hidden: embedRows(engine, rows) };
               const { text } = engine.checkpoint.config;
-              return await runPrefill(lease.stages, text, input, [], chunk, { select: never });
+              return await runPrefill(
+                lease.stages,
+                text,
+                input,
+                [],
+                { chunk, kvDtype: 'fp32' },
+                { select: never },
+              );
             } finally {
               await lease.release();
               await pool.close();

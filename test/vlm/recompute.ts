@@ -94,7 +94,7 @@ export async function recomputeAnswer(
       }
       const caches = Array.from(
         { length: text.layers },
-        () => new LayerCache(text.kvHeads, text.headDim),
+        () => new LayerCache({ ...text, dtype: 'fp32' }),
       );
       for (const cache of caches) cache.reserve(alive.length);
       const positions = selectPositions(rows.positions, alive);

@@ -68,7 +68,9 @@ describe('stages', () => {
     const { text } = engine.checkpoint.config;
     const hidden = embed(prompt.whole);
     const input = { ...prompt.whole, hidden };
-    return (await runPrefill(stages, text, input, [], chunk, { select: never })).caches;
+    return (
+      await runPrefill(stages, text, input, [], { chunk, kvDtype: 'fp32' }, { select: never })
+    ).caches;
   }
 
   /** Rows as they enter layer 0, read from the checkpoint independently of the engine. */
@@ -196,7 +198,7 @@ describe('stages', () => {
         const pick = (axis: Int32Array) => Int32Array.from(alive, (row) => axis[row]!);
         const { temporal, row, column } = rows.positions;
         const positions = { temporal: pick(temporal), row: pick(row), column: pick(column) };
-        const caches = Array.from({ length: 4 }, () => new LayerCache(text.kvHeads, text.headDim));
+        const caches = Array.from({ length: 4 }, () => new LayerCache({ ...text, dtype: 'fp32' }));
         for (const cache of caches) cache.reserve(alive.length);
         hidden = (
           await runStage(stage, text, caches, hidden, positions, [0, alive.length], ['output'])
@@ -261,7 +263,7 @@ describe('stages', () => {
       [2, 4],
     ]);
     const { text } = engine.checkpoint.config;
-    const caches = Array.from({ length: 4 }, () => new LayerCache(text.kvHeads, text.headDim));
+    const caches = Array.from({ length: 4 }, () => new LayerCache({ ...text, dtype: 'fp32' }));
     for (const cache of caches) cache.reserve(8);
     const positions = {
       temporal: Int32Array.of(0),

@@ -4,6 +4,7 @@ import { GlyphpressError } from '../../errors.js';
 import { renderingId } from '../../render/index.js';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
 import { differingParts } from '../../store/artifact-key.js';
+import type { KvDtype } from '../../vlm/index.js';
 import type { SourceDocument } from '../read-document.js';
 import type { ContextLibrary } from './context-library.js';
 import type { Key } from './keys.js';
@@ -17,6 +18,14 @@ export interface CompressedSource {
   body: CompressedBody;
   /** What the context was made from and with. */
   key: Key;
+}
+
+/** What weights, keys and values of its model were held in: asked again, the same folder is found. */
+export function typesOf({ key }: CompressedSource): { dtype?: string; kvDtype?: KvDtype } {
+  return {
+    ...(key.dtype !== undefined && { dtype: key.dtype }),
+    ...(key.kvDtype !== undefined && { kvDtype: key.kvDtype as KvDtype }),
+  };
 }
 
 /**

@@ -1,11 +1,17 @@
-/** A prefilled context as a file: keys and values in float16, one pair of tensors a layer. */
+/**
+ * A prefilled context as a file, one pair of tensors a layer: keys and values in float16, or in eight bits
+ * with a scale for each row of a head where the model holds them so.
+ */
 
 import path from 'node:path';
 import {
-  float16ToFloat32,
-  float32ToFloat16,
+  type KvRows,
+  kvDtypeOf,
+  kvFromFloat32,
+  kvRowBytes,
   type PrefilledContext,
   parseSafetensors,
+  storedKvDtype,
   type WritableTensor,
   writeSafetensors,
 } from '../../vlm/index.js';
@@ -23,18 +29,11 @@ export async function writeContext(
   context: PrefilledContext,
   { kvHeads, headDim }: ContextShape,
 ): Promise<number> {
-  const tensors = context.layers.flatMap(({ length, keys, values }, layer): WritableTensor[] => {
-    const shape = [kvHeads, length, headDim];
-    return [
-      { name: `layers.${layer}.keys`, dtype: 'F16', shape, data: () => [float32ToFloat16(keys)] },
-      {
-        name: `layers.${layer}.values`,
-        dtype: 'F16',
-        shape,
-        data: () => [float32ToFloat16(values)],
-      },
-    ];
-  });
+  const stored = asStored(context, { headDim });
+  const tensors = stored.layers.flatMap(({ length, keys, values }, layer) => [
+    ...rowTensors(`layers.${layer}.keys`, keys, [kvHeads, length, headDim]),
+    ...rowTensors(`layers.${layer}.values`, values, [kvHeads, length, headDim]),
+  ]);
   const { nextPosition, layerVisualTokens, promptTokens, keptCells, questionFirst } = context;
   const cells = keptCells.flatMap((stage, drop) =>
     stage.map(
@@ -57,35 +56,60 @@ export async function writeContext(
   return storedBytes(context, { kvHeads, headDim });
 }
 
-/** Keys and values in float16, without the file's header. */
+const scalesName = (name: string) => `${name}.scales`;
+
+function rowTensors(name: string, rows: KvRows, shape: readonly number[]): WritableTensor[] {
+  if (rows instanceof Float32Array) throw new Error('float32 is not stored');
+  if (rows instanceof Uint16Array) return [{ name, dtype: 'F16', shape, data: rows }];
+  const scales = { name: scalesName(name), dtype: 'F32' as const, shape: shape.slice(0, 2) };
+  return [
+    { name, dtype: 'I8', shape, data: rows.codes },
+    { ...scales, data: rows.scales },
+  ];
+}
+
+/** Keys and values as they are stored, without the file's header. */
 export function storedBytes(
   { layers }: Pick<PrefilledContext, 'layers'>,
   { kvHeads, headDim }: ContextShape,
 ): number {
-  return layers.reduce((sum, { length }) => sum + length * kvHeads * headDim * 2 * 2, 0);
+  return layers.reduce((sum, { length, keys }) => {
+    const rowBytes = kvRowBytes(storedKvDtype(kvDtypeOf(keys)), headDim);
+    return sum + 2 * kvHeads * length * rowBytes;
+  }, 0);
 }
 
-/** The context as {@link readContext} would give it, without a file. */
-export function asStored(context: PrefilledContext): PrefilledContext {
-  const rounded = (values: Float32Array) => float16ToFloat32(float32ToFloat16(values));
+/** The context as {@link readContext} would give it, without a file: float32 is rounded to float16. */
+export function asStored(
+  context: PrefilledContext,
+  { headDim }: Pick<ContextShape, 'headDim'>,
+): PrefilledContext {
+  const stored = (rows: KvRows) =>
+    rows instanceof Float32Array ? kvFromFloat32(rows, 'fp16', headDim) : rows;
   return {
     ...context,
     layers: context.layers.map(({ length, keys, values }) => ({
       length,
-      keys: rounded(keys),
-      values: rounded(values),
+      keys: stored(keys),
+      values: stored(values),
     })),
   };
 }
 
-/** The same context, keys and values rounded to float16 on the way. */
+/** The same context as it was stored. */
 export function readContext(bytes: Uint8Array): PrefilledContext {
   const file = parseSafetensors(bytes, { code: 'GP_ARTIFACT_DAMAGED', name: CONTEXT_FILE });
   const { metadata } = file;
+  const rows = (name: string): KvRows => {
+    // A copy of its own: memory of odd offsets cannot be seen as numbers.
+    const numbers = new Uint8Array(file.readBytes(name)).buffer;
+    if (!file.tensors.has(scalesName(name))) return new Uint16Array(numbers);
+    return { codes: new Int8Array(numbers), scales: file.readFloat32(scalesName(name)) };
+  };
   const layers = Array.from({ length: Number(metadata.layers) }, (_, layer) => ({
     length: file.tensors.get(`layers.${layer}.keys`)!.shape[1]!,
-    keys: file.readFloat32(`layers.${layer}.keys`),
-    values: file.readFloat32(`layers.${layer}.values`),
+    keys: rows(`layers.${layer}.keys`),
+    values: rows(`layers.${layer}.values`),
   }));
   const keptCells: PrefilledContext['keptCells'] = Array.from(
     { length: Number(metadata.drops) },

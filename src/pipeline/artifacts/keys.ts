@@ -62,6 +62,7 @@ export function contextKey(text: Key, settings: ContextSettings, model: ModelInf
   return {
     ...visualTokensKey(pagesKey(text, renderConfig), model),
     prunePlan: planId(plan),
+    ...(model.kvDtype !== 'fp32' && { kvDtype: model.kvDtype }),
     ...(sidecar > 0 && { sidecar: `${sidecar} v${SIDECAR_VERSION}` }),
     ...(questionFirst !== undefined && { questionFirst: sha256Hex(questionFirst) }),
   };

@@ -96,7 +96,7 @@ class Compression {
         }
       },
       async (prefilled) => {
-        context = asStored(prefilled);
+        context = asStored(prefilled, this.tools.model.info);
       },
     );
     return { report, context, pages };
@@ -213,8 +213,6 @@ class Compression {
     const { visualTokens, blankTokens, repeatedTokens, images, ms: encodeMs } = this.#encoder;
     const { extractMs = 0 } = hooks;
     const { textTokens, tokenizer } = textAccount(document.text, model);
-    // Two numbers (key and value) of two bytes, for each head, dimension and layer.
-    const kvBytesPerToken = info.layers * info.kvHeads * info.headDim * 2 * 2;
     return {
       documentId: document.id,
       model: path.basename(info.dir),
@@ -233,7 +231,7 @@ class Compression {
       blankTokens,
       repeatedTokens,
       kvBytes: storedBytes(context, info),
-      textKvBytes: textTokens * kvBytesPerToken,
+      textKvBytes: textTokens * info.storedKvBytesPerToken,
       ...summary.counts,
       missingSample: summary.missingSample,
       fontSubstitution: summary.fontSubstitution,

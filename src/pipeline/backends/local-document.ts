@@ -4,6 +4,7 @@ import { GlyphpressError } from '../../errors.js';
 import {
   confidenceOf,
   type FinishReason,
+  kvByteLength,
   type PrefilledContext,
   type VisionLanguageModel,
 } from '../../vlm/index.js';
@@ -50,7 +51,7 @@ export class LocalDocument implements OpenDocument {
 
   get heldBytes(): number {
     return this.context.layers.reduce(
-      (sum, { keys, values }) => sum + keys.byteLength + values.byteLength,
+      (sum, { keys, values }) => sum + kvByteLength(keys) + kvByteLength(values),
       0,
     );
   }

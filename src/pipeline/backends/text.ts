@@ -68,8 +68,7 @@ function textReport(
   { extractMs, prefillMs }: { extractMs: number; prefillMs: number },
 ): CompressionReport {
   const account = textAccount(document.text, model);
-  // As stored, in halves.
-  const kvBytesPerRow = model.info.kvBytesPerToken / 2;
+  const kvBytesPerRow = model.info.storedKvBytesPerToken;
   return {
     documentId: document.id,
     model: path.basename(model.info.dir),

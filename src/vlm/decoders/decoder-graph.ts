@@ -12,6 +12,7 @@ import {
 import { gated, headNorm, rmsNorm, rowVariation } from '../blocks.js';
 import type { StageRange } from '../families/family.js';
 import type { GraphBuilder, Value } from '../graph-builder.js';
+import type { KvDtype } from '../kv-rows.js';
 import type { TextConfig } from './text-config.js';
 
 export const TEXT = 'model.language_model';
@@ -63,6 +64,8 @@ export function* decoderWeights(
 /**
  * hidden [rows, D] → output [rows, D], and the new key and value rows of each layer.
  *
+ * @param kvDtype what the cache is held in; new rows are float32
+ *
  * Layer l < `deepStackLevels` is followed by the addition of `deepstack.l` [rows, D], which the host
  * feeds; it is zero at text rows.
  */
@@ -70,10 +73,11 @@ export function buildStage(
   g: GraphBuilder,
   text: TextConfig,
   { from, to, variation }: StageRange,
+  kvDtype: KvDtype = 'fp32',
 ): void {
   let h = g.input('hidden', 'float32', ['rows', text.hiddenSize]);
   const rotary = rotaryInputs(g, 'rows', text.rope.dim / 2);
-  const cache = cacheInputs(g);
+  const cache = cacheInputs(g, kvDtype);
   let lastInput = h;
   for (let layer = from; layer < to; layer += 1) {
     lastInput = h;

@@ -2,6 +2,7 @@
 import { buildHead, buildStage } from '../decoders/decoder-graph.js';
 import { tokenWidth } from '../decoders/text-config.js';
 import type { GraphBuilder } from '../graph-builder.js';
+import type { KvDtype } from '../kv-rows.js';
 import { buildVision } from '../towers/tower.js';
 import { type ModelConfig, requireVision, type StageRange } from './family.js';
 
@@ -10,8 +11,13 @@ export function visionGraph(g: GraphBuilder, config: ModelConfig): void {
   buildVision(g, requireVision(config), tokenWidth(config.text));
 }
 
-export function stageGraph(g: GraphBuilder, { text }: ModelConfig, range: StageRange): void {
-  buildStage(g, text, range);
+export function stageGraph(
+  g: GraphBuilder,
+  { text }: ModelConfig,
+  range: StageRange,
+  kvDtype?: KvDtype,
+): void {
+  buildStage(g, text, range, kvDtype);
 }
 
 export function headGraph(g: GraphBuilder, { text, tiedHead }: ModelConfig): void {

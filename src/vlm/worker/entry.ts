@@ -3,6 +3,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Engine } from '../engine.js';
+import { kvMemory } from '../kv-rows.js';
 import type { DropInput, DropPoint, Selection } from '../prefill.js';
 import {
   type FromWorker,
@@ -114,10 +115,7 @@ async function prefill(
     },
   );
   const layers = caches.map((cache) => cache.toContext());
-  const transfer = layers.flatMap(({ keys, values }) => [
-    keys.buffer as ArrayBuffer,
-    values.buffer as ArrayBuffer,
-  ]);
+  const transfer = layers.flatMap(({ keys, values }) => [...kvMemory(keys), ...kvMemory(values)]);
   return { reply: { handle, layers, layerVisualTokens, keptCells }, transfer };
 }
 

@@ -8,15 +8,18 @@ import {
   writeContext,
 } from '../../../src/pipeline/artifacts/context-file.js';
 import {
-  float16ToFloat32,
-  float32ToFloat16,
+  KV_DTYPES,
+  type KvDtype,
+  type KvRows,
+  kvFromFloat32,
   type PrefilledContext,
 } from '../../../src/vlm/index.js';
 import { sharedFolder, temporaryFolder } from '../../support/folders.js';
 
 const folder = sharedFolder();
 const SHAPE = { kvHeads: 2, headDim: 3 };
-const rounded = (values: Float32Array) => float16ToFloat32(float32ToFloat16(values));
+const as = (dtype: KvDtype, rows: KvRows) =>
+  kvFromFloat32(rows as Float32Array, dtype, SHAPE.headDim);
 
 /** Rows that differ in every value; no row of `length` is shared by two layers. */
 function context(lengths: number[], cells: number[][][]): PrefilledContext {
@@ -46,25 +49,30 @@ describe('a context on disk', () => {
     return { kvBytes, read: readContext(readFileSync(path.join(folder, CONTEXT_FILE))) };
   };
 
-  it('is the same context, keys and values rounded to float16', async () => {
+  it('is the same context: float32 as float16, eight bits as they are', async () => {
     const layers = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 });
     const cells = fc.array(
       fc.array(fc.uniqueArray(fc.nat(500), { maxLength: 6 }), { minLength: 1, maxLength: 13 }),
       { maxLength: 3 },
     );
+    const dtypes = fc.constantFrom(...KV_DTYPES);
     await fc.assert(
-      fc.asyncProperty(layers, cells, async (lengths, kept) => {
-        const original = context(lengths, kept);
-        const { kvBytes, read } = await store(original);
-        expect(read).toEqual({
-          ...original,
-          layers: original.layers.map(({ length, keys, values }) => ({
+      fc.asyncProperty(layers, cells, dtypes, async (lengths, kept, dtype) => {
+        const plain = context(lengths, kept);
+        const inType = (to: KvDtype) => ({
+          ...plain,
+          layers: plain.layers.map(({ length, keys, values }) => ({
             length,
-            keys: rounded(keys),
-            values: rounded(values),
+            keys: as(to, keys),
+            values: as(to, values),
           })),
         });
-        expect(kvBytes).toBe(lengths.reduce((sum, n) => sum + n * 2 * 3 * 2 * 2, 0));
+        const original = inType(dtype);
+        const { kvBytes, read } = await store(original);
+        expect(read).toEqual(dtype === 'int8' ? original : inType('fp16'));
+        // Three halves, or three codes and a scale.
+        const rowBytes = dtype === 'int8' ? 3 + 4 : 2 * 3;
+        expect(kvBytes).toBe(lengths.reduce((sum, n) => sum + n * 2 * 2 * rowBytes, 0));
       }),
       { numRuns: 60 },
     );
