@@ -234,8 +234,9 @@ describe('glyphpress ask on a compressed folder', () => {
     expect(reply).toMatchObject({ cached: true, report: { kvBytes } });
     const other = await askJson([small, QUESTION, '--dtype', 'fp32', ...short]);
     expect(other.cached).toBe(false);
-    const manifest = JSON.parse(readFileSync(path.join(small, 'manifest.json'), 'utf8'));
-    expect(manifest.key).toMatchObject({ dtype: 'int8', kvDtype: 'int8' });
+    const manifest = readFileSync(path.join(small, 'manifest.json'), 'utf8');
+    expect(manifest).toMatch(/"dtype":"int8"/);
+    expect(manifest).toMatch(/"kvDtype":"int8"/);
   });
 
   it('whose text is damaged is an error, not an answer', async () => {
