@@ -25,7 +25,7 @@ while [ $# -ge 2 ]; do
         --longest $LONGEST --most $((LONGEST * 2)) --long-share 0.2 --columns 8 30 --rise ${RISE:-8e6} --lr 5e-4 --warmup 50 ;;
     tower)
       python3 -m reader.train_tower --base "$R/base" --corpus "$R/corpus" --out "$R/tower" \
-        --minutes "$minutes" --cells ${CELLS:-6144} --workers "$WORKERS" --reuse 2 --lr 1.5e-3 --cooldown 0.4 --log-every ${LOG:-50} \
+        --minutes "$minutes" --cells ${CELLS:-6144} --workers "$WORKERS" --reuse 1 --lr 1.5e-3 --cooldown 0.4 --log-every ${LOG:-50} \
         --save-every 1000 --evaluate-every 0 ;;
     joint)
       python3 -m reader.train_language $common --out "$R/joint" --start "$R/language/state.pt" --tower "$R/tower/state.pt" --mixture ask \

@@ -12,9 +12,9 @@ MIXTURES = {
     # pages of written tokens, with enough plain text that it stays a language model
     "read": {"transcription": 0.74, "continuation": 0.13, "plain": 0.13},
     # reading first, questions beside it
-    "read_and_ask": {"transcription": 0.5, "continuation": 0.1, "ask_pages": 0.2, "ask_text": 0.14, "plain": 0.06},
+    "read_and_ask": {"transcription": 0.38, "continuation": 0.07, "ask_pages": 0.3, "ask_text": 0.2, "plain": 0.05},
     # questions first, reading kept alive
-    "ask": {"transcription": 0.15, "continuation": 0.1, "ask_pages": 0.45, "ask_text": 0.22, "plain": 0.08},
+    "ask": {"transcription": 0.13, "continuation": 0.06, "ask_pages": 0.55, "ask_text": 0.2, "plain": 0.06},
     # text alone: the baseline, and a teacher
     "ask_text": {"ask_text": 0.8, "plain": 0.2},
 }

@@ -81,6 +81,10 @@ class Packing(nn.Module):
 
     def forward(self, embedding: Tensor, cells: CellTensors) -> Tensor:
         """embedding [vocabulary, 576] -> [cells, 576], fp32"""
+        with torch.autocast(embedding.device.type, enabled=False):
+            return self.packed(embedding, cells)
+
+    def packed(self, embedding: Tensor, cells: CellTensors) -> Tensor:
         e = embedding[cells.token].float()
         x = torch.zeros(cells.count, WIDTH, device=e.device).index_add(0, cells.cell, e)
         for maps, of_map in ((self.row_maps, cells.rows), (self.place_maps, cells.places)):

@@ -74,7 +74,7 @@ class Trainer:
         if self.cuda:
             torch.backends.cuda.matmul.allow_tf32 = True
             for layer in [*self.model.layers, *(self.tower.vision_encoder.transformer.layers if self.tower else [])]:
-                layer.compile()
+                layer.compile(dynamic=True)
         self.dense = torch.tensor(dense_at(self.positions, args.rise))
         size = BatchSize(args.micro, args.pool, padded=self.cuda, teacher=bool(args.teacher))
         self.drawn = draw_batches(mixture, size, args.seed, self.pool, self.dense, args.workers)

@@ -65,7 +65,7 @@ class TowerTrainer:
         if self.cuda:
             torch.backends.cuda.matmul.allow_tf32 = True
             for layer in self.tower.vision_encoder.transformer.layers:
-                layer.compile()
+                layer.compile(dynamic=True)
         self.stopped = False
 
     def losses(self, batch: TowerBatch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -10,13 +10,14 @@ from .generated import generated_document
 from .phrasings import NOT_FOUND, PHRASINGS
 from .prose import prose_facts
 from .records import record_facts
-from .written import render, written_documents
+from .written import render, without_evidence, written_documents
 
 ABSENT_SHARE = 0.14
-GENERATED_SHARE, WRITTEN_SHARE = 0.2, 0.45
+GENERATED_SHARE, WRITTEN_SHARE = 0.17, 0.38
+UNTOLD_SHARE = 0.15
 MOST_TURNS = 6
 # Rules that find much are not asked more than others.
-RELATION_WEIGHTS = {"field": 0.35, "yes": 0.25, "no": 0.8, "definition": 1.3, "option_does": 0.6, "list_count": 0.4, "means": 0.6}
+RELATION_WEIGHTS = {"field": 0.35, "yes": 0.25, "no": 0.8, "definition": 1.3, "option_does": 0.6, "list_count": 0.4, "means": 0.6, "about": 0.6, "licence": 0.5}
 
 
 def find_facts(text: str, kind: str) -> list[Fact]:
@@ -63,7 +64,8 @@ class Questions:
                 end = max(text.rfind(" ", wanted.end, end), wanted.end)
             others = [f for f in facts if start <= f.start and f.end <= end and (not f.whole or start == 0) and f is not wanted]
             rng.shuffle(others)
-            chosen = [wanted, *others[:6]]
+            others = [f for f in others if rng.random() < RELATION_WEIGHTS.get(f.relation, 1.0)]
+            chosen = [wanted, *others[: MOST_TURNS - 1]]
             return text[start:end].strip("\n"), [self.turn(rng, f) for f in chosen]
 
     def generated(self, rng: random.Random) -> tuple[str, list[Turn]]:
@@ -74,6 +76,8 @@ class Questions:
     def written(self, rng: random.Random) -> tuple[str, list[Turn]]:
         """A document written for training, often among other text."""
         text, turns = render(rng, rng.choice(written_documents(self.held_out)))
+        if rng.random() < UNTOLD_SHARE:
+            text, turns = without_evidence(rng, text, turns)
         rng.shuffle(turns)
         return self.among_others(rng, text), turns
 

@@ -18,6 +18,7 @@ from .phrasings import NOT_FOUND
 
 FOLDER = Path(__file__).parent / "written"
 OPTIONAL_SHARE = 2 / 3
+SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?= |$)|$) ?", re.MULTILINE)
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
@@ -246,6 +247,21 @@ def value_in(answer: str, values: str) -> str:
     """The one of the values that the answer gives; the answer itself where there are none."""
     options = values.split(" | ")
     return next((value for value in options if value.lower() in answer.lower()), options[0]) or answer
+
+
+def without_evidence(rng: random.Random, text: str, turns: list[Turn]) -> tuple[str, list[Turn]]:
+    """The text less the one sentence that gives an answer, whose question is not answered any more.
+
+    What is left of the questions are those whose words stand in the text still: of the others nobody knows.
+    """
+    for turn in rng.sample(turns, len(turns)):
+        places = [found for found in SENTENCE.finditer(text) if turn.value.lower() in found[0].lower()]
+        if turn.relation == "absent" or len(turn.value) < 2 or len(places) != 1 or len(places[0][0]) > len(text) / 2:
+            continue
+        rest = (text[: places[0].start()] + text[places[0].end() :]).strip("\n")
+        others = [t for t in turns if t is not turn and t.relation != "absent" and len(t.value) > 2 and t.value.lower() in rest.lower()]
+        return rest, [Turn(turn.question, NOT_FOUND, "Not found", "absent"), *others]
+    return text, turns
 
 
 HELD_OUT_EVERY = 20
