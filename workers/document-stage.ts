@@ -10,6 +10,7 @@ import {
 } from '../src/queue/compression-queue.js';
 import type { Stage } from '../src/queue/document-record.js';
 import type { DocumentRecords } from '../src/queue/document-records.js';
+import type { RightOfWay } from '../src/queue/right-of-way.js';
 import {
   type StageJob,
   type StageOutcome,
@@ -23,25 +24,33 @@ export interface WorkerParts extends StageWorkerOptions, StepTools {
   redis: Redis;
   records: DocumentRecords;
   queue: CompressionQueue;
+  /** To the model, shared by the stages that use it. */
+  way: RightOfWay;
   /** In place of the product's own; for tests. */
   steps?: Partial<Record<Stage, Step>> | undefined;
 }
 
+const USES_MODEL: readonly Stage[] = ['encode', 'prefill'];
+
 export function documentStage(stage: Stage, ownStep: Step, parts: WorkerParts): StageWorker {
-  const { redis, records, queue, steps, onError = () => {} } = parts;
+  const { redis, records, queue, way, steps, onError = () => {} } = parts;
   const runner = new StageRunner(stage, steps?.[stage] ?? ownStep, records, onError);
   const process = async (job: Job<JobPayload>, token: string) => {
     const payload = parse(job, onError);
     if (payload.isSplit) await waitForParts(job, token);
     const turn = new AbortController();
     const leave = worker.enter(payload.tenant, payload.turns ?? 0, () => turn.abort());
+    const own = USES_MODEL.includes(stage) ? way.enter(payload.tenant) : null;
     try {
       await queue.taken(stage, job);
-      const outcome = await runner.run(stageJob(job, payload, queue, stage, turn.signal));
+      const { makeWay = async () => {} } = own ?? {};
+      const run = { payload, turn: turn.signal, makeWay };
+      const outcome = await runner.run({ ...run, ...jobCalls(job, queue, stage) });
       if (outcome.kind === 'done' && !payload.range) await queue.lineUpNext(stage, payload);
       if (outcome.kind === 'turn over') await queue.lineUpAgain(job, stage, payload);
       return await settle(outcome, job, token);
     } finally {
+      own?.leave();
       leave();
     }
   };
@@ -59,16 +68,13 @@ function parse(job: Job<JobPayload>, onError: (error: unknown, ref: null) => voi
   }
 }
 
-function stageJob(
+/** What a run asks of BullMQ. */
+function jobCalls(
   job: Job<JobPayload>,
-  payload: JobPayload,
   queue: CompressionQueue,
   stage: Stage,
-  turn: AbortSignal,
-): StageJob {
+): Pick<StageJob, 'isLastAttempt' | 'split' | 'msOfParts'> {
   return {
-    payload,
-    turn,
     isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? ATTEMPTS),
     split: (ranges) => queue.split(job, stage, ranges),
     async msOfParts() {

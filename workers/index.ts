@@ -5,6 +5,7 @@ import { CompressionQueue } from '../src/queue/compression-queue.js';
 import { connectRedis } from '../src/queue/connection.js';
 import type { Stage } from '../src/queue/document-record.js';
 import { DocumentRecords } from '../src/queue/document-records.js';
+import { RightOfWay } from '../src/queue/right-of-way.js';
 import {
   listenForCancels,
   type StageWorker,
@@ -61,7 +62,8 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     const subscriber = await connect();
     queue = new CompressionQueue(redis);
     const store = new FolderStore(dataFolder);
-    const parts = { ...given, redis, queue, store, records: new DocumentRecords(redis) };
+    const records = new DocumentRecords(redis);
+    const parts = { ...given, redis, queue, store, records, way: new RightOfWay() };
     for (const stage of stages) workers.push(ENTRIES[stage](parts));
     await listenForCancels(subscriber, workers);
     await Promise.all(workers.map((worker) => worker.ready()));

@@ -16,6 +16,8 @@ export interface StepContext {
   range?: PageRange;
   /** Whether the step may give its pages to jobs of their own. */
   maySplit: boolean;
+  /** To be waited for before each piece of work on the model. */
+  makeWay(): Promise<void>;
 }
 
 /** What a step leaves in the record. */
@@ -36,6 +38,7 @@ export interface StageJob {
   isLastAttempt: boolean;
   /** Aborted when others wait and it must go on later. */
   turn: AbortSignal;
+  makeWay(signal: AbortSignal): Promise<void>;
   /** Gives pages to jobs of their own, children of this one. */
   split(ranges: readonly PageRange[]): Promise<void>;
   /** What those took, all together. */
@@ -143,6 +146,7 @@ export class StageRunner {
       signal,
       progress: (state) => reporter.report(state),
       maySplit: !range && !isSplit,
+      makeWay: () => job.makeWay(signal),
       ...(range && { range }),
     });
     await reporter.settle();

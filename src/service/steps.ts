@@ -116,6 +116,7 @@ async function encode(
   if (context.maySplit && missing > pagesPerJob)
     return { pages, ranges: rangesOf(pages, pagesPerJob) };
   for await (const page of storedPageRange(pagePlace(work), range ?? { start: 0, end: pages })) {
+    await context.makeWay();
     signal.throwIfAborted();
     await ensureEncodedPage(model, tokens, page);
     // Others may be at work on the other pages.

@@ -85,6 +85,20 @@ export interface PrefillResult {
 /** Rows that a first question and its answer may take without moving the cache. */
 const SPARE_ROWS = 256;
 
+/** Rows × rows before them that one run attends at most: some tenths of a second for a small model on two cores. */
+const MAX_ATTENDED = 512 * 8_192;
+const MIN_CHUNK = 64;
+
+/**
+ * Rows that go through a stage at once behind `past` others. Fewer the more there are, so that no run keeps
+ * others of this thread waiting for long; by the counts alone, so that equal prompts give equal bytes.
+ */
+export function chunkRows(chunk: number, past: number): number {
+  if (chunk <= MIN_CHUNK) return chunk;
+  const rows = Math.floor(MAX_ATTENDED / Math.max(1, past) / MIN_CHUNK) * MIN_CHUNK;
+  return Math.min(chunk, Math.max(MIN_CHUNK, rows));
+}
+
 export async function runPrefill(
   stages: readonly Stage[],
   text: TextConfig,
@@ -119,9 +133,9 @@ export async function runPrefill(
     const scores = drops.some(({ layer, needs }) => layer === stage.to && needs.variation);
     const wants = [...(last ? [] : ['output' as const]), ...(scores ? ['variation' as const] : [])];
     variation = scores ? new Float32Array(count) : undefined;
-    for (let from = 0; from < count; from += chunk) {
+    for (let from = 0, to = 0; from < count; from = to) {
       hooks.signal?.throwIfAborted();
-      const to = Math.min(from + chunk, count);
+      to = Math.min(from + chunkRows(chunk, from), count);
       const hidden = rows.hidden.subarray(from * width, to * width);
       const span = [from, to] as const;
       const { positions, deepStack } = rows;

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DocumentRecord, STAGES, type Stage } from '../../src/queue/document-record.js';
 import { Lanes } from '../../src/queue/lanes.js';
+import { RightOfWay } from '../../src/queue/right-of-way.js';
 import type { Step, StepContext } from '../../src/queue/stage-runner.js';
 import { Turns } from '../../src/queue/turns.js';
 import {
@@ -251,5 +252,55 @@ describe('the lanes of a stage', () => {
     made.enter('b', 0, () => ended.push('b'));
     await at(1e6);
     expect(ended).toEqual([]);
+  });
+});
+
+describe('the right of way to the model', () => {
+  const made = () => {
+    const clock = { ms: 0 };
+    return { clock, way: new RightOfWay({ firstMs: 100, lingerMs: 10, nowMs: () => clock.ms }) };
+  };
+  /** Whether a job would go on now. */
+  const goesOn = async (job: ReturnType<RightOfWay['enter']>) => {
+    const stop = new AbortController();
+    let went = false;
+    const going = job.makeWay(stop.signal).then(() => {
+      went = !stop.signal.aborted;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    stop.abort();
+    await going;
+    return went;
+  };
+
+  it('is that of another tenant’s job that came later, in its first seconds', async () => {
+    const { clock, way } = made();
+    const first = way.enter('a');
+    clock.ms = 1;
+    const own = way.enter('a');
+    expect([await goesOn(first), await goesOn(own)]).toEqual([true, true]);
+    clock.ms = 2;
+    const other = way.enter('b');
+    expect([await goesOn(first), await goesOn(other)]).toEqual([false, true]);
+    clock.ms = 50;
+    other.leave();
+    expect(await goesOn(first)).toBe(false);
+    clock.ms = 61;
+    expect(await goesOn(first)).toBe(true);
+    way.enter('c');
+    clock.ms = 160;
+    expect(await goesOn(first)).toBe(false);
+    clock.ms = 161;
+    expect(await goesOn(first)).toBe(true);
+  });
+
+  it('is waited for no longer than the job is wanted', async () => {
+    const { clock, way } = made();
+    const first = way.enter('a');
+    clock.ms = 1;
+    way.enter('b');
+    const stop = new AbortController();
+    stop.abort();
+    await expect(first.makeWay(stop.signal)).resolves.toBeUndefined();
   });
 });

@@ -128,8 +128,9 @@ class Compression {
     try {
       await keep(prefilled);
     } finally {
-      // Questions go to the stored form of the context; what the model holds is more exact than that.
-      await this.tools.model.forget(prefilled);
+      // Questions go to the stored form of the context; what the model holds is more exact than that. Not
+      // waited for: the model may be busy with another document.
+      this.tools.model.forget(prefilled).catch(() => {});
     }
     return this.#report(summary, prefilled, { ...prefill, renderMs });
   }
