@@ -13,7 +13,7 @@ import type { SourceDocument } from '../read-document.js';
 export type Key = Record<string, string>;
 
 /** Raised when the same checkpoint and pages would give other visual tokens or another context. */
-const MODEL_CODE_VERSION = 1;
+const MODEL_CODE_VERSION = 2;
 
 /** A text that is at hand. */
 export function textKey({ hash, text }: SourceDocument): Key {
