@@ -8,7 +8,7 @@ import { wholeNumber } from './options.js';
 import {
   type DataFlags,
   dataFolderOf,
-  modelFolders,
+  modelArguments,
   modelsOf,
   ownRedis,
   type ServiceModelFlags,
@@ -120,7 +120,7 @@ Examples:
 async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
   // Loaded late: the other commands need no HTTP.
   const { startService } = await import('../server/service.js');
-  const models = modelsOf(flags);
+  const models = await modelsOf(flags);
   for (const name of models.names) warnIfUntrained(models.info(name));
   const redis = await ownRedis(flags);
   try {
@@ -149,7 +149,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         'worker',
         '--background',
         ...['--data', dataFolder],
-        ...modelFolders(flags).flatMap((dir) => ['--model', dir]),
+        ...modelArguments(flags),
         ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)]),
         ...(flags.dtype === undefined ? [] : ['--dtype', flags.dtype]),
         ...(flags.kvDtype === undefined ? [] : ['--kv-dtype', flags.kvDtype]),

@@ -1,5 +1,6 @@
 /** Options that the commands of the service share, and their way to Redis. */
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { dataFolder } from '../data-folder.js';
@@ -7,7 +8,7 @@ import { privateRedisSocket, startPrivateRedis } from '../environment/private-re
 import { pingRedis } from '../environment/redis.js';
 import { GlyphpressError } from '../errors.js';
 import { ModelRegistry } from '../service/models.js';
-import type { KvDtype } from '../vlm/index.js';
+import { type KvDtype, locateModel } from '../vlm/index.js';
 import { dtypeOption, kvDtypeOption, READER_FOLDER } from './model-options.js';
 import { wholeNumber } from './options.js';
 
@@ -34,8 +35,8 @@ export function withDataOption(command: Command): Command {
 export function withServiceModelOptions(command: Command): Command {
   return command
     .option(
-      '--model <dir>',
-      'model folder (repeatable, the first is the default; default: the reader that ships with glyphpress)',
+      '--model <model>',
+      'model folder, or owner/name that was pulled (repeatable, the first is the default; default: the reader that ships with glyphpress)',
       (value: string, previous: string[]) => [...previous, value],
       [],
     )
@@ -48,17 +49,31 @@ export function dataFolderOf({ data }: DataFlags): string {
   return path.resolve(data ?? dataFolder());
 }
 
-export function modelFolders({ model }: ServiceModelFlags): string[] {
-  return (model.length > 0 ? model : [READER_FOLDER]).map((dir) => path.resolve(dir));
+/** As another process of the service is told, wherever it starts. */
+export function modelArguments({ model }: ServiceModelFlags): string[] {
+  return model.flatMap((given) => {
+    const dir = path.resolve(given);
+    return ['--model', existsSync(dir) ? dir : given];
+  });
 }
 
-export function modelsOf(flags: ServiceModelFlags): ModelRegistry {
-  const { threads, dtype, kvDtype } = flags;
-  return new ModelRegistry(modelFolders(flags), {
+export async function modelsOf(flags: ServiceModelFlags): Promise<ModelRegistry> {
+  const { model, threads, dtype, kvDtype } = flags;
+  const given = model.length > 0 ? model : [READER_FOLDER];
+  const models = await Promise.all(
+    given.map(async (asked) => ({ name: modelName(asked), dir: await locateModel(asked) })),
+  );
+  return new ModelRegistry(models, {
     ...(threads !== undefined && { threads }),
     ...(dtype !== undefined && { dtype }),
     ...(kvDtype !== undefined && { kvDtype }),
   });
+}
+
+/** The folder's name, the name on the hub without owner and revision, or the file's. */
+function modelName(asked: string): string {
+  const base = path.basename(path.resolve(asked));
+  return existsSync(asked) ? base.replace(/\.gguf$/i, '') : base.replace(/@.*$/, '');
 }
 
 /** Some Redis to work with, and how to let go of it. */

@@ -67,7 +67,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
   // Questions are answered beside it. Before any thread is started: they take after this one.
   if (flags.background) os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
   const { startWorkers } = await import('../../workers/index.js');
-  const models = modelsOf(flags);
+  const models = await modelsOf(flags);
   const redis = await runningRedis(flags);
   if (!redis) {
     throw new GlyphpressError('GP_REDIS_NOT_FOUND', {

@@ -16,30 +16,39 @@ export interface ModelOptions {
   cacheDir?: string;
 }
 
+/** A model under a name that its folder does not have: of the hub, or of a file. */
+export interface NamedModel {
+  name: string;
+  dir: string;
+}
+
 export class ModelRegistry {
   readonly #infos = new Map<string, ModelInfo>();
   readonly #opened = new Map<string, Promise<VisionLanguageModel>>();
   readonly #options: ModelOptions;
 
   /**
-   * @param dirs checkpoint folders; a model is called as its folder, the first one is the default
-   * @throws {GlyphpressError} GP_CHECKPOINT and others if one cannot be read, GP_SERVICE for two of one name
+   * @param models checkpoint folders, called as the folder unless they have a name; the first is the default
+   * @throws {GlyphpressError} GP_CHECKPOINT and others if one cannot be read, GP_SERVICE for two of one name,
+   *   GP_MODEL_NO_VISION for one that reads text only: a service reads pages
    */
-  constructor(dirs: readonly string[], options: ModelOptions = {}) {
+  constructor(models: readonly (string | NamedModel)[], options: ModelOptions = {}) {
     this.#options = options;
-    for (const dir of dirs) {
-      const name = path.basename(path.resolve(dir));
+    for (const model of models) {
+      const { name, dir } =
+        typeof model === 'string'
+          ? { name: path.basename(path.resolve(model)), dir: model }
+          : model;
       if (this.#infos.has(name)) {
         throw new GlyphpressError('GP_SERVICE', {
           message: `Two models are called ${name}`,
-          hint: 'A model is called as its folder: rename one of the folders.',
+          hint: 'A model is called as its folder, or as on the hub: rename one of the folders.',
           details: { name },
         });
       }
-      this.#infos.set(
-        name,
-        inspectModel(path.resolve(dir), undefined, options.dtype, options.kvDtype),
-      );
+      const info = inspectModel(path.resolve(dir), undefined, options.dtype, options.kvDtype);
+      if (!info.vision) throw readsNoPages(name);
+      this.#infos.set(name, info);
     }
   }
 
@@ -84,4 +93,12 @@ export class ModelRegistry {
     await Promise.all([...this.#opened.values()].map(async (model) => (await model).close()));
     this.#opened.clear();
   }
+}
+
+function readsNoPages(name: string): GlyphpressError {
+  return new GlyphpressError('GP_MODEL_NO_VISION', {
+    message: `The model ${name} reads text only; a service reads documents as pages.`,
+    hint: 'Serve a model with a vision tower (glyphpress models --known); ask reads as text with --as text.',
+    details: { name },
+  });
 }
