@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { halfValue } from '../../src/vlm/float16.js';
 import { GgufFile } from '../../src/vlm/gguf/gguf-file.js';
 import { checkpointTensors } from '../../src/vlm/gguf/gguf-tensors.js';
 import { tokenizerOf } from '../../src/vlm/gguf/gguf-tokenizer.js';
@@ -104,29 +103,18 @@ describe('GgufFile', () => {
 
   it('names the type that it cannot read', () => {
     const bytes = ggufBytes({}, [
-      { name: 'x', type: 12, shape: [1, 256], bytes: new Uint8Array(144) },
+      { name: 'x', type: 11, shape: [1, 256], bytes: new Uint8Array(110) },
     ]);
     expect(() => GgufFile.open(fileOf(bytes))).toThrow(
       expect.objectContaining({
         code: 'GP_MODEL_DTYPE',
-        message: expect.stringContaining('tensor x is Q4_K'),
+        message: expect.stringContaining('tensor x is Q3_K'),
       }),
     );
   });
 });
 
 describe('checkpointTensors', () => {
-  /** What the blocks of llama.cpp stand for, straight from ggml-common.h. */
-  const decoders = {
-    2: (block: DataView, i: number) => (nibble(block, 2, i) - 8) * halfAt(block, 0),
-    3: (block: DataView, i: number) => nibble(block, 4, i) * halfAt(block, 0) + halfAt(block, 2),
-    8: (block: DataView, i: number) => block.getInt8(2 + i) * halfAt(block, 0),
-  } as const;
-  const blockBytes = { 2: 18, 3: 20, 8: 34 } as const;
-  const halfAt = (block: DataView, at: number) => halfValue(block.getUint16(at, true));
-  const nibble = (block: DataView, at: number, i: number) =>
-    i < 16 ? block.getUint8(at + i) & 15 : block.getUint8(at + i - 16) >> 4;
-
   async function converted(tensor: TensorToWrite, order?: (row: number) => number) {
     const file = openGguf({}, [tensor]);
     const path = join(folder, `${count++}.safetensors`);
@@ -140,31 +128,30 @@ describe('checkpointTensors', () => {
     return values;
   }
 
-  /** Any codes, under scales and minima that are ordinary halves. */
-  function randomBlocks(type: 2 | 3 | 8, blocks: number): Uint8Array {
-    const size = blockBytes[type];
-    const bytes = new Uint8Array(blocks * size).map((_, n) => (n * 73 + (n >> 3) * 11) % 256);
-    const view = new DataView(bytes.buffer);
-    for (let b = 0; b < blocks; b += 1) {
-      view.setUint16(b * size, 0x2000 + 37 * b, true);
-      if (type === 3) view.setUint16(b * size + 2, 0xa800 + 53 * b, true);
-    }
-    return bytes;
+  interface GoldenBlocks {
+    shape: [rows: number, columns: number];
+    types: Record<string, { type: number; blocks: string; values: string }>;
   }
+  const golden = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../fixtures/gguf/blocks.json'), 'utf8'),
+  ) as GoldenBlocks;
+  const [rows] = golden.shape;
 
-  it.each<[string, 2 | 3 | 8]>([
-    ['Q4_0', 2],
-    ['Q4_1', 3],
-    ['Q8_0', 8],
-  ])('keeps every number of %s', async (_, type) => {
-    const [rows, columns] = [3, 64];
-    const bytes = randomBlocks(type, (rows * columns) / 32);
-    const values = await converted({ name: 'x', type, shape: [rows, columns], bytes });
-    for (let i = 0; i < values.length; i += 1) {
-      const from = Math.floor(i / 32) * blockBytes[type];
-      const block = new DataView(bytes.buffer, from, blockBytes[type]);
-      expect(values[i]).toBe(Math.fround(decoders[type](block, i % 32)));
+  it.each(Object.entries(golden.types))('reads %s as the reference does', async (name, entry) => {
+    const bytes = new Uint8Array(Buffer.from(entry.blocks, 'base64'));
+    const expected = new Float32Array(new Uint8Array(Buffer.from(entry.values, 'base64')).buffer);
+    const values = await converted({ name: 'x', type: entry.type, shape: golden.shape, bytes });
+    expect(values).toHaveLength(expected.length);
+    const widest = Math.max(...expected.map(Math.abs));
+    // A scale of a k-quant is a product, here rounded to a half: half of 2^-10 of itself, and of its minimum.
+    const allowed = name.endsWith('_K') ? 2 * widest * 2 ** -11 : widest * 2 ** -22;
+    for (const [i, value] of expected.entries()) {
+      expect(Math.abs(values[i]! - value)).toBeLessThanOrEqual(allowed);
     }
+    // Rows are taken in the order asked for.
+    const tensor = { name: 'x', type: entry.type, shape: golden.shape, bytes };
+    const reversed = await converted(tensor, (row) => rows - 1 - row);
+    expect(reversed.subarray(0, 256)).toEqual(values.subarray(256));
   });
 
   it('takes floats as they are, and rows in the order asked for', async () => {

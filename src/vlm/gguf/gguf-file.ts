@@ -6,14 +6,25 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { GlyphpressError } from '../../errors.js';
+import { BLOCK_TYPES } from './block-types.js';
+
+const blocks = <Name extends keyof typeof BLOCK_TYPES>(name: Name) => {
+  const { values, bytes } = BLOCK_TYPES[name];
+  return { name, values, bytes };
+};
 
 /** Tensor types by their number in the file: values in a block, and bytes of one. */
 const TENSOR_TYPES = {
   0: { name: 'F32', values: 1, bytes: 4 },
   1: { name: 'F16', values: 1, bytes: 2 },
-  2: { name: 'Q4_0', values: 32, bytes: 18 },
-  3: { name: 'Q4_1', values: 32, bytes: 20 },
-  8: { name: 'Q8_0', values: 32, bytes: 34 },
+  2: blocks('Q4_0'),
+  3: blocks('Q4_1'),
+  6: blocks('Q5_0'),
+  7: blocks('Q5_1'),
+  8: blocks('Q8_0'),
+  12: blocks('Q4_K'),
+  13: blocks('Q5_K'),
+  14: blocks('Q6_K'),
   30: { name: 'BF16', values: 1, bytes: 2 },
 } as const;
 
@@ -21,7 +32,7 @@ export type GgufTensorType = (typeof TENSOR_TYPES)[keyof typeof TENSOR_TYPES]['n
 
 /** Of types that are not read, for the message. */
 const OTHER_TYPES: Readonly<Record<number, string>> = {
-  6: 'Q5_0', 7: 'Q5_1', 10: 'Q2_K', 11: 'Q3_K', 12: 'Q4_K', 13: 'Q5_K', 14: 'Q6_K', 15: 'Q8_K',
+  10: 'Q2_K', 11: 'Q3_K', 15: 'Q8_K', 16: 'IQ2_XXS', 18: 'IQ3_XXS', 20: 'IQ4_NL', 23: 'IQ4_XS',
 }; // biome-ignore format: one table
 
 export interface GgufTensor {
@@ -245,7 +256,7 @@ function tensorEntry(cursor: Cursor): Omit<GgufTensor, 'byteOffset'> & { offset:
       message: `${cursor.path}: tensor ${name} is ${called}; ${Object.values(TENSOR_TYPES)
         .map((known) => known.name)
         .join(', ')} are read.`,
-      hint: 'Get the model as Q8_0, Q4_0, Q4_1 or F16, or its safetensors upload and --dtype int4.',
+      hint: 'Get the model as Q8_0, Q4_K_M, Q4_0 or F16, or its safetensors upload and --dtype int4.',
       details: { file: cursor.path, tensor: name, type: called },
     });
   }

@@ -1,27 +1,18 @@
 /**
- * Tensors of a GGUF file as the tensors of a checkpoint folder. Q4_0, Q4_1 and Q8_0 become quantised
- * weights of ours number for number: only the order of the codes changes.
- *
- * Source of the block layouts: llama.cpp, ggml/src/ggml-common.h (block_q4_0, block_q4_1, block_q8_0).
+ * Tensors of a GGUF file as the tensors of a checkpoint folder. Quantised blocks become quantised weights of ours:
+ * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 number for number, k-quants to the half that a scale is rounded to.
  */
 import type { WritableTensor } from '../safetensors-writer.js';
 import { storedTensorNames } from '../weights/stored-weight.js';
+import { BLOCK_TYPES, type BlockType } from './block-types.js';
 import type { GgufFile, GgufTensor, GgufTensorType } from './gguf-file.js';
 
-/** Values that share a scale, in all three. */
-const BLOCK = 32;
 const PIECE_BYTES = 16 * 1024 * 1024;
 
 /** Which row of the file is row `row` of the weight. */
 export type RowOrder = (row: number) => number;
 
 const IN_ORDER: RowOrder = (row) => row;
-
-const BLOCKS = {
-  Q4_0: { bits: 4, bytes: 18, hasMinimum: false },
-  Q4_1: { bits: 4, bytes: 20, hasMinimum: true },
-  Q8_0: { bits: 8, bytes: 34, hasMinimum: false },
-} as const;
 
 const FLOATS = { F32: 'F32', F16: 'F16', BF16: 'BF16' } as const;
 
@@ -40,31 +31,47 @@ export function checkpointTensors(
     const data = () => rows(file, tensor, rowOrder);
     return [{ name, dtype: FLOATS[type], shape, data }];
   }
-  const { bits, bytes: blockBytes, hasMinimum } = BLOCKS[type];
-  const [count, columns] = [shape[0]!, shape.at(-1)!];
-  const perRow = columns / BLOCK;
+  return blockTensors(file, tensor, name, rowOrder, BLOCK_TYPES[type]);
+}
+
+function blockTensors(
+  file: GgufFile,
+  tensor: GgufTensor,
+  name: string,
+  rowOrder: RowOrder,
+  { values, bytes, bits, blockSize, hasMinimum, unpack }: BlockType,
+): WritableTensor[] {
+  const [count, columns] = [tensor.shape[0]!, tensor.shape.at(-1)!];
+  const perRow = columns / blockSize;
+  const parts = values / blockSize;
   const names = storedTensorNames(name, bits);
   const scales = new Uint16Array(count * perRow);
   const minima = hasMinimum ? new Uint16Array(count * perRow) : undefined;
+  const block = {
+    codes: new Uint8Array(values),
+    scales: new Uint16Array(parts),
+    minima: new Uint16Array(parts),
+  };
+  const codeBytes = (values * bits) / 8;
   function* blocks() {
     let at = 0;
     for (const piece of rows(file, tensor, rowOrder)) {
-      const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
-      const codes = new Uint8Array((piece.byteLength / blockBytes) * ((BLOCK * bits) / 8));
-      for (let from = 0, to = 0; from < piece.byteLength; from += blockBytes, at += 1) {
-        scales[at] = view.getUint16(from, true);
-        if (minima) minima[at] = view.getUint16(from + 2, true);
-        const source = piece.subarray(from + (hasMinimum ? 4 : 2), from + blockBytes);
-        if (bits === 4) pairNeighbours(source, codes, to);
-        else centre(source, codes, to);
-        to += (BLOCK * bits) / 8;
+      const codes = new Uint8Array((piece.byteLength / bytes) * codeBytes);
+      for (let from = 0, to = 0; from < piece.byteLength; from += bytes, to += codeBytes) {
+        unpack(new DataView(piece.buffer, piece.byteOffset + from, bytes), block);
+        scales.set(block.scales, at);
+        minima?.set(block.minima, at);
+        at += parts;
+        if (bits === 8) codes.set(block.codes, to);
+        else pairNeighbours(block.codes, codes, to);
       }
       yield codes;
     }
   }
   const side = [count, perRow];
+  const shape = [count, perRow, (blockSize * bits) / 8];
   return [
-    { name: names.blocks, dtype: 'U8', shape: [count, perRow, (BLOCK * bits) / 8], data: blocks },
+    { name: names.blocks, dtype: 'U8', shape, data: blocks },
     { name: names.scales, dtype: 'F16', shape: side, data: () => [scales] },
     ...(minima
       ? [{ name: names.minima, dtype: 'F16' as const, shape: side, data: () => [minima] }]
@@ -72,15 +79,9 @@ export function checkpointTensors(
   ];
 }
 
-/** There, byte j holds values j and j + 16; here, values 2j and 2j + 1. The first is in the low nibble. */
-function pairNeighbours(source: Uint8Array, codes: Uint8Array, to: number): void {
-  const code = (i: number) => (i < 16 ? source[i]! & 15 : source[i - 16]! >> 4);
-  for (let j = 0; j < 16; j += 1) codes[to + j] = code(2 * j) | (code(2 * j + 1) << 4);
-}
-
-/** Signed bytes to unsigned ones around 128. */
-function centre(source: Uint8Array, codes: Uint8Array, to: number): void {
-  for (let j = 0; j < BLOCK; j += 1) codes[to + j] = source[j]! ^ 0x80;
+/** Two codes a byte, the first in the low nibble. */
+function pairNeighbours(codes: Uint8Array, target: Uint8Array, to: number): void {
+  for (let j = 0; j < codes.length; j += 2) target[to + j / 2] = codes[j]! | (codes[j + 1]! << 4);
 }
 
 /** The tensor's bytes, whole rows at a time. */

@@ -15,7 +15,7 @@ import { checkpointTensors, type RowOrder } from './gguf-tensors.js';
 import { tokenizerOf } from './gguf-tokenizer.js';
 
 /** Part of the folder's name: raise it when equal files come out as other folders. */
-const IMPORT_VERSION = 1;
+const IMPORT_VERSION = 2;
 
 const SAMPLES = 64;
 const SAMPLE_BYTES = 64 * 1024;
