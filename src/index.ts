@@ -26,10 +26,8 @@ export { LocalBackend, type LocalBackendOptions } from './pipeline/backends/loca
 export { OpenAiBackend, type OpenAiBackendOptions } from './pipeline/backends/openai.js';
 export { ServerBackend, type ServerBackendOptions } from './pipeline/backends/server.js';
 export { TextBackend } from './pipeline/backends/text.js';
-export {
-  ExpandingBackend,
-  type ExpandSettings,
-} from './pipeline/expanding/expanding-backend.js';
+export type { ExpandSettings } from './pipeline/expanding/expander.js';
+export { ExpandingBackend } from './pipeline/expanding/expanding-backend.js';
 export { decodeDocument, type SourceDocument } from './pipeline/read-document.js';
 export type { RenderResult } from './pipeline/render-to-folder.js';
 export type { CompressionReport } from './pipeline/report.js';

@@ -42,7 +42,7 @@ export async function ask(question, documents, model, signal) {
   }
 }
 
-async function showEvidence(article, { citations = [], confidence, calibrated }) {
+async function showEvidence(article, { citations = [], expanded = [], confidence, calibrated }) {
   const lines = citations.slice(0, 5).map((citation) => {
     const button = document.createElement('button');
     const quote = document.createElement('q');
@@ -53,7 +53,7 @@ async function showEvidence(article, { citations = [], confidence, calibrated })
     place.textContent = ` ${nameOf(citation.document_id)}, page ${citation.page}`;
     button.append(quote, place);
     button.addEventListener('click', () =>
-      openCitation(citation, citations, nameOf(citation.document_id)),
+      openCitation(citation, [...citations, ...expanded], nameOf(citation.document_id)),
     );
     const line = document.createElement('li');
     line.append(button);
@@ -65,7 +65,7 @@ async function showEvidence(article, { citations = [], confidence, calibrated })
     article.dataset.confidence = calibrated ? `sure to ${share}` : `confidence ${share}`;
   }
   const [first] = citations;
-  if (first) await openCitation(first, citations, nameOf(first.document_id));
+  if (first) await openCitation(first, [...citations, ...expanded], nameOf(first.document_id));
 }
 
 function showCost(article, usage, cost) {

@@ -20,10 +20,13 @@ export function openDocument({ id, filename, progress }) {
   return go(1);
 }
 
-/** @param citation of the API: its page, and where on it; `all` are marked that stand on that page */
+/**
+ * @param citation of the API: its page, and where on it; `all` are marked that stand on that page. What
+ *   has no `text` was read as text beside the pages.
+ */
 export async function openCitation(citation, all, name) {
   const { document_id: id, page } = citation;
-  marks = all.filter((one) => one.document_id === id && one.page === page);
+  marks = all.filter((one) => one.document_id === id && one.page === page && one.rect);
   const { progress } = await getJson(`/v1/documents/${id}`);
   shown = { id, name, page, pages: progress.pages };
   await draw();
@@ -55,7 +58,9 @@ async function draw() {
     if (address) URL.revokeObjectURL(address);
     address = url;
     holder.replaceChildren(image, ...marks.map((mark) => marker(mark, image)));
-    holder.querySelector('.mark')?.scrollIntoView({ block: 'center', behavior: 'smooth' });
+    holder
+      .querySelector('.mark:not(.read)')
+      ?.scrollIntoView({ block: 'center', behavior: 'smooth' });
   } catch (error) {
     if (mine === turn) holder.replaceChildren(note(error.message));
   }
@@ -64,8 +69,8 @@ async function draw() {
 /** In shares of the page, whatever its size on the screen. */
 function marker({ rect, text }, { naturalWidth, naturalHeight }) {
   const mark = document.createElement('div');
-  mark.className = 'mark';
-  mark.title = text;
+  mark.className = text === undefined ? 'mark read' : 'mark';
+  mark.title = text ?? 'read as text';
   mark.style.left = `${(rect.x / naturalWidth) * 100}%`;
   mark.style.top = `${(rect.y / naturalHeight) * 100}%`;
   mark.style.width = `${(rect.width / naturalWidth) * 100}%`;

@@ -7,8 +7,17 @@ type Place = Pick<Citation, 'page' | 'start' | 'end' | 'file'>;
 
 /** @returns a line, or nothing where there is nothing to say */
 export function answerNotes(result: AskResult): string {
-  const { confidence, calibrated, citations, found, answer, finishReason, usage, expansion } =
-    result;
+  const {
+    confidence,
+    calibrated,
+    citations,
+    found,
+    answer,
+    finishReason,
+    usage,
+    expanded,
+    report,
+  } = result;
   const notes: string[] = [];
   if (finishReason === 'length') {
     const after =
@@ -18,9 +27,10 @@ export function answerNotes(result: AskResult): string {
   if (finishReason === 'loop') notes.push('cut off where it began to repeat itself');
   if (confidence !== null)
     notes.push(`confidence ${confidence.toFixed(2)}${calibrated ? '' : ' (uncalibrated)'}`);
-  if (expansion)
+  const { expandedTokens, stackedRatio } = report;
+  if (expandedTokens !== undefined)
     notes.push(
-      `read as text: ${counted(expansion.passages.length, 'passage')} of ${counted(expansion.tokens, 'token')}, ${expansion.stackedRatio.toFixed(2)}× in all`,
+      `read as text: ${counted(expanded.length, 'passage')} of ${counted(expandedTokens, 'token')}, ${stackedRatio.toFixed(2)}× in all`,
     );
   if (citations.length > 0) notes.push(citations.map(placeText).join('; '));
   else if (found && answer !== '') notes.push('nothing in the text is like this answer');

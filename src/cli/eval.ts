@@ -27,12 +27,14 @@ import {
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { countTextTokens } from '../pipeline/text-tokens.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import type { PlattCurve } from '../vlm/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { registerCurve } from './curve.js';
 import { naturalPlan, naturalReport } from './eval-natural.js';
+import { type ExpandFlags, expandSettings, withExpandOptions } from './expand-options.js';
 import { type InputFlags, readHaystack, withInputOptions } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
@@ -62,7 +64,13 @@ const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcri
 const SUITES = ['reader', 'natural', 'quick', 'all', ...TASK_SUITES] as const;
 type SuiteName = (typeof SUITES)[number];
 
-interface Flags extends InputFlags, RenderFlags, ModelFlags, BackendFlags, SidecarFlags {
+interface Flags
+  extends InputFlags,
+    RenderFlags,
+    ModelFlags,
+    BackendFlags,
+    SidecarFlags,
+    ExpandFlags {
   suite?: SuiteName;
   tasks?: string;
   pages?: number[];
@@ -172,6 +180,7 @@ Examples:
   $ glyphpress eval --suite lookup --pages 1,2,4,8,16 --depths 0,10,20,30,40,50,60,70,80,90,100
   $ glyphpress eval --suite lookup --haystack handbook.pdf --haystack notes/
   $ glyphpress eval --suite hex --keep 0.5 -o runs/hex-keep-50
+  $ glyphpress eval --suite hex --pages 8 --expand lexical --expand-budget 200
   $ glyphpress eval --tasks niah_single_1.jsonl --limit 50 --config glyph-96 \\
       --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
@@ -179,7 +188,7 @@ Examples:
       checkFlags(flags);
       return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags);
     });
-  withInputOptions(evaluation);
+  withInputOptions(withExpandOptions(evaluation));
   // Options behind a command below are that command's own.
   registerCurve(evaluation.enablePositionalOptions());
 }
@@ -195,6 +204,7 @@ async function evaluateModel(flags: Flags) {
       browsers: flags.browsers,
       maxNewTokens: flags.maxTokens,
       sidecar: flags.sidecar,
+      expand: expandSettings(flags, (text) => model.countTokens(text)),
     });
     await evaluate(flags, asker, renderConfig, rendering ? 'bare' : 'full', {
       name: `${path.basename(model.info.dir)}, checkpoint ${model.info.checkpointHash.slice(0, 12)}`,
@@ -213,6 +223,7 @@ async function evaluateServer(flags: Flags) {
     maxNewTokens: flags.maxTokens ?? 4096,
     concurrency: flags.concurrency,
     sidecar: flags.sidecar,
+    expand: expandSettings(flags, countTextTokens),
   });
   await evaluate(flags, asker, renderConfigOf(flags), 'full', {
     name: backend.model,

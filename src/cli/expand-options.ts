@@ -3,18 +3,19 @@
 import { type Command, Option } from 'commander';
 import type { Backend } from '../pipeline/backend.js';
 import {
+  DEFAULT_EXPANSION_BUDGET,
   EXPANSION_METHODS,
-  ExpandingBackend,
+  type ExpandSettings,
   type ExpansionMethod,
-} from '../pipeline/expanding/expanding-backend.js';
+  MAX_EXPANSION_BUDGET,
+} from '../pipeline/expanding/expander.js';
+import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { wholeNumber } from './options.js';
 
 export interface ExpandFlags {
   expand?: 'off' | ExpansionMethod;
   expandBudget?: number;
 }
-
-const DEFAULT_BUDGET = 300;
 
 export function withExpandOptions(command: Command): Command {
   return command
@@ -28,17 +29,25 @@ export function withExpandOptions(command: Command): Command {
     )
     .option(
       '--expand-budget <n>',
-      `text tokens of these passages, at most (default: ${DEFAULT_BUDGET})`,
-      wholeNumber(1, 1_000_000),
+      `text tokens of these passages, at most (default: ${DEFAULT_EXPANSION_BUDGET})`,
+      wholeNumber(1, MAX_EXPANSION_BUDGET),
     );
 }
 
 /** @param countTokens of the model that answers */
 export function expandingBackend(
   backend: Backend,
-  { expand = 'off', expandBudget = DEFAULT_BUDGET }: ExpandFlags,
+  flags: ExpandFlags,
   countTokens: (text: string) => number,
 ): Backend {
-  if (expand === 'off') return backend;
-  return new ExpandingBackend(backend, { method: expand, budget: expandBudget, countTokens });
+  const expansion = expandSettings(flags, countTokens);
+  return expansion ? new ExpandingBackend(backend, expansion) : backend;
+}
+
+/** @returns undefined where nothing is to be expanded */
+export function expandSettings(
+  { expand = 'off', expandBudget: budget = DEFAULT_EXPANSION_BUDGET }: ExpandFlags,
+  countTokens: (text: string) => number,
+): ExpandSettings | undefined {
+  return expand === 'off' ? undefined : { method: expand, budget, countTokens };
 }

@@ -4,6 +4,9 @@ import type { Backend, OpenDocument, ReadingSettings } from '../pipeline/backend
 import { LocalBackend, type LocalBackendOptions } from '../pipeline/backends/local.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ServerBackend, type ServerBackendOptions } from '../pipeline/backends/server.js';
+import type { ExpandSettings } from '../pipeline/expanding/expander.js';
+import { countExpanded } from '../pipeline/expanding/expander.js';
+import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { joinLines, type ReadLine } from '../pipeline/proofing/read-page.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
@@ -51,6 +54,8 @@ export interface AskerOptions {
   sidecar?: number | undefined;
   /** Longest answer, in place of what the question says. */
   maxNewTokens?: number | undefined;
+  /** Passages of the source as text beside the pages. @defaultValue none */
+  expand?: ExpandSettings | undefined;
 }
 
 export class ModelAsker implements Asker {
@@ -58,6 +63,8 @@ export class ModelAsker implements Asker {
   readonly hasProbe: boolean;
   readonly key: Record<string, string>;
   readonly #backend: LocalBackend;
+  /** The same, with passages beside the pages where they are wanted. */
+  readonly #asked: Backend;
 
   constructor(
     readonly model: VisionLanguageModel,
@@ -65,12 +72,13 @@ export class ModelAsker implements Asker {
     planName: string,
     readonly options: AskerOptions & Pick<LocalBackendOptions, 'chromium' | 'browsers'>,
   ) {
-    const { chromium, browsers, sidecar, maxNewTokens } = options;
+    const { chromium, browsers, sidecar, maxNewTokens, expand } = options;
     this.#backend = new LocalBackend(model, { chromium, browsers });
+    this.#asked = expand ? new ExpandingBackend(this.#backend, expand) : this.#backend;
     this.concurrency = this.#backend.concurrency;
     this.hasProbe = this.#backend.hasLegibilityProbe;
     this.key = {
-      ...this.#backend.key,
+      ...this.#asked.key,
       prunePlan: planName,
       maxNewTokens: String(maxNewTokens ?? 'as the question says'),
       ...(sidecar && { sidecar: String(sidecar) }),
@@ -86,7 +94,7 @@ export class ModelAsker implements Asker {
     const { sidecar = 0, maxNewTokens } = options;
     const document = decodeDocument(Buffer.from(text), 'the document');
     const settings = { renderConfig, plan, sidecar };
-    const opened = await openForQuestions(this.#backend, document, settings, signal, maxNewTokens);
+    const opened = await openForQuestions(this.#asked, document, settings, signal, maxNewTokens);
     return {
       ...opened,
       ask: (question) =>
@@ -126,14 +134,16 @@ export function serverKey(backend: Backend, maxNewTokens: number): Record<string
 export class ServerAsker implements Asker {
   readonly concurrency: number;
   readonly key: Record<string, string>;
-  readonly #backend: ServerBackend;
+  readonly #backend: Backend;
 
   constructor(
     client: OpenAiBackend,
     /** `maxNewTokens`: a model that thinks aloud needs thousands. */
     readonly options: AskerOptions & { maxNewTokens: number } & ServerBackendOptions,
   ) {
-    this.#backend = new ServerBackend(client, options);
+    const { expand } = options;
+    const server = new ServerBackend(client, options);
+    this.#backend = expand ? new ExpandingBackend(server, expand) : server;
     this.concurrency = this.#backend.concurrency;
     this.key = {
       ...serverKey(this.#backend, options.maxNewTokens),
@@ -171,10 +181,11 @@ async function replyOf(
   signal: AbortSignal | undefined,
   maxNewTokens: number | undefined,
 ): Promise<Reply> {
-  const { answer, finishReason, usage, logProb, timings } = await opened.ask(question.question, {
-    maxNewTokens: maxNewTokens ?? question.maxNewTokens,
-    signal,
-  });
+  const { answer, finishReason, usage, logProb, timings, expansion } = await opened.ask(
+    question.question,
+    { maxNewTokens: maxNewTokens ?? question.maxNewTokens, signal },
+  );
   const { totalMs } = timings;
-  return { answer, finishReason, usage, logProb, totalMs, report: opened.report };
+  const report = expansion ? countExpanded(opened.report, expansion.tokens) : opened.report;
+  return { answer, finishReason, usage, logProb, totalMs, report };
 }

@@ -198,13 +198,24 @@ function share(question: EvalQuestion, result: ResultLine, measure: Measure) {
 
 /** Tokens of the distinct documents that were opened. */
 function accountOf(asked: readonly Asked[], rendering?: string) {
-  const accounts = new Map<string, Account>();
+  const accounts = new Map<string, { account: Account; questions: number }>();
   for (const { document, result } of asked) {
     if (rendering !== undefined && document.rendering !== rendering) continue;
-    if (result && 'account' in result) accounts.set(document.id, result.account);
+    if (!result || !('account' in result)) continue;
+    const { account } = result;
+    const known = accounts.get(document.id) ?? { account, questions: 0 };
+    known.questions++;
+    // What is read as text differs from question to question: the mean counts.
+    const contextTokens =
+      known.account.contextTokens +
+      (account.contextTokens - known.account.contextTokens) / known.questions;
+    accounts.set(document.id, {
+      account: { ...account, contextTokens },
+      questions: known.questions,
+    });
   }
   const sum = (field: keyof Account) =>
-    [...accounts.values()].reduce((total, account) => total + account[field], 0);
+    [...accounts.values()].reduce((total, { account }) => total + account[field], 0);
   const [pages, textTokens, visualTokens] = [sum('pages'), sum('textTokens'), sum('visualTokens')];
   const contextTokens = sum('contextTokens');
   return {

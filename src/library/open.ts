@@ -152,6 +152,9 @@ class ClosingDocument implements Opened {
   get report() {
     return this.document.report;
   }
+  get sources() {
+    return this.document.sources;
+  }
   get cached() {
     return this.document.cached;
   }

@@ -1,7 +1,8 @@
 /** What `ask --json` prints, for every backend. */
 
 import type { Confidence } from '../vlm/index.js';
-import type { Answer, AnswerExpansion, OpenDocument, PlacedCitation } from './backend.js';
+import type { Answer, ExpandedPlace, OpenDocument, PlacedCitation } from './backend.js';
+import { countExpanded } from './expanding/expander.js';
 import type { CompressionReport } from './report.js';
 
 export interface AskResult extends Confidence {
@@ -24,18 +25,19 @@ export interface AskResult extends Confidence {
   /** The question stood before the pages too: nothing was stored for another one. */
   questionFirst: boolean;
   finishReason: string | null;
-  /** What was read as text for this question; absent where nothing of the kind was asked for. */
-  expansion?: AnswerExpansion;
+  /** What was read as text for this question; `report` counts its tokens. */
+  expanded: ExpandedPlace[];
 }
 
 export function askResult(
   { report, cached }: Pick<OpenDocument, 'report' | 'cached'>,
-  { logProb: _, timings: { firstTokenMs, totalMs }, ...answer }: Answer,
+  { logProb: _, expansion, timings: { firstTokenMs, totalMs }, ...answer }: Answer,
   { loadMs, questionFirst }: { loadMs: number; questionFirst: boolean },
 ): AskResult {
   return {
     ...answer,
-    report,
+    expanded: expansion?.expanded ?? [],
+    report: expansion ? countExpanded(report, expansion.tokens) : report,
     timings: { loadMs, firstTokenMs, totalMs: loadMs + totalMs },
     cached,
     questionFirst,

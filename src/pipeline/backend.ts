@@ -8,7 +8,8 @@ import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import type { AnswerLogProb, Confidence, FinishReason, SamplingOptions } from '../vlm/index.js';
 import type { Key } from './artifacts/keys.js';
-import type { Citation } from './citing/citations.js';
+import type { Citation, Rectangle } from './citing/citations.js';
+import type { CitedDocument } from './citing/cite-documents.js';
 import type { SourceDocument } from './read-document.js';
 import type { CompressionReport } from './report.js';
 
@@ -59,6 +60,8 @@ export interface OpenHooks {
 
 export interface OpenDocument {
   readonly report: CompressionReport;
+  /** Text and span map of each document that was opened, in their order. */
+  readonly sources: readonly CitedDocument[];
   /** Nothing had to be made: it was stored. */
   readonly cached: boolean;
   /** Why what was stored could not be used; null where it was used, or nothing was there. */
@@ -111,12 +114,25 @@ export interface Answer extends Confidence {
 }
 
 export interface AnswerExpansion {
-  /** Source ranges, UTF-16 offsets, in the order of the document. */
-  passages: { start: number; end: number }[];
-  /** Text tokens of the passages. */
+  /** Who said where to look. */
+  method: string;
+  /** In the order of the documents. */
+  expanded: ExpandedPlace[];
+  /** Text tokens of what was read. */
   tokens: number;
-  /** T / (C + tokens): what the answer cost, passages included. */
-  stackedRatio: number;
+}
+
+/** A place that was read as text. */
+export interface ExpandedPlace {
+  /** Which of the documents that were opened together, from 0. */
+  document: number;
+  /** From 1; null where no page shows it. */
+  page: number | null;
+  /** Source range, UTF-16 offsets. */
+  start: number;
+  end: number;
+  /** In page pixels, around all its lines; null where no page shows it. */
+  rect: Rectangle | null;
 }
 
 export interface PlacedCitation extends Citation {

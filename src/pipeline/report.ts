@@ -45,6 +45,8 @@ export interface CompressionReport extends TextAccount {
    * 0; part of C and of all ratios with C.
    */
   questionTokens: number;
+  /** Text tokens of the source that were read for one question; in the report of its answer, part of C. */
+  expandedTokens?: number;
   /** Of V, cells that hold no ink, dropped or not; null if not counted. */
   blankTokens: number | null;
   /** Of V, cells that repeat an earlier page; null unless the plan drops them. */

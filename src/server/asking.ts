@@ -1,6 +1,7 @@
 /** A question on its way to its answer, whichever route it came in by. */
 
 import { GlyphpressError } from '../errors.js';
+import { countExpanded } from '../pipeline/expanding/expander.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
 import type { ContentStore } from '../service/content-store.js';
@@ -14,6 +15,7 @@ import type { GenerateOptions } from '../vlm/index.js';
 import {
   type AskedDocument,
   documentsOf,
+  expansionOf,
   generateOptionsOf,
   type QuestionRequest,
   questionOf,
@@ -44,6 +46,7 @@ export interface Question {
   /** How long its documents are waited for. */
   waitMs: number;
   citations: boolean;
+  expand: ReturnType<typeof expansionOf>;
 }
 
 /** @throws {GlyphpressError} for whatever is wrong with the request or its documents */
@@ -70,6 +73,7 @@ export async function readQuestion(
     generate: generateOptionsOf(request, limits.answerTokens),
     waitMs: Math.min(wanted === undefined ? limits.waitMs : wanted * 1000, limits.waitMs),
     citations: glyphpress?.citations === true,
+    expand: expansionOf(glyphpress),
   };
 }
 
@@ -160,6 +164,7 @@ export async function answerOver(
     question: question.text,
     asker: question.tenant,
     citations: question.citations,
+    expand: question.expand,
     signal,
     stop: enough.signal,
     onText: (text) => {
@@ -187,7 +192,9 @@ const reportOf = ({ record }: Work) => JSON.parse(record.report!) as Compression
 
 /** What the answer cost, what the documents cost now, and what their text would have cost. */
 export function costOf(documents: readonly Work[], answer: EngineAnswer) {
-  const { report, usage, timings } = answer;
+  const { usage, timings, expansion } = answer;
+  const expandedTokens = expansion?.tokens ?? 0;
+  const report = countExpanded(answer.report, expandedTokens);
   const ids = documents.map(({ record }) => record.id);
   return {
     document_id: ids[0]!,
@@ -196,10 +203,12 @@ export function costOf(documents: readonly Work[], answer: EngineAnswer) {
     text_tokens: report.textTokens,
     tokenizer: report.tokenizer,
     // The prompt with the text itself in the place of its pages.
-    text_prompt_tokens: report.textTokens + usage.promptTokens - answer.contextTokens,
+    text_prompt_tokens:
+      report.textTokens + usage.promptTokens - answer.contextTokens - expandedTokens,
     visual_tokens: report.visualTokens,
     encoded_tokens: report.encodedTokens,
     sidecar_tokens: report.sidecarTokens,
+    expanded_tokens: expandedTokens,
     context_tokens: report.contextTokens,
     final_tokens: report.finalTokens,
     render_ratio: report.renderRatio,

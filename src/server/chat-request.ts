@@ -1,6 +1,11 @@
 /** What a chat completion request asks: which document, which question, how to answer. */
 
 import { GlyphpressError } from '../errors.js';
+import {
+  DEFAULT_EXPANSION_BUDGET,
+  type ExpandSettings,
+  type ExpansionMethod,
+} from '../pipeline/expanding/expander.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import { documentIdOf } from './document-view.js';
 import type { InlineFile, InlineFiles } from './inline-files.js';
@@ -32,7 +37,13 @@ export interface ChatRequest {
   stop?: string | string[] | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
-  glyphpress?: { document_ids?: string[]; wait_seconds?: number; citations?: boolean };
+  glyphpress?: {
+    document_ids?: string[];
+    wait_seconds?: number;
+    citations?: boolean;
+    expand?: 'off' | ExpansionMethod;
+    expand_budget?: number;
+  };
 }
 
 /** A question, whichever route it came in by. */
@@ -156,6 +167,16 @@ export function generateOptionsOf(
     ...(typeof topP === 'number' && { topP }),
     ...(typeof seed === 'number' && { seed: Math.abs(seed) % 2 ** 32 }),
   };
+}
+
+/** @returns undefined where nothing is to be read as text beside the pages */
+export function expansionOf({
+  expand = 'off',
+  expand_budget: budget = DEFAULT_EXPANSION_BUDGET,
+}: NonNullable<ChatRequest['glyphpress']> = {}):
+  | Pick<ExpandSettings, 'method' | 'budget'>
+  | undefined {
+  return expand === 'off' ? undefined : { method: expand, budget };
 }
 
 const DEFAULT_ANSWER_TOKENS = 256;

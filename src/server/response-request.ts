@@ -1,7 +1,14 @@
 /** What a request to /v1/responses asks, in the words of a chat. */
 
 import { GlyphpressError } from '../errors.js';
-import type { ChatMessage, ChatRequest, ContentPart, QuestionRequest } from './chat-request.js';
+import type { ExpansionMethod } from '../pipeline/expanding/expander.js';
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type ContentPart,
+  expansionOf,
+  type QuestionRequest,
+} from './chat-request.js';
 
 interface InputPart {
   type: string;
@@ -45,6 +52,8 @@ export interface KeptRequest {
   topP: number | null;
   seed: number | null;
   citations: boolean;
+  /** Absent in what an earlier version kept. */
+  expand?: { method: ExpansionMethod; budget: number } | undefined;
   metadata: Record<string, string>;
   previousResponseId: string | null;
 }
@@ -100,6 +109,7 @@ export function keptRequestOf(
     topP: request.top_p ?? null,
     seed: question.seed ?? null,
     citations: question.glyphpress?.citations === true,
+    expand: expansionOf(question.glyphpress),
     metadata: request.metadata ?? {},
     previousResponseId: request.previous_response_id ?? null,
   };
@@ -107,7 +117,7 @@ export function keptRequestOf(
 
 /** The way back: what was kept as a question again. */
 export function questionOfKept(kept: KeptRequest): QuestionRequest {
-  const { messages, instructions, documentIds, citations } = kept;
+  const { messages, instructions, documentIds, citations, expand } = kept;
   return {
     model: kept.model,
     messages: [
@@ -118,7 +128,11 @@ export function questionOfKept(kept: KeptRequest): QuestionRequest {
     temperature: kept.temperature,
     top_p: kept.topP,
     seed: kept.seed,
-    glyphpress: { document_ids: documentIds, citations },
+    glyphpress: {
+      document_ids: documentIds,
+      citations,
+      ...(expand && { expand: expand.method, expand_budget: expand.budget }),
+    },
   };
 }
 

@@ -1,6 +1,11 @@
 /** Shapes that several routes share, for checks, serialising and the OpenAPI document alike. */
 
 import Type from 'typebox';
+import {
+  DEFAULT_EXPANSION_BUDGET,
+  EXPANSION_METHODS,
+  MAX_EXPANSION_BUDGET,
+} from '../pipeline/expanding/expander.js';
 import { CONFIG_KEYS, type KeyForm, PRESETS } from '../render/index.js';
 import { MIN_KEEP_RATIO } from '../service/document-settings.js';
 
@@ -191,6 +196,20 @@ export const glyphpressOptions = Type.Object(
     citations: Type.Optional(
       Type.Boolean({ description: 'Return citations: where the text contains the answer.' }),
     ),
+    expand: Type.Optional(
+      Type.Enum(['off', ...EXPANSION_METHODS], {
+        description:
+          'Read what the question is about as text beside the pages: lexical (by its words) or off, ' +
+          'the default. `glyphpress.expanded` of the answer says what was read.',
+      }),
+    ),
+    expand_budget: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_EXPANSION_BUDGET,
+        description: `Text tokens of what is read so, at most. Default: ${DEFAULT_EXPANSION_BUDGET}.`,
+      }),
+    ),
     wait_seconds: Type.Optional(
       Type.Number({ minimum: 0, description: 'For a document that is still compressed.' }),
     ),
@@ -198,19 +217,29 @@ export const glyphpressOptions = Type.Object(
   { additionalProperties: false },
 );
 
+const rectangle = Type.Object({
+  x: Type.Number(),
+  y: Type.Number(),
+  width: Type.Number(),
+  height: Type.Number(),
+});
+
 const citation = Type.Object({
   document_id: Type.String(),
   start: Type.Integer({ description: 'UTF-16 offset into the text of the document.' }),
   end: Type.Integer(),
   text: Type.String(),
   page: Type.Integer({ description: 'Page of the document, counted from 1.' }),
-  rect: Type.Object({
-    x: Type.Number(),
-    y: Type.Number(),
-    width: Type.Number(),
-    height: Type.Number(),
-  }),
+  rect: rectangle,
   score: Type.Number(),
+});
+
+const expandedPlace = Type.Object({
+  document_id: Type.String(),
+  page: nullable(Type.Integer({ description: 'Page of the document, counted from 1.' })),
+  start: Type.Integer({ description: 'UTF-16 offset into the text of the document.' }),
+  end: Type.Integer(),
+  rect: nullable(rectangle),
 });
 
 export const evidenceObject = Type.Object({
@@ -219,5 +248,10 @@ export const evidenceObject = Type.Object({
   }),
   confidence: nullable(Type.Number()),
   calibrated: Type.Boolean({ description: 'Whether confidence is a chance.' }),
+  expanded: Type.Optional(
+    Type.Array(expandedPlace, {
+      description: 'What was read as text, where glyphpress.expand asked for it.',
+    }),
+  ),
   citations: Type.Optional(Type.Array(citation)),
 });

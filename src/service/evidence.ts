@@ -1,6 +1,11 @@
 /** Confidence and citations of an answer, as fields of the API. */
 
-import type { Answer, PlacedCitation } from '../pipeline/backend.js';
+import type { Answer, ExpandedPlace, PlacedCitation } from '../pipeline/backend.js';
+
+/** Offsets and page are those of the document. */
+export interface DocumentPlace extends Omit<ExpandedPlace, 'document'> {
+  document_id: string;
+}
 
 /** Offsets and page are those of the document. */
 export interface DocumentCitation extends Omit<PlacedCitation, 'document'> {
@@ -12,23 +17,28 @@ export interface Evidence {
   found: boolean;
   confidence: number | null;
   calibrated: boolean;
+  /** Only where passages were to be read as text beside the pages. */
+  expanded?: DocumentPlace[];
   /** Only when asked for: they are looked up in the whole text. The likeliest first. */
   citations?: DocumentCitation[];
 }
 
 /** @param documentIds of the documents that were asked, in their order */
 export function evidenceOf(
-  { found, confidence, calibrated, citations }: Answer,
+  { found, confidence, calibrated, citations, expansion }: Answer,
   documentIds: readonly string[],
   withCitations: boolean,
 ): Evidence {
-  const evidence = { found, confidence, calibrated };
-  if (!withCitations) return evidence;
-  return {
-    ...evidence,
-    citations: citations.map(({ document, ...citation }) => ({
-      document_id: documentIds[document]!,
-      ...citation,
-    })),
+  const named = <Place extends { document: number }>({ document, ...place }: Place) => ({
+    document_id: documentIds[document]!,
+    ...place,
+  });
+  const evidence = {
+    found,
+    confidence,
+    calibrated,
+    ...(expansion && { expanded: expansion.expanded.map(named) }),
   };
+  if (!withCitations) return evidence;
+  return { ...evidence, citations: citations.map(named) };
 }

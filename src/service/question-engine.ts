@@ -6,6 +6,7 @@ import { GlyphpressError } from '../errors.js';
 import type { AskOptions } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import type { LocalAnswer, LocalDocument } from '../pipeline/backends/local-document.js';
+import { Expander, type ExpandSettings } from '../pipeline/expanding/expander.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { type AnyPlace, placeName } from '../store/place.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
@@ -25,6 +26,8 @@ export interface EngineQuestion extends AskOptions {
   model: string;
   /** Where the contexts lie, one for each document; a path stands for a folder. */
   folders: readonly AnyPlace[];
+  /** Have passages of the source read as text beside the pages. @defaultValue none */
+  expand?: Pick<ExpandSettings, 'method' | 'budget'> | undefined;
   /** Opens several documents together; needed for those only. */
   openJoint?: (backend: LocalBackend) => Promise<LocalDocument>;
   question: string;
@@ -64,6 +67,7 @@ export class QuestionEngine {
   readonly #queues = new Map<string, FairQueue>();
   /** By name of place or places, the most recently asked last. */
   readonly #held = new Map<string, Held>();
+  readonly #expanders = new WeakMap<LocalDocument, Expander<LocalAnswer>>();
 
   constructor(models: ModelRegistry, options: EngineOptions = {}) {
     this.#models = models;
@@ -111,7 +115,8 @@ export class QuestionEngine {
   }
 
   async #answer(question: EngineQuestion, waitMs: number): Promise<EngineAnswer> {
-    const { model: name, folders, openJoint: _, asker: __, question: text, ...options } = question;
+    const { model: name, folders, openJoint: _, asker: __, question: text, ...rest } = question;
+    const { expand, ...options } = rest;
     const key = folders.map(placeName).join(BETWEEN);
     const start = performance.now();
     const known = this.#held.get(key);
@@ -125,7 +130,12 @@ export class QuestionEngine {
       const loadMs = known ? 0 : performance.now() - start;
       if (!known) await this.#makeRoom();
       try {
-        const answer = await opened.ask(text, options);
+        const answer = expand
+          ? await this.#expanderOf(opened).ask(text, options, {
+              ...expand,
+              countTokens: (passage) => opened.model.countTokens(passage),
+            })
+          : await opened.ask(text, options);
         const { report, context } = opened;
         return { ...answer, report, contextTokens: context.promptTokens, waitMs, loadMs };
       } catch (error) {
@@ -136,6 +146,14 @@ export class QuestionEngine {
       held.users -= 1;
       if (held.gone && held.users === 0) await close(held);
     }
+  }
+
+  #expanderOf(opened: LocalDocument): Expander<LocalAnswer> {
+    const known = this.#expanders.get(opened);
+    if (known) return known;
+    const expander = new Expander(opened);
+    this.#expanders.set(opened, expander);
+    return expander;
   }
 
   #open({ model, folders, openJoint }: EngineQuestion): Held {

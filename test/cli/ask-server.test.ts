@@ -150,15 +150,18 @@ describe('glyphpress ask behind a server', () => {
   it('sends the passages that the question is about before it with --expand', async () => {
     const { code, stdout } = await ask([...SMALL, '--json', '--expand', 'lexical']);
     expect(code).toBe(0);
-    const { expansion } = JSON.parse(stdout);
+    const { expanded, report } = JSON.parse(stdout);
     const text = readFileSync(file, 'utf8');
-    const passages = expansion.passages.map(({ start, end }: { start: number; end: number }) =>
-      text.slice(start, end),
+    const read = expanded.map(({ start, end }: { start: number; end: number }) =>
+      text.slice(start, end).trim(),
     );
-    expect(passages.join(' ')).toMatch(/gate/);
+    expect(read.join(' ')).toMatch(/gate/);
     const asked = seen[0]!.body.messages.at(-1).content.at(-1).text as string;
-    expect(asked).toContain(`${passages.join('\n…\n')}\n\nWhich gate?`);
-    expect(expansion.tokens).toBeLessThanOrEqual(300);
+    for (const passage of read) expect(asked).toContain(passage);
+    expect(asked.endsWith('\n\nWhich gate?')).toBe(true);
+    expect(report.expandedTokens).toBeGreaterThan(0);
+    expect(report.expandedTokens).toBeLessThanOrEqual(300);
+    expect(report.contextTokens).toBe(report.visualTokens + report.expandedTokens);
   });
 
   it('uses the pages again without a browser', async () => {

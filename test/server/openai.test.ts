@@ -109,6 +109,38 @@ describe("OpenAI's client", () => {
     expect(cited.glyphpress.citations).toBeInstanceOf(Array);
   });
 
+  it('has passages read as text beside the pages, and is told which and what they cost', async () => {
+    type Reply = {
+      usage: { prompt_tokens: number; glyphpress: Record<string, number> };
+      glyphpress: {
+        expanded?: { document_id: string; page: number; start: number; end: number }[];
+      };
+    };
+    const plain = (await ask()) as unknown as Reply;
+    expect(plain.glyphpress).not.toHaveProperty('expanded');
+    expect(plain.usage.glyphpress.expanded_tokens).toBe(0);
+    const { usage, glyphpress } = (await ask({
+      glyphpress: { expand: 'lexical', expand_budget: 600 },
+    })) as unknown as Reply;
+    const cost = usage.glyphpress;
+    expect(glyphpress.expanded!.length).toBeGreaterThan(0);
+    for (const place of glyphpress.expanded!) {
+      expect(place.document_id).toBe(done.id);
+      expect(place.page).toBeGreaterThanOrEqual(1);
+    }
+    expect(cost.expanded_tokens).toBeGreaterThan(0);
+    expect(cost.expanded_tokens).toBeLessThanOrEqual(600);
+    expect(cost.context_tokens).toBe(
+      plain.usage.glyphpress.context_tokens! + cost.expanded_tokens!,
+    );
+    expect(cost.stacked_ratio).toBeCloseTo(cost.text_tokens! / cost.context_tokens!);
+    expect(usage.prompt_tokens).toBeGreaterThan(plain.usage.prompt_tokens + cost.expanded_tokens!);
+    for (const wrong of [{ expand: 'magic' }, { expand: 'lexical', expand_budget: 0 }]) {
+      const error = await ask({ glyphpress: wrong }).catch((error) => error);
+      expect(error.status).toBe(400);
+    }
+  });
+
   it('gets the same sample for the same seed', async () => {
     const sample = async (seed: number) =>
       (await ask({ temperature: 1.5, seed, max_tokens: 16 })).choices[0]!.message.content;

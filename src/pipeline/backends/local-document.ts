@@ -41,7 +41,7 @@ export class LocalDocument implements OpenDocument {
   constructor(
     readonly model: VisionLanguageModel,
     { context, report, cached, rebuiltBecause }: LocalContext,
-    private readonly cited: readonly CitedDocument[],
+    readonly sources: readonly CitedDocument[],
   ) {
     this.context = context;
     this.report = report;
@@ -102,7 +102,7 @@ export class LocalDocument implements OpenDocument {
       ...generated,
       found: !saysNotFound(finalAnswer(answer)),
       ...confidenceOf(logProb, this.model.info.calibration),
-      citations: citations ? await citeDocuments(answer, question, this.cited) : [],
+      citations: citations ? await citeDocuments(answer, question, this.sources) : [],
     };
   }
 }

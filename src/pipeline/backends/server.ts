@@ -16,7 +16,7 @@ import type {
 } from '../backend.js';
 import { visualTokensOf } from '../cells.js';
 import { chromiumOptions } from '../chromium-options.js';
-import { citeDocuments } from '../citing/cite-documents.js';
+import { type CitedDocument, citeDocuments } from '../citing/cite-documents.js';
 import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
 import { makeSidecar, type Sidecar } from '../exact-values/sidecar.js';
@@ -107,17 +107,19 @@ interface SentPages {
 export class ServerDocument implements OpenDocument {
   readonly rebuiltBecause = null;
   readonly report: CompressionReport;
+  readonly sources: readonly CitedDocument[];
   #sent: SentPages | null;
 
   constructor(
     private readonly client: OpenAiBackend,
-    private readonly document: SourceDocument,
+    document: SourceDocument,
     sent: SentPages,
     /** The pages were drawn before. */
     readonly cached: boolean,
   ) {
     this.#sent = sent;
     this.report = sent.report;
+    this.sources = [{ text: async () => document.text, pages: async () => sent.records }];
   }
 
   get heldBytes(): number {
@@ -130,15 +132,13 @@ export class ServerDocument implements OpenDocument {
     const { citations = false } = options;
     const reply = await this.#reply(sent, question, options);
     const { answer, finishReason, usage, firstTokenMs, totalMs } = reply;
-    const { text } = this.document;
-    const cited = { text: async () => text, pages: async () => sent.records };
     return {
       answer,
       found: !saysNotFound(finalAnswer(answer)),
       // A server does not say how likely its tokens were.
       ...confidenceOf(null, null),
       logProb: null,
-      citations: citations ? await citeDocuments(answer, question, [cited]) : [],
+      citations: citations ? await citeDocuments(answer, question, this.sources) : [],
       finishReason,
       usage,
       timings: { firstTokenMs, totalMs },

@@ -1,6 +1,6 @@
 /**
- * Lexical expansion: any backend, with the passages that a question is about as text beside the pages.
- * The text is that of the source, so that exact values need not be read off dense pages.
+ * Expansion of any backend: questions are asked with the passages that they are about as text beside the
+ * pages. The text is that of the source, so that exact values need not be read off dense pages.
  */
 
 import { GlyphpressError } from '../../errors.js';
@@ -13,26 +13,13 @@ import type {
   OpenHooks,
   ReadingSettings,
 } from '../backend.js';
+import type { CitedDocument } from '../citing/cite-documents.js';
 import type { SourceDocument } from '../read-document.js';
 import type { CompressionReport } from '../report.js';
-import { expandPlaces, type ScoredPlace } from './expand-places.js';
-import { LexicalPlaces } from './lexical-places.js';
-import { type TextRange, unitsOf } from './text-units.js';
+import { Expander, type ExpandSettings } from './expander.js';
 
 /** Raised when the same question and budget give other passages. */
 const EXPANSION_VERSION = 1;
-
-/** Who says where to look. `lexical`: the words of the question, BM25 over sentences and lines. */
-export const EXPANSION_METHODS = ['lexical'] as const;
-export type ExpansionMethod = (typeof EXPANSION_METHODS)[number];
-
-export interface ExpandSettings {
-  method: ExpansionMethod;
-  /** Text tokens of the passages of one question, at most. */
-  budget: number;
-  /** In the tokenizer of the model that reads them. */
-  countTokens: (text: string) => number;
-}
 
 export class ExpandingBackend implements Backend {
   readonly key: Readonly<Key>;
@@ -65,26 +52,26 @@ export class ExpandingBackend implements Backend {
         hint: 'Leave out --question-first, or --expand.',
       });
     }
-    const opened = await this.backend.open(document, settings, hooks);
-    return new ExpandingDocument(opened, document.text, this.settings);
+    return new ExpandingDocument(await this.backend.open(document, settings, hooks), this.settings);
   }
 }
 
 class ExpandingDocument implements OpenDocument {
-  readonly #units: readonly TextRange[];
-  readonly #lexical: LexicalPlaces;
+  readonly #expander: Expander;
 
   constructor(
     private readonly opened: OpenDocument,
-    private readonly text: string,
     private readonly settings: ExpandSettings,
   ) {
-    this.#units = unitsOf(text);
-    this.#lexical = new LexicalPlaces(text, this.#units);
+    this.#expander = new Expander(opened);
   }
 
   get report(): CompressionReport {
     return this.opened.report;
+  }
+
+  get sources(): readonly CitedDocument[] {
+    return this.opened.sources;
   }
 
   get cached(): boolean {
@@ -99,31 +86,11 @@ class ExpandingDocument implements OpenDocument {
     return this.opened.heldBytes;
   }
 
-  async ask(question: string, options: AskOptions = {}): Promise<Answer> {
-    const { budget, countTokens } = this.settings;
-    const { passages, text, tokens } = expandPlaces(this.text, this.#placesOf(question), {
-      budget,
-      countTokens,
-      units: this.#units,
-    });
-    const answer = await this.opened.ask(question, { ...options, passages: text });
-    const { textTokens, contextTokens } = this.report;
-    const expansion = {
-      passages: passages.map(({ start, end }) => ({ start, end })),
-      tokens,
-      stackedRatio: textTokens / (contextTokens + tokens),
-    };
-    return { ...answer, expansion };
+  ask(question: string, options: AskOptions = {}): Promise<Answer> {
+    return this.#expander.ask(question, options, this.settings);
   }
 
   close(): Promise<void> {
     return this.opened.close();
-  }
-
-  #placesOf(question: string): ScoredPlace[] {
-    switch (this.settings.method) {
-      case 'lexical':
-        return this.#lexical.find(question);
-    }
   }
 }

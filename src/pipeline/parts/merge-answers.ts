@@ -1,5 +1,6 @@
 /** Answers of several parts → one. */
 
+import type { ExpandedPlace } from '../backend.js';
 import type { Citation } from '../citing/citations.js';
 import { foldWord } from '../citing/text-folding.js';
 import type { DocumentPart } from './plan-parts.js';
@@ -68,5 +69,18 @@ export function citationsOfWhole<Cited extends Citation>(
     start: citation.start + start,
     end: citation.end + start,
     page: citation.page + pagesBefore,
+  }));
+}
+
+/** As {@link citationsOfWhole}, for what was read as text. */
+export function expandedOfWhole(
+  expanded: readonly ExpandedPlace[],
+  { start, pagesBefore }: DocumentPart,
+): ExpandedPlace[] {
+  return expanded.map((place) => ({
+    ...place,
+    start: place.start + start,
+    end: place.end + start,
+    page: place.page === null ? null : place.page + pagesBefore,
   }));
 }

@@ -1,5 +1,6 @@
 /** Reports of several parts → the report of what was read of the document. */
 
+import { countExpanded } from '../expanding/expander.js';
 import { type CompressionReport, tokenAccount } from '../report.js';
 
 /**
@@ -25,7 +26,8 @@ export function mergeReports(
       return [key, sum((report) => report.timings[key])];
     }),
   ) as unknown as CompressionReport['timings'];
-  return {
+  const expandedTokens = sum((report) => report.expandedTokens ?? 0);
+  const merged = {
     ...first,
     documentId,
     pages: sum(({ pages }) => pages),
@@ -52,4 +54,5 @@ export function mergeReports(
     missingSample: [...new Set(reports.flatMap(({ missingSample }) => missingSample))],
     timings,
   };
+  return expandedTokens > 0 ? countExpanded(merged, expandedTokens) : merged;
 }

@@ -2,6 +2,7 @@
 
 import type { AskResult } from '../ask-result.js';
 import type { PartsAnswer } from './ask-parts.js';
+import { expandedOfWhole } from './merge-answers.js';
 import { mergeReports } from './merge-reports.js';
 
 /** The best answer, with report, usage and time of all parts that were asked. */
@@ -16,6 +17,7 @@ export function resultOfParts(
     replies.some((reply) => field(reply) === null) ? null : sum((reply) => field(reply) ?? 0);
   return {
     ...best,
+    expanded: ranked.flatMap(({ part, reply }) => expandedOfWhole(reply.expanded, part)),
     report: mergeReports(
       replies.map(({ report }) => report),
       documentId,

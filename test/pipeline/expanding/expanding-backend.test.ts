@@ -1,9 +1,12 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askResult } from '../../../src/pipeline/ask-result.js';
 import type { ReadingSettings } from '../../../src/pipeline/backend.js';
 import { LocalBackend } from '../../../src/pipeline/backends/local.js';
 import { ExpandingBackend } from '../../../src/pipeline/expanding/expanding-backend.js';
+import { ExpansionSource } from '../../../src/pipeline/expanding/expansion-source.js';
 import { withPassages } from '../../../src/pipeline/expanding/passages-prompt.js';
+import { mergeReports } from '../../../src/pipeline/parts/merge-reports.js';
 import { decodeDocument } from '../../../src/pipeline/read-document.js';
 import { VisionLanguageModel } from '../../../src/vlm/index.js';
 import { sharedFolder } from '../../support/folders.js';
@@ -38,13 +41,16 @@ describe('a backend that expands', () => {
     const plain = await new LocalBackend(model).open(document, settings);
     try {
       const answer = await opened.ask('What did the pump cost?', { maxNewTokens: 3 });
-      const start = TEXT.indexOf(PUMP);
-      const { textTokens, contextTokens } = opened.report;
-      expect(answer.expansion).toEqual({
-        passages: [{ start, end: start + PUMP.length }],
-        tokens: 5,
-        stackedRatio: textTokens / (contextTokens + 5),
-      });
+      expect(answer.expansion).toMatchObject({ method: 'lexical', tokens: 5 });
+      const places = answer.expansion!.expanded;
+      expect(places.map(({ start, end }) => TEXT.slice(start, end)).join('')).toBe(PUMP);
+      const pages = await opened.sources[0]!.pages();
+      for (const { document, page, start, end, rect } of places) {
+        expect(document).toBe(0);
+        expect(start).toBeGreaterThanOrEqual(pages[page! - 1]!.start);
+        expect(end).toBeLessThanOrEqual(pages[page! - 1]!.end);
+        expect(rect!.width).toBeGreaterThan(0);
+      }
       const said = await plain.ask(withPassages('What did the pump cost?', PUMP), {
         maxNewTokens: 3,
       });
@@ -61,12 +67,51 @@ describe('a backend that expands', () => {
     const plain = await new LocalBackend(model).open(document, settings);
     try {
       const { expansion, usage } = await opened.ask('Zeppelin?', { maxNewTokens: 1 });
-      expect(expansion).toMatchObject({ passages: [], tokens: 0 });
+      expect(expansion).toMatchObject({ expanded: [], tokens: 0 });
       expect(usage).toEqual((await plain.ask('Zeppelin?', { maxNewTokens: 1 })).usage);
     } finally {
       await opened.close();
       await plain.close();
     }
+  });
+
+  it('counts what was read in the report of the answer', async () => {
+    const opened = await expanding(6).open(document, settings);
+    try {
+      const { report } = opened;
+      const answer = await opened.ask('What did the pump cost?', { maxNewTokens: 1 });
+      const asked = { loadMs: 0, questionFirst: false };
+      const result = askResult(opened, answer, asked);
+      expect(result.expanded).toEqual(answer.expansion!.expanded);
+      expect(result).not.toHaveProperty('expansion');
+      expect(result.report).toMatchObject({
+        expandedTokens: 5,
+        contextTokens: report.contextTokens + 5,
+        finalTokens: report.finalTokens + 5,
+        stackedRatio: report.textTokens / (report.contextTokens + 5),
+      });
+      const two = mergeReports([result.report, result.report], 'both');
+      expect([two.expandedTokens, two.contextTokens]).toEqual([10, 2 * (report.contextTokens + 5)]);
+      const { expansion: _, ...plain } = answer;
+      expect(askResult(opened, plain, asked)).toMatchObject({ expanded: [], report });
+    } finally {
+      await opened.close();
+    }
+  });
+
+  it('reads several documents as one, and says in which of them a place stands', async () => {
+    const texts = ['The north gate is oak.', 'Boats leave at nine.\n\nThe pump is blue.'];
+    const source = await ExpansionSource.of(
+      texts.map((text) => ({ text: async () => text, pages: async () => [] })),
+    );
+    const [best] = source.lexical.find('Which pump?').sort((a, b) => b.score - a.score);
+    expect(source.placesOf(best!)).toEqual([
+      { document: 1, page: null, start: 22, end: 39, rect: null },
+    ]);
+    expect(source.rangeOf(1, { start: 22, end: 39 })).toEqual({
+      start: best!.start,
+      end: best!.end,
+    });
   });
 
   it('is another backend in keys, for another budget too', () => {

@@ -1,0 +1,72 @@
+/** What an expansion reads from: the text of the opened documents as one, and where each range is drawn. */
+
+import type { ExpandedPlace } from '../backend.js';
+import { rectangleOf } from '../citing/citations.js';
+import type { CitedDocument } from '../citing/cite-documents.js';
+import { LexicalPlaces } from './lexical-places.js';
+import { type TextRange, unitsOf } from './text-units.js';
+
+/** Between documents; no unit goes over it. */
+const BETWEEN = '\n\n';
+
+type Pages = Awaited<ReturnType<CitedDocument['pages']>>;
+
+/** Made once for what is open, asked for every question. */
+export class ExpansionSource {
+  readonly units: readonly TextRange[];
+  readonly lexical: LexicalPlaces;
+
+  private constructor(
+    /** Of all documents, in their order. */
+    readonly text: string,
+    private readonly documents: readonly { start: number; end: number; pages: Pages }[],
+  ) {
+    this.units = unitsOf(text);
+    this.lexical = new LexicalPlaces(text, this.units);
+  }
+
+  static async of(sources: readonly CitedDocument[]): Promise<ExpansionSource> {
+    const read = await Promise.all(
+      sources.map(async ({ text, pages }) => ({ text: await text(), pages: await pages() })),
+    );
+    let start = 0;
+    const documents = read.map(({ text, pages }) => {
+      const end = start + text.length;
+      const document = { start, end, pages };
+      start = end + BETWEEN.length;
+      return document;
+    });
+    return new ExpansionSource(read.map(({ text }) => text).join(BETWEEN), documents);
+  }
+
+  /** From a range of a document to that of {@link text}. */
+  rangeOf(document: number, { start, end }: TextRange): TextRange {
+    const offset = this.documents[document]!.start;
+    return { start: start + offset, end: end + offset };
+  }
+
+  /** The span maps, one for each document. */
+  get pages(): readonly Pages[] {
+    return this.documents.map(({ pages }) => pages);
+  }
+
+  /** Where a range of {@link text} stands. One that goes over a page break is a place on each page. */
+  placesOf(range: TextRange): ExpandedPlace[] {
+    return this.documents.flatMap(
+      ({ start: offset, end: documentEnd, pages }, document): ExpandedPlace[] => {
+        const start = Math.max(range.start, offset) - offset;
+        const end = Math.min(range.end, documentEnd) - offset;
+        if (start >= end) return [];
+        const onPages = pages.flatMap((page, index) => {
+          const from = Math.max(start, page.start);
+          const to = Math.min(end, page.end);
+          if (from >= to) return [];
+          const text = this.text.slice(offset, documentEnd);
+          const rect = rectangleOf(page.lines, text, from, to);
+          return [{ document, page: index + 1, start: from, end: to, rect }];
+        });
+        return onPages.length > 0 ? onPages : [{ document, page: null, start, end, rect: null }];
+      },
+    );
+  }
+}
