@@ -99,6 +99,10 @@ export const ERROR_CATALOGUE = {
   },
   GP_REDIS_NOT_FOUND: { meaning: 'No Redis or Valkey server was found.', retryable: false },
   GP_REDIS_UNAVAILABLE: { meaning: 'Redis does not respond.', retryable: true },
+  GP_QUOTA: {
+    meaning: 'The tenant has used what it may store.',
+    retryable: false,
+  },
   GP_QUEUE_FULL: { meaning: 'The job queue is full.', retryable: true },
   GP_BUSY: { meaning: 'Too many questions are waiting.', retryable: true },
   GP_JOB: { meaning: 'A job in the queue has an unknown format.', retryable: false },

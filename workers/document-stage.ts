@@ -18,6 +18,7 @@ import {
   type Step,
 } from '../src/queue/stage-runner.js';
 import { StageWorker, type StageWorkerOptions } from '../src/queue/stage-worker.js';
+import { removeLeftovers } from '../src/service/idle-content.js';
 import type { StepTools } from '../src/service/steps.js';
 
 export interface WorkerParts extends StageWorkerOptions, StepTools {
@@ -47,6 +48,8 @@ export function documentStage(stage: Stage, ownStep: Step, parts: WorkerParts): 
       const run = { payload, turn: turn.signal, makeWay };
       const outcome = await runner.run({ ...run, ...jobCalls(job, queue, stage) });
       if (outcome.kind === 'done' && !payload.range) await queue.lineUpNext(stage, payload);
+      // What this leaves, the sweeper finds.
+      if (outcome.kind === 'failed') await forgetFailed(payload, parts).catch(() => {});
       if (outcome.kind === 'turn over') await queue.lineUpAgain(job, stage, payload);
       return await settle(outcome, job, token);
     } finally {
@@ -56,6 +59,11 @@ export function documentStage(stage: Stage, ownStep: Step, parts: WorkerParts): 
   };
   const worker = new StageWorker(runner, process, { redis, queue }, parts);
   return worker;
+}
+
+async function forgetFailed(payload: JobPayload, parts: WorkerParts): Promise<void> {
+  const record = await parts.records.get(payload);
+  if (record) await removeLeftovers(parts, record);
 }
 
 /** @throws {UnrecoverableError} for a job that is not one of ours: no other try makes it one */

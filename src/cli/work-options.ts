@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { STAGES, type Stage } from '../queue/document-record.js';
+import { RESERVE_BYTES } from '../service/disk-room.js';
 import { wholeNumber } from './options.js';
 
 export type Concurrency = Partial<Record<Stage, number>>;
@@ -10,7 +11,16 @@ export interface WorkFlags {
   concurrency: Concurrency;
   browsers?: number | undefined;
   pagesPerJob: number;
+  quotaMb?: number | undefined;
+  reserveMb: number;
 }
+
+const MB = 1024 ** 2;
+
+/** Of each tenant; absent for no limit. */
+export const quotaBytes = ({ quotaMb }: WorkFlags) =>
+  quotaMb === undefined ? undefined : quotaMb * MB;
+export const reserveBytes = ({ reserveMb }: WorkFlags) => reserveMb * MB;
 
 export const MAX_CONCURRENCY = 64;
 
@@ -28,16 +38,31 @@ export function withWorkOptions(command: Command): Command {
       'pages of a document that one job encodes',
       wholeNumber(1, 10_000),
       16,
+    )
+    .option('--quota-mb <n>', 'what a tenant may store', wholeNumber(1, 1e9))
+    .option(
+      '--reserve-mb <n>',
+      'what work leaves free of the disk; documents are refused below twice as much',
+      wholeNumber(1, 1e6),
+      RESERVE_BYTES / MB,
     );
 }
 
 /** The same options for a worker that is started as a child. */
-export function workArguments({ concurrency, browsers, pagesPerJob }: WorkFlags): string[] {
+export function workArguments({
+  concurrency,
+  browsers,
+  pagesPerJob,
+  quotaMb,
+  reserveMb,
+}: WorkFlags): string[] {
   const list = Object.entries(concurrency).map(([stage, count]) => `${stage}=${count}`);
   return [
     ...(list.length > 0 ? ['--concurrency', list.join(',')] : []),
     ...(browsers === undefined ? [] : ['--browsers', String(browsers)]),
     ...['--pages-per-job', String(pagesPerJob)],
+    ...(quotaMb === undefined ? [] : ['--quota-mb', String(quotaMb)]),
+    ...['--reserve-mb', String(reserveMb)],
   ];
 }
 

@@ -60,6 +60,12 @@ export interface DocumentRecord extends DocumentRef {
   /** Raised when its jobs are put into the queue anew. */
   generation: number;
   characters: number | null;
+  /** Bytes of the text in UTF-8. */
+  textBytes: number | null;
+  /** Bytes in the store with all that was made of it, and with that of equal documents; as of its last step. */
+  storedBytes: number | null;
+  /** Most of them while it was worked on. */
+  peakBytes: number | null;
   pagesDone: number;
   /** Known once all are drawn. */
   pages: number | null;
@@ -121,6 +127,9 @@ export function decodeRecord(fields: Record<string, string>): DocumentRecord | n
     priority: fields.priority as Priority,
     generation: Number(fields.generation),
     characters: number('characters'),
+    textBytes: number('textBytes'),
+    storedBytes: number('storedBytes'),
+    peakBytes: number('peakBytes'),
     pagesDone: Number(fields.pagesDone ?? 0),
     pages: number('pages'),
     share: Number(fields.share ?? 0),

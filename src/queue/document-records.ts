@@ -19,8 +19,19 @@ import {
 } from './document-record.js';
 import { KEY_PREFIX } from './key-prefix.js';
 import { TELL } from './outbox.js';
+import {
+  ADD_TO,
+  OVER_QUOTA,
+  type Quota,
+  quotaArguments,
+  quotaError,
+  SET_STORED,
+  storedKey,
+  type Usage,
+  usageKey,
+} from './usage.js';
 
-export interface RecordLimits {
+export interface RecordLimits extends Quota {
   /** Unfinished documents of one tenant. */
   perTenant: number;
   /** Unfinished documents in all. */
@@ -75,7 +86,7 @@ const keysOf = ({ tenant, id }: DocumentRef) => ({
 const contentKey = (tenant: string, contentHash: string) =>
   `${KEY_PREFIX}:content:${tenant}:${contentHash}`;
 
-/** KEYS: record events active unfinished; ARGV: member now … */
+/** KEYS: record events active unfinished usage; ARGV: member now … */
 const EMIT = `
 local function emit(kind, data)
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${MAX_EVENTS}, '*', 'type', kind, 'data', data)
@@ -88,27 +99,33 @@ end
 `;
 
 const SCRIPTS = {
-  /** KEYS + index expiry content; ARGV + perTenant total expiresAt id settingsKey event fields… */
+  /**
+   * KEYS + index expiry content; ARGV + perTenant total expiresAt id settingsKey event
+   * bytes maxDocuments maxInFlight maxStored fields…
+   */
   gpCreate: {
-    keys: 7,
-    lua: `${EMIT}
+    keys: 8,
+    lua: `${EMIT}${ADD_TO}${OVER_QUOTA}
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'exists', 0} end
 local mine = redis.call('SCARD', KEYS[4])
 if mine >= tonumber(ARGV[3]) then return {'tenant', mine} end
 local all = redis.call('ZCARD', KEYS[3])
 if all >= tonumber(ARGV[4]) then return {'total', all} end
-redis.call('HSET', KEYS[1], unpack(ARGV, 9))
+local over, used = overQuota(KEYS[6], KEYS[5], tonumber(ARGV[9]), ARGV[10], ARGV[11], ARGV[12])
+if over then return {over, used} end
+redis.call('HSET', KEYS[1], unpack(ARGV, 13))
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 redis.call('SADD', KEYS[4], ARGV[6])
-redis.call('ZADD', KEYS[5], ARGV[2], ARGV[6])
-redis.call('HSET', KEYS[7], ARGV[6], ARGV[7])
-if ARGV[5] ~= '' then redis.call('ZADD', KEYS[6], ARGV[5], ARGV[1]) end
+redis.call('ZADD', KEYS[6], ARGV[2], ARGV[6])
+redis.call('HSET', KEYS[8], ARGV[6], ARGV[7])
+addTo(KEYS[5], 'inflight', tonumber(ARGV[9]))
+if ARGV[5] ~= '' then redis.call('ZADD', KEYS[7], ARGV[5], ARGV[1]) end
 emit('queued', ARGV[8])
 return {'ok', mine}`,
   },
   /** ARGV + stage generation maxStarts event counter; without an event it is a part of a step under way */
   gpBegin: {
-    keys: 4,
+    keys: 5,
     lua: `${EMIT}
 if not open() then return {'unwanted'} end
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[4] then return {'unwanted'} end
@@ -128,14 +145,14 @@ return {'go'}`,
   },
   /** ARGV + counter */
   gpTakeBackStart: {
-    keys: 4,
+    keys: 5,
     lua: `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[3], -1)`,
   },
   /** ARGV + kind event fields… */
   gpNote: {
-    keys: 4,
+    keys: 5,
     lua: `${EMIT}
 if not open() then return 0 end
 redis.call('HSET', KEYS[1], 'updatedAt', ARGV[2], unpack(ARGV, 5))
@@ -145,9 +162,10 @@ return 1`,
   },
   /** ARGV + id state event eventsTtlMs fields… */
   gpFinish: {
-    keys: 4,
-    lua: `${EMIT}${TELL}
+    keys: 5,
+    lua: `${EMIT}${TELL}${ADD_TO}
 if not open() then return 0 end
+addTo(KEYS[5], 'inflight', -tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0'))
 redis.call('HDEL', KEYS[1], 'stage')
 redis.call('HSET', KEYS[1], 'state', ARGV[4], 'finishedAt', ARGV[2], 'updatedAt', ARGV[2], unpack(ARGV, 7))
 redis.call('ZREM', KEYS[3], ARGV[1])
@@ -160,7 +178,7 @@ return 1`,
   },
   /** ARGV + generation */
   gpRequeue: {
-    keys: 4,
+    keys: 5,
     lua: `
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'queued' and state ~= 'in_progress' then return 0 end
@@ -169,25 +187,36 @@ redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'generation', 1)`,
   },
   /**
-   * KEYS + index expiry content; ARGV + id settingsKey
+   * KEYS + index expiry content stored; ARGV + id settingsKey contentHash
    * → how many documents are left with this content, and with these settings beside
    */
   gpRemove: {
-    keys: 7,
-    lua: `
+    keys: 9,
+    lua: `${EMIT}${SET_STORED}
+if open() then addTo(KEYS[5], 'inflight', -tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0')) end
 local existed = redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[3])
-redis.call('ZREM', KEYS[5], ARGV[3])
-redis.call('ZREM', KEYS[6], ARGV[1])
-redis.call('HDEL', KEYS[7], ARGV[3])
+redis.call('ZREM', KEYS[6], ARGV[3])
+redis.call('ZREM', KEYS[7], ARGV[1])
+redis.call('HDEL', KEYS[8], ARGV[3])
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', '${CHANGED_CHANNEL}', ARGV[1])
 redis.call('PUBLISH', '${CANCEL_CHANNEL}', ARGV[1])
 local same = 0
-local values = redis.call('HVALS', KEYS[7])
+local values = redis.call('HVALS', KEYS[8])
+if #values == 0 then setStored(KEYS[9], KEYS[5], ARGV[5], 0) end
 for _, value in ipairs(values) do if value == ARGV[4] then same = same + 1 end end
 return {existed, #values, same}`,
+  },
+  /** KEYS stored usage content; ARGV contentHash bytes */
+  gpStored: {
+    keys: 3,
+    lua: `${SET_STORED}
+local bytes = tonumber(ARGV[2])
+if redis.call('EXISTS', KEYS[3]) == 0 then bytes = 0 end
+setStored(KEYS[1], KEYS[2], ARGV[1], bytes)
+return 0`,
   },
   gpUnlock: {
     keys: 1,
@@ -215,7 +244,7 @@ export class DocumentRecords {
 
   /**
    * @returns how many unfinished documents the tenant had before
-   * @throws {GlyphpressError} GP_QUEUE_FULL
+   * @throws {GlyphpressError} GP_QUEUE_FULL, GP_QUOTA
    */
   async create(document: NewDocument, limits: RecordLimits): Promise<{ ahead: number }> {
     const now = Date.now();
@@ -242,10 +271,14 @@ export class DocumentRecords {
         document.id,
         document.settingsKey,
         JSON.stringify({ state: 'queued' }),
+        document.bytes,
+        ...quotaArguments(limits),
         ...fields,
       ],
     )) as [string, number];
     if (verdict === 'ok') return { ahead: count };
+    if (verdict === 'documents' || verdict === 'inflight' || verdict === 'stored')
+      throw quotaError(verdict, count, document.bytes, limits);
     const limit = verdict === 'tenant' ? limits.perTenant : limits.total;
     throw new GlyphpressError('GP_QUEUE_FULL', {
       message:
@@ -405,10 +438,22 @@ export class DocumentRecords {
     const { index, member } = keysOf(ref);
     const [existed, sameContent, sameSettings] = (await this.#run(
       'gpRemove',
-      [...this.#keys(ref), index, EXPIRY, contentKey(tenant, contentHash)],
-      [member, Date.now(), id, settingsKey],
+      [...this.#keys(ref), index, EXPIRY, contentKey(tenant, contentHash), storedKey(tenant)],
+      [member, Date.now(), id, settingsKey, contentHash],
     )) as [number, number, number];
     return { existed: existed === 1, sameContent, sameSettings };
+  }
+
+  /** What a content takes in the store now, for the quota of its tenant. */
+  async noteStored(tenant: string, contentHash: string, bytes: number): Promise<void> {
+    const keys = [storedKey(tenant), usageKey(tenant), contentKey(tenant, contentHash)];
+    await this.#run('gpStored', keys, [contentHash, bytes]);
+  }
+
+  async usage(tenant: string): Promise<Usage> {
+    const [stored, inFlight] = await this.#redis.hmget(usageKey(tenant), 'stored', 'inflight');
+    const documents = await this.#redis.zcard(keysOf({ tenant, id: '' }).index);
+    return { documents, storedBytes: Number(stored ?? 0), inFlightBytes: Number(inFlight ?? 0) };
   }
 
   /** What happened after the event with this id; all of it for null. */
@@ -469,7 +514,7 @@ export class DocumentRecords {
 
   #keys(ref: DocumentRef): string[] {
     const { record, events, unfinished } = keysOf(ref);
-    return [record, events, ACTIVE, unfinished];
+    return [record, events, ACTIVE, unfinished, usageKey(ref.tenant)];
   }
 
   #run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {

@@ -24,6 +24,10 @@ export interface StepContext {
 export interface StepResult {
   pages?: number;
   characters?: number;
+  /** Of the text, in UTF-8. */
+  textBytes?: number;
+  /** What its content takes in the store now. */
+  storedBytes?: number;
   /** The last step's: it completes the document. */
   report?: string;
   /** Instead of having done them: pages for jobs of their own. The step is asked again after them. */
@@ -159,7 +163,16 @@ export class StageRunner {
       return { kind: 'split' };
     }
     const totalMs = ms + (isSplit ? await job.msOfParts() : 0);
-    const fields = { ...facts, [`ms:${this.stage}`]: totalMs, share: 1 };
+    const { storedBytes } = facts;
+    if (storedBytes !== undefined)
+      await this.records.noteStored(record.tenant, record.contentHash, storedBytes);
+    const peakBytes = Math.max(storedBytes ?? 0, record.peakBytes ?? 0);
+    const fields = {
+      ...facts,
+      ...(peakBytes > 0 && { peakBytes }),
+      [`ms:${this.stage}`]: totalMs,
+      share: 1,
+    };
     await this.records.note(ref, 'progress', { stage: this.stage, share: 1, ...facts }, fields);
     if (report !== undefined) await this.records.finish(ref, 'completed', { report });
     return { kind: 'done', ms: null };

@@ -19,6 +19,7 @@ export function documentView(record: DocumentRecord) {
     media_type: record.mediaType,
     bytes: record.bytes,
     characters: record.characters,
+    storage: storageOf(record),
     model,
     settings,
     priority: record.priority,
@@ -27,6 +28,18 @@ export function documentView(record: DocumentRecord) {
     started_at: orNull(record.startedAt),
     finished_at: orNull(record.finishedAt),
     expires_at: orNull(record.expiresAt),
+  };
+}
+
+/** What it takes in the store, and how often its text would go into that. */
+function storageOf({ storedBytes, peakBytes, textBytes }: DocumentRecord) {
+  if (storedBytes === null || peakBytes === null || textBytes === null) return null;
+  const times = (bytes: number) => Math.round((bytes / Math.max(1, textBytes)) * 10) / 10;
+  return {
+    bytes: storedBytes,
+    text_bytes: textBytes,
+    amplification: times(storedBytes),
+    peak_amplification: times(peakBytes),
   };
 }
 

@@ -34,6 +34,9 @@ export interface ServiceLimits
 export const DEFAULT_LIMITS: ServiceLimits = {
   perTenant: 1_000,
   total: 10_000,
+  documentsPerTenant: null,
+  storedBytesPerTenant: null,
+  inFlightBytesPerTenant: 1024 ** 3,
   documentBytes: 64 * 1024 ** 2,
   jsonBytes: 16 * 1024 ** 2,
   answerTokens: 4_096,

@@ -61,6 +61,13 @@ export class Pressure {
     return this.#refused;
   }
 
+  /** Why new work of any tenant is refused at the moment; null while it is taken. */
+  get overload(): string | null {
+    const { eventLoopDelayMs, memoryBytes } = this.#limits;
+    if (this.#delayMs > eventLoopDelayMs) return 'behind';
+    return this.#rss > memoryBytes ? 'short of memory' : null;
+  }
+
   /**
    * Counts a request in.
    *

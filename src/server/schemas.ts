@@ -140,6 +140,20 @@ export const documentObject = Type.Object(
     media_type: Type.String(),
     bytes: Type.Integer(),
     characters: nullable(Type.Integer()),
+    storage: nullable(
+      Type.Object(
+        {
+          bytes: Type.Integer(),
+          text_bytes: Type.Integer(),
+          amplification: Type.Number({ description: 'bytes / text_bytes' }),
+          peak_amplification: Type.Number({ description: 'The same at its most, between steps.' }),
+        },
+        {
+          description:
+            'Bytes in the store of all that was made of the document and its equals, as of its last finished step; null before its text was read.',
+        },
+      ),
+    ),
     model: Type.String(),
     settings: Type.Record(Type.String(), Type.Unknown()),
     priority,

@@ -32,6 +32,8 @@ export interface ContentStore {
   readonly name: string;
   /** Folder of this machine for what comes in. */
   readonly root: string;
+  /** Held back of the disk that it is on; see disk-room.ts. */
+  readonly reserveBytes: number;
   place(tenant: string, hash: string): ContentPlace;
   /**
    * Takes bytes in, counted as they come.
@@ -48,6 +50,8 @@ export interface ContentStore {
   /** Takes a content away at once; others may already write it anew while the bytes go. */
   removeContent(tenant: string, hash: string): Promise<void>;
   removeContext(tenant: string, hash: string, key: string): Promise<void>;
+  /** Bytes of a content with all that was made of it; what two names share counts once. */
+  bytesOf(tenant: string, hash: string): Promise<number>;
   /** All contents in the store, of every tenant. */
   contents(): AsyncGenerator<{ tenant: string; hash: string }>;
   /** Uploads whose process is gone, and what a crash left half deleted. @returns how many */

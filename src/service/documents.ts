@@ -20,8 +20,9 @@ import {
 } from '../queue/document-records.js';
 import { aborted, Changes, later } from './changes.js';
 import type { ContentStore, Upload } from './content-store.js';
-import { type DocumentSettings, parseSettings, readingOf } from './document-settings.js';
+import { type DocumentSettings, readingOf } from './document-settings.js';
 import { encodingOf } from './extract.js';
+import { contentLock, removeLeftovers, whileIdle } from './idle-content.js';
 import type { ModelRegistry } from './models.js';
 
 export interface Submission {
@@ -151,6 +152,8 @@ export class DocumentService {
       });
     }
     await queue.remove({ ...ref, generation: record.generation });
+    // The sweeper does what this leaves.
+    await removeLeftovers(this.#parts, record).catch(() => {});
     return now;
   }
 
@@ -167,40 +170,13 @@ export class DocumentService {
     await queue.remove({ ...ref, generation: record.generation });
   }
 
-  /**
-   * Does something with a content unless a document of it is unfinished; none comes meanwhile.
-   *
-   * @param work gets the number of documents that hold the content, and the names of the visual tokens
-   *   of those that are completed; null where a model that is not here made them
-   */
+  /** As {@link whileIdle}. */
   async whileIdle(
     tenant: string,
     hash: string,
     work: (documents: number, tokensKeys: ReadonlySet<string> | null) => Promise<void>,
   ): Promise<void> {
-    const { records } = this.#parts;
-    await records.exclusively(contentLock(tenant, hash), async () => {
-      const ids = Object.keys(await records.siblings(tenant, hash));
-      const all = await Promise.all(ids.map((id) => records.get({ tenant, id })));
-      const known = all.filter((record) => record !== null);
-      if (!known.every(({ state }) => isTerminal(state))) return;
-      await work(ids.length, this.#tokensKeys(known.filter(({ state }) => state === 'completed')));
-    });
-  }
-
-  #tokensKeys(records: readonly DocumentRecord[]): ReadonlySet<string> | null {
-    const { models } = this.#parts;
-    try {
-      return new Set(
-        records.map(({ settings: json, mediaType }) => {
-          const settings = parseSettings(json);
-          return readingOf(settings, models.info(settings.model), mediaType).tokensKey;
-        }),
-      );
-    } catch (error) {
-      if (error instanceof GlyphpressError) return null;
-      throw error;
-    }
+    await whileIdle(this.#parts, tenant, hash, work);
   }
 
   /**
@@ -264,10 +240,6 @@ export class DocumentService {
 }
 
 const memberOf = ({ tenant, id }: DocumentRef) => `${tenant} ${id}`;
-
-function contentLock(tenant: string, hash: string): string {
-  return `content:${tenant}:${hash}`;
-}
 
 function isTerminalType(type: DocumentEvent['type']): boolean {
   return type === 'completed' || type === 'failed' || type === 'cancelled';

@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import type { GlyphpressError } from '../errors.js';
 import { makeFolder } from '../output-folder.js';
 import { isTenant } from '../queue/document-record.js';
 import { PROCESS_TAG_PATTERN } from '../store/process-tag.js';
@@ -17,6 +18,7 @@ import {
   type Upload,
   YOUNG_MS,
 } from './content-store.js';
+import { RESERVE_BYTES } from './disk-room.js';
 import { receiveInto, removeGivenUp, sweepInbox } from './inbox.js';
 
 /** The folders and files of one content. */
@@ -40,7 +42,10 @@ const UNFINISHED_TOKENS = new RegExp(`\\.(${PROCESS_TAG_PATTERN})\\.[0-9a-f]+\\.
 export class FolderStore implements ContentStore {
   readonly #root: string;
 
-  constructor(dataFolder: string) {
+  constructor(
+    dataFolder: string,
+    readonly reserveBytes = RESERVE_BYTES,
+  ) {
     this.#root = path.join(path.resolve(dataFolder), 'store');
   }
 
@@ -73,7 +78,7 @@ export class FolderStore implements ContentStore {
   }
 
   receive(source: Readable, maxBytes: number): Promise<Upload> {
-    return receiveInto(this.#inbox, source, maxBytes);
+    return receiveInto(this.#inbox, source, maxBytes, this.reserveBytes);
   }
 
   async prepare(): Promise<void> {}
@@ -98,6 +103,10 @@ export class FolderStore implements ContentStore {
 
   async removeContext(tenant: string, hash: string, key: string): Promise<void> {
     await this.#throwAway(this.place(tenant, hash).context(key));
+  }
+
+  bytesOf(tenant: string, hash: string): Promise<number> {
+    return bytesBelow(this.place(tenant, hash).folder, new Set());
   }
 
   async *contents(): AsyncGenerator<{ tenant: string; hash: string }> {
@@ -156,13 +165,17 @@ export class FolderStore implements ContentStore {
 
   async #throwAway(folder: string): Promise<void> {
     const trash = path.join(this.#root, 'trash');
-    await makeFolder(trash, 0o700);
     const doomed = path.join(trash, randomBytes(12).toString('hex'));
     try {
+      await makeFolder(trash, 0o700);
       await rename(folder, doomed);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
+      const { code } = ((error as GlyphpressError).cause ?? error) as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return;
+      if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+      // A full disk takes no new name, and gives all of them up.
+      await rm(folder, { recursive: true, force: true });
+      return;
     }
     await rm(doomed, { recursive: true, force: true });
   }
@@ -170,4 +183,22 @@ export class FolderStore implements ContentStore {
 
 function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(() => []);
+}
+
+/** @param seen files by their place on the disk */
+async function bytesBelow(folder: string, seen: Set<string>): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const file = path.join(folder, entry.name);
+    if (entry.isDirectory()) {
+      bytes += await bytesBelow(file, seen);
+      continue;
+    }
+    const info = await stat(file).catch(() => null);
+    const inode = info && `${info.dev}:${info.ino}`;
+    if (!info || !inode || seen.has(inode)) continue;
+    seen.add(inode);
+    bytes += info.size;
+  }
+  return bytes;
 }

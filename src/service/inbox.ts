@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,9 +10,7 @@ import { GlyphpressError } from '../errors.js';
 import { makeFolder } from '../output-folder.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../store/process-tag.js';
 import { tooLarge, type Upload } from './content-store.js';
-
-/** Kept free for documents that were taken already, and for the Redis that knows of them. */
-const RESERVED_BYTES = 64 * 1024 ** 2;
+import { assertRoomForNew } from './disk-room.js';
 
 /** A name that says which process writes the file. */
 const TAGGED = new RegExp(`^(${PROCESS_TAG_PATTERN})\\.[0-9a-f]+\\.partial$`);
@@ -27,10 +25,10 @@ export async function receiveInto(
   folder: string,
   source: Readable,
   maxBytes: number,
+  reserveBytes?: number,
 ): Promise<Upload> {
   await makeFolder(folder, 0o700);
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize < RESERVED_BYTES) throw nearlyFull(bavail * bsize);
+  assertRoomForNew(folder, reserveBytes);
   const file = path.join(folder, taggedName());
   const hash = createHash('sha256');
   let bytes = 0;
@@ -65,14 +63,6 @@ export async function receiveInto(
 /** Removes what processes left that are gone. @returns how many files */
 export function sweepInbox(folder: string): Promise<number> {
   return removeGivenUp(folder, TAGGED);
-}
-
-function nearlyFull(freeBytes: number): GlyphpressError {
-  return new GlyphpressError('GP_STORAGE', {
-    message: `The disk of the data folder has ${freeBytes} bytes left; ${RESERVED_BYTES} are kept for work under way`,
-    hint: 'Free space, or delete documents.',
-    details: { freeBytes, reservedBytes: RESERVED_BYTES },
-  });
 }
 
 /** Files and folders whose process is gone, which their names tell. @returns how many */

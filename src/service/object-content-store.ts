@@ -30,6 +30,7 @@ import {
   type Upload,
   YOUNG_MS,
 } from './content-store.js';
+import { RESERVE_BYTES } from './disk-room.js';
 import { receiveInto, sweepInbox, taggedName } from './inbox.js';
 
 export interface ObjectContentOptions {
@@ -37,6 +38,7 @@ export interface ObjectContentOptions {
   /** Of this machine: for what comes in, what is being made, and the cache. */
   dataFolder: string;
   cacheBytes: number;
+  reserveBytes?: number | undefined;
 }
 
 /** What lies in a content, by the names below its key. */
@@ -49,10 +51,12 @@ const ABANDONED_MS = 24 * 3_600_000;
 
 export class ObjectContentStore implements ContentStore {
   readonly root: string;
+  readonly reserveBytes: number;
   readonly #objects: ObjectStore;
   readonly #tools: ObjectTools;
 
-  constructor({ objects, dataFolder, cacheBytes }: ObjectContentOptions) {
+  constructor({ objects, dataFolder, cacheBytes, reserveBytes }: ObjectContentOptions) {
+    this.reserveBytes = reserveBytes ?? RESERVE_BYTES;
     this.root = path.join(path.resolve(dataFolder), 'objects');
     this.#objects = objects;
     const cache = new FileCache(this.#local('cache'), cacheBytes);
@@ -84,7 +88,7 @@ export class ObjectContentStore implements ContentStore {
   }
 
   receive(source: Readable, maxBytes: number): Promise<Upload> {
-    return receiveInto(this.#local('uploads'), source, maxBytes);
+    return receiveInto(this.#local('uploads'), source, maxBytes, this.reserveBytes);
   }
 
   /** The bytes go before anybody has to wait for them. They are always put: what is damaged is mended so. */
@@ -121,6 +125,12 @@ export class ObjectContentStore implements ContentStore {
     const content = contentKey(tenant, hash);
     await new ObjectArtifact(this.#tools, content, `context-${key}`).remove();
     await this.#removeUnnamed(content);
+  }
+
+  async bytesOf(tenant: string, hash: string): Promise<number> {
+    let sum = 0;
+    for await (const { bytes } of this.#objects.list(`${contentKey(tenant, hash)}/`)) sum += bytes;
+    return sum;
   }
 
   async *contents(): AsyncGenerator<{ tenant: string; hash: string }> {

@@ -9,6 +9,8 @@ export interface StoreOptions {
   url?: string | undefined;
   /** Of an S3-compatible store that is not Amazon's. @defaultValue AWS_ENDPOINT_URL */
   endpoint?: string | undefined;
+  /** Held back of the disk of the data folder. @defaultValue 64 MiB */
+  reserveBytes?: number | undefined;
   /** Bound of the copies on this machine. @defaultValue 2 GiB */
   cacheBytes?: number | undefined;
   /** How long a store that does not respond is waited for, in ms. */
@@ -41,13 +43,13 @@ export function parseStoreUrl(url: string): StoreAddress {
 /** Nothing is asked of the store yet. */
 export async function openStore(
   dataFolder: string,
-  { url, endpoint, cacheBytes = CACHE_BYTES, patienceMs }: StoreOptions = {},
+  { url, endpoint, cacheBytes = CACHE_BYTES, patienceMs, reserveBytes }: StoreOptions = {},
 ): Promise<ContentStore> {
-  if (url === undefined) return new FolderStore(dataFolder);
+  if (url === undefined) return new FolderStore(dataFolder, reserveBytes);
   const address = parseStoreUrl(url);
   // Loaded late: a folder needs no client.
   const { S3Store } = await import('../store/objects/s3-store.js');
   const { ObjectContentStore } = await import('./object-content-store.js');
   const objects = await S3Store.open({ ...address, endpoint, patienceMs });
-  return new ObjectContentStore({ objects, dataFolder, cacheBytes });
+  return new ObjectContentStore({ objects, dataFolder, cacheBytes, reserveBytes });
 }

@@ -19,6 +19,7 @@ import { countContentDrops } from '../pipeline/parts/content-drops.js';
 import {
   assertDocumentFits,
   assertDrawnDocumentFits,
+  type DocumentSize,
   type FitSettings,
 } from '../pipeline/parts/document-fit.js';
 import { dropsByContent } from '../pipeline/predict-tokens.js';
@@ -27,9 +28,12 @@ import type { CompressionReport } from '../pipeline/report.js';
 import type { PageRange } from '../queue/compression-queue.js';
 import type { DocumentRecord, Stage } from '../queue/document-record.js';
 import type { Step, StepContext, StepResult } from '../queue/stage-runner.js';
+import { assertWithinQuota } from '../queue/usage.js';
 import { artifactAt } from '../store/artifact-folder.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import type { ContentStore } from './content-store.js';
+import { assertRoomForWork } from './disk-room.js';
+import { predictBytes, sumOfBytes } from './document-bytes.js';
 import { extractText } from './extract.js';
 import type { ModelRegistry } from './models.js';
 import {
@@ -51,32 +55,67 @@ export interface StepTools {
   browsers?: number | undefined;
   /** Pages that one job encodes, so that several workers share a long document. @defaultValue 16 */
   pagesPerJob?: number | undefined;
+  /** Of each tenant, and what of it is used; absent for no limit. */
+  quota?: { bytes: number; usedBytes(tenant: string): Promise<number> } | undefined;
 }
 
 export function compressionSteps(tools: StepTools): Record<Stage, Step> {
   const opened =
     (step: (work: Work, context: StepContext) => Promise<StepResult>): Step =>
-    (context) =>
-      step(openWork(context.record, tools), context);
+    async (context) => {
+      const work = openWork(context.record, tools);
+      assertDiskRoom(tools.store);
+      const result = await step(work, context);
+      if (context.range || result.ranges) return result;
+      const { tenant, contentHash } = context.record;
+      return { ...result, storedBytes: await tools.store.bytesOf(tenant, contentHash) };
+    };
   return {
     extract: opened(async (work, { signal }) => {
       const { text } = await ensureText(work, signal);
-      return { characters: text.length };
+      return { characters: text.length, textBytes: Buffer.byteLength(text) };
     }),
     render: opened(async (work, context) => {
       if (await hasContext(work)) return {};
       const document = await ensureText(work, context.signal);
       const fit = { ...work.reading, model: tools.models.info(work.reading.asked.model) };
       const { chromium = chromiumOptions } = tools;
-      if (!(await isBegun(work)))
-        await assertDocumentFits(document, fit, { chromium, signal: context.signal });
-      const { pages } = await draw(work, document, tools, context);
+      if (!(await isBegun(work))) {
+        const size = await assertDocumentFits(document, fit, { chromium, signal: context.signal });
+        if (size) await assertRoomFor(work, size, tools);
+      }
+      const { pages } = await draw(work, document, tools, {
+        signal: context.signal,
+        progress: (state) => {
+          assertDiskRoom(tools.store);
+          context.progress(state);
+        },
+      });
       await assertDrawnFits(work, fit);
       return { pages };
     }),
     encode: opened(withModel(tools, encode)),
     prefill: opened(withModel(tools, prefill)),
   };
+}
+
+/** Before a page is drawn: what all of it will take must be there, of the quota and of the disk. */
+async function assertRoomFor(
+  { record, reading }: Work,
+  { visualTokens }: DocumentSize,
+  { models, store, quota }: StepTools,
+): Promise<void> {
+  const { asked, plan } = reading;
+  const needBytes = sumOfBytes(predictBytes(visualTokens, plan, models.info(asked.model)));
+  if (quota) {
+    const storedBytes = await quota.usedBytes(record.tenant);
+    assertWithinQuota(needBytes, { storedBytes }, quota.bytes);
+  }
+  assertDiskRoom(store, needBytes);
+}
+
+function assertDiskRoom({ root, reserveBytes }: ContentStore, needBytes = 0): void {
+  assertRoomForWork(root, needBytes, reserveBytes);
 }
 
 /** Pages of it were drawn before, so it fits. */
@@ -118,6 +157,7 @@ async function encode(
   for await (const page of storedPageRange(pagePlace(work), range ?? { start: 0, end: pages })) {
     await context.makeWay();
     signal.throwIfAborted();
+    assertDiskRoom(tools.store);
     await ensureEncodedPage(model, tokens, page);
     // Others may be at work on the other pages.
     const pagesDone = Math.min(pages, await countEncodedPages(tokens));

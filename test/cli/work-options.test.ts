@@ -22,7 +22,7 @@ it.each(['0', '65', 'render', 'render=', 'draw=2', 'render=2,encode', 'render=1.
 it('what a service is told reaches its workers', () => {
   const parse = (args: string[]) =>
     withWorkOptions(new Command()).parse(args, { from: 'user' }).opts<WorkFlags>();
-  const given = parse(['--concurrency', 'render=2,encode=1', '--browsers', '3']);
+  const given = parse(['--concurrency', 'render=2,encode=1', '--browsers', '3', '--quota-mb', '7']);
   expect(given).toMatchObject({ concurrency: { render: 2, encode: 1 }, browsers: 3 });
   expect(parse(workArguments(given))).toEqual(given);
   expect(parse(workArguments(parse([])))).toEqual(parse([]));

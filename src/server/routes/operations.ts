@@ -1,14 +1,13 @@
 /** For those who run the service: is it alive, is it ready, what are its limits and figures. */
 
-import { statfs } from 'node:fs/promises';
 import Type from 'typebox';
 import { findChromium } from '../../environment/chromium.js';
+import type { Quota, Usage } from '../../queue/usage.js';
+import { hasRoomForNew } from '../../service/disk-room.js';
 import type { ServerParts } from '../context.js';
 import type { Pressure } from '../pressure.js';
 import { nullable, ownErrors } from '../schemas.js';
 import type { App } from '../typed-app.js';
-
-const MIN_FREE_BYTES = 256 * 1024 ** 2;
 
 /** Probes come every few seconds; what they cost must not. */
 const READY_FOR_MS = 2_000;
@@ -96,6 +95,11 @@ export function operationRoutes(app: App, parts: ServerParts & { pressure: Press
             document_bytes: Type.Integer(),
             json_bytes: Type.Integer(),
             unfinished_documents: Type.Integer(),
+            quota: Type.Object({
+              documents: used('Documents'),
+              stored_bytes: used('Bytes in the store, with all that was made of your documents'),
+              in_flight_bytes: used('Bytes of documents that are not finished'),
+            }),
             open_requests: Type.Integer(),
             answer_tokens: Type.Integer(),
             question_characters: Type.Integer(),
@@ -122,6 +126,7 @@ export function operationRoutes(app: App, parts: ServerParts & { pressure: Press
         document_bytes: limits.documentBytes,
         json_bytes: limits.jsonBytes,
         unfinished_documents: limits.perTenant,
+        quota: quotaView(await parts.records.usage(caller.tenant), limits),
         open_requests: limits.openRequestsPerTenant,
         answer_tokens: limits.answerTokens,
         question_characters: limits.questionCharacters,
@@ -151,6 +156,19 @@ export function operationRoutes(app: App, parts: ServerParts & { pressure: Press
   );
 }
 
+function used(of: string) {
+  const limit = nullable(Type.Integer({ description: 'null for no limit' }));
+  return Type.Object({ used: Type.Integer(), limit }, { description: of });
+}
+
+function quotaView({ documents, storedBytes, inFlightBytes }: Usage, limits: Quota) {
+  return {
+    documents: { used: documents, limit: limits.documentsPerTenant ?? null },
+    stored_bytes: { used: storedBytes, limit: limits.storedBytesPerTenant ?? null },
+    in_flight_bytes: { used: inFlightBytes, limit: limits.inFlightBytesPerTenant ?? null },
+  };
+}
+
 /** What hangs is not ready; a probe that hangs with it tells nothing. */
 async function soon(check: Promise<string>): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
@@ -164,7 +182,11 @@ async function soon(check: Promise<string>): Promise<string> {
   }
 }
 
-async function look({ redis, store }: ServerParts): Promise<Readiness> {
+async function look({
+  redis,
+  store,
+  pressure,
+}: ServerParts & { pressure: Pressure }): Promise<Readiness> {
   const checks: Record<string, string> = {
     redis: await soon(
       redis.ping().then(
@@ -172,12 +194,9 @@ async function look({ redis, store }: ServerParts): Promise<Readiness> {
         () => NO_ANSWER,
       ),
     ),
-    disk: await soon(
-      statfs(store.root).then(
-        ({ bavail, bsize }) => (bavail * bsize < MIN_FREE_BYTES ? 'nearly full' : 'ok'),
-        () => 'ok', // nothing was stored yet
-      ),
-    ),
+    // As documents are refused, so is it not ready.
+    disk: hasRoomForNew(store.root, store.reserveBytes) ? 'ok' : 'nearly full',
+    load: pressure.overload ?? 'ok',
   };
   const ready = Object.values(checks).every((check) => check === 'ok');
   // Questions are answered without a browser; only new documents need one.
