@@ -33,6 +33,8 @@ export interface WorkerProcessOptions
   redisUrl: string;
   dataFolder: string;
   stages: readonly Stage[];
+  /** What a tenant may store; absent for no limit. */
+  quotaBytes?: number | undefined;
 }
 
 export interface RunningWorkers {
@@ -42,7 +44,7 @@ export interface RunningWorkers {
 
 /** @throws {GlyphpressError} GP_REDIS_UNAVAILABLE */
 export async function startWorkers(options: WorkerProcessOptions): Promise<RunningWorkers> {
-  const { redisUrl, dataFolder, stages, ...given } = options;
+  const { redisUrl, dataFolder, stages, quotaBytes, ...given } = options;
   const connections: Redis[] = [];
   const connect = async () => {
     const redis = await connectRedis(redisUrl, 'worker');
@@ -63,7 +65,8 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     queue = new CompressionQueue(redis);
     const store = new FolderStore(dataFolder);
     const records = new DocumentRecords(redis);
-    const parts = { ...given, redis, queue, store, records, way: new RightOfWay() };
+    const quota = quotaBytes === undefined ? undefined : quotaOf(quotaBytes, records);
+    const parts = { quota, ...given, redis, queue, store, records, way: new RightOfWay() };
     for (const stage of stages) workers.push(ENTRIES[stage](parts));
     await listenForCancels(subscriber, workers);
     await Promise.all(workers.map((worker) => worker.ready()));
@@ -72,4 +75,9 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     await close(0);
     throw error;
   }
+}
+
+function quotaOf(bytes: number, records: DocumentRecords): StepTools['quota'] {
+  const usedBytes = async (tenant: string) => (await records.usage(tenant)).storedBytes;
+  return { bytes, usedBytes };
 }

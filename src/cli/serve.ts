@@ -15,7 +15,7 @@ import {
   withDataOption,
   withServiceModelOptions,
 } from './service-options.js';
-import { type WorkFlags, withWorkOptions, workArguments } from './work-options.js';
+import { quotaBytes, type WorkFlags, withWorkOptions, workArguments } from './work-options.js';
 
 interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
   host: string;
@@ -24,6 +24,8 @@ interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
   requireKey?: boolean;
   maxDocumentMb: number;
   maxUnfinished: number;
+  maxInFlightMb: number;
+  quotaDocuments?: number;
   keepDays?: number;
   rate: number;
   webhookAllow: string[];
@@ -39,6 +41,7 @@ const ANSWER_GRACE_MS = 10_000;
 /** A worker gives its work back to the queue first, then is killed. */
 const WORKER_GRACE_MS = 20_000;
 const DEFAULT_WAITING = 64;
+const DEFAULT_IN_FLIGHT_MB = 1_024;
 const MB = 1024 ** 2;
 const DAY_MS = 24 * 3_600_000;
 
@@ -71,6 +74,13 @@ export function registerServe(program: Command): void {
   withWorkOptions(command)
     .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
     .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
+    .option(
+      '--max-in-flight-mb <n>',
+      'bytes of unfinished documents of a tenant',
+      wholeNumber(1, 1e6),
+      DEFAULT_IN_FLIGHT_MB,
+    )
+    .option('--quota-documents <n>', 'documents that a tenant may keep', wholeNumber(1, 1e9))
     .option('--keep-days <n>', 'delete documents after so long', wholeNumber(1, 3_650))
     .option(
       '--rate <n>',
@@ -135,6 +145,9 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       limits: {
         documentBytes: flags.maxDocumentMb * MB,
         perTenant: flags.maxUnfinished,
+        inFlightBytesPerTenant: flags.maxInFlightMb * MB,
+        documentsPerTenant: flags.quotaDocuments ?? null,
+        storedBytesPerTenant: quotaBytes(flags) ?? null,
         requestsPerMinute: flags.rate === 0 ? null : flags.rate,
         ...(flags.keepDays !== undefined && { keepMs: flags.keepDays * DAY_MS }),
       },

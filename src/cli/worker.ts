@@ -14,7 +14,7 @@ import {
   withDataOption,
   withServiceModelOptions,
 } from './service-options.js';
-import { type WorkFlags, withWorkOptions } from './work-options.js';
+import { quotaBytes, type WorkFlags, withWorkOptions } from './work-options.js';
 
 interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
   queues: Stage[];
@@ -84,6 +84,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
     lockMs: flags.lockSeconds * 1000,
     pagesPerJob: flags.pagesPerJob,
     browsers: flags.browsers,
+    quotaBytes: quotaBytes(flags),
     onError: logError,
   });
   const { queues, concurrency } = flags;
