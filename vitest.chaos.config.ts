@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LOOK_UP_READER } from './test/support/models.js';
 
 /** `npm run test:chaos`: the real service under faults; see docs/results/reliability.md. */
 export default defineConfig({
@@ -9,6 +10,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     fileParallelism: false,
     pool: 'forks',
+    env: { GLYPHPRESS_MODEL: LOOK_UP_READER },
     disableConsoleIntercept: true,
   },
 });

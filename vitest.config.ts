@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LOOK_UP_READER } from './test/support/models.js';
 
 export default defineConfig({
   test: {
@@ -9,5 +10,6 @@ export default defineConfig({
     // Two cores: one file at a time keeps Chromium and ONNX Runtime from starving each other.
     fileParallelism: false,
     pool: 'forks',
+    env: { GLYPHPRESS_MODEL: LOOK_UP_READER },
   },
 });

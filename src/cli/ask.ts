@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import {
   type CompressedSource,
@@ -52,8 +53,6 @@ import {
   askedSettings,
   type ModelFlags,
   openModel,
-  QUESTION_FIRST_READER_FOLDER,
-  READER_FOLDER,
   type SidecarFlags,
   settingsFor,
   warnIfUntrained,
@@ -198,10 +197,9 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
   const target = await openTarget(sources, flags);
   const extractMs = performance.now() - start;
   const { compressed } = target;
-  const reader = flags.questionFirst ? QUESTION_FIRST_READER_FOLDER : READER_FOLDER;
   // Another model has other types; this one, those that its context was made with.
   const types = compressed && flags.model === undefined ? typesOf(compressed) : {};
-  const model = await openModel(flags.model ?? modelOf(compressed) ?? reader, {
+  const model = await openModel(flags.model ?? modelOf(compressed) ?? DEFAULT_MODEL, {
     ...types,
     ...flags,
   });
@@ -420,8 +418,8 @@ async function openTarget(sources: readonly string[], flags: Flags): Promise<Ope
  */
 function modelOf(compressed: OpenedTarget['compressed']): string | null {
   if (!compressed || existsSync(compressed.body.modelDir)) return compressed?.body.modelDir ?? null;
-  const here = inspectModel(READER_FOLDER, undefined, compressed.key.dtype);
-  if (here.checkpointHash === compressed.key.checkpoint) return READER_FOLDER;
+  const here = inspectModel(DEFAULT_MODEL, undefined, compressed.key.dtype);
+  if (here.checkpointHash === compressed.key.checkpoint) return DEFAULT_MODEL;
   throw new GlyphpressError('GP_CHECKPOINT', {
     message: `The model that ${compressed.folder} was made with is gone: ${compressed.body.modelDir}`,
     hint: 'Name where it is now with --model, or another model to compress the document for.',

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { assertNoOtherDocument } from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { contextKey, textKey } from '../pipeline/artifacts/keys.js';
@@ -19,7 +20,6 @@ import {
   askedSettings,
   type ModelFlags,
   openModel,
-  READER_FOLDER,
   type SidecarFlags,
   settingsFor,
   warnIfUntrained,
@@ -81,7 +81,7 @@ Examples:
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
       const extractMs = performance.now() - start;
-      const model = await openModel(flags.model ?? READER_FOLDER, flags);
+      const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
       try {
         warnIfUntrained(model.info);
         const settings = settingsFor(model.info, askedSettings(flags));

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import {
   CHART_AXES,
@@ -32,7 +33,7 @@ import { fitToCells } from '../render/index.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import { readHaystack } from './input-options.js';
 import { interruptible } from './interrupt.js';
-import { openModel, READER_FOLDER, warnIfUntrained } from './model-options.js';
+import { openModel, warnIfUntrained } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber } from './options.js';
 import { Progress } from './progress.js';
 import { runQuestions } from './question-run.js';
@@ -139,7 +140,7 @@ Examples:
 
 async function runCurve(flags: Flags): Promise<void> {
   if (flags.markdown !== undefined) makeFolderSync(path.dirname(flags.markdown));
-  const model = await openModel(flags.model ?? READER_FOLDER, flags);
+  const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);

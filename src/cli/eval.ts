@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import {
   type Asker,
@@ -41,7 +42,6 @@ import {
   askedSettings,
   type ModelFlags,
   openModel,
-  READER_FOLDER,
   type SidecarFlags,
   settingsFor,
   warnIfUntrained,
@@ -194,7 +194,7 @@ Examples:
 }
 
 async function evaluateModel(flags: Flags) {
-  const model = await openModel(flags.model ?? READER_FOLDER, flags);
+  const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
   try {
     warnIfUntrained(model.info);
     const { rendering } = model.info;

@@ -5,7 +5,6 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
-import { packageFile } from '../package-file.js';
 import type { ReadingSettings } from '../pipeline/backend.js';
 import {
   type AskedPlan,
@@ -26,12 +25,6 @@ import {
   VisionLanguageModel,
 } from '../vlm/index.js';
 import { askedRendering, defaultRendering, type RenderFlags, wholeNumber } from './options.js';
-
-/** The reader that ships with glyphpress. */
-export const READER_FOLDER = packageFile('models/reader');
-
-/** The reader whose visual tokens look at a question that stands before the pages. */
-export const QUESTION_FIRST_READER_FOLDER = packageFile('models/reader-question-first');
 
 export interface ModelFlags {
   model?: string;

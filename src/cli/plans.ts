@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { type MeasuredPlan, measuredPlans } from '../eval/index.js';
 import { packageFile } from '../package-file.js';
 import {
@@ -14,7 +15,6 @@ import {
   predictTokens,
 } from '../prune/index.js';
 import { inspectModel } from '../vlm/index.js';
-import { READER_FOLDER } from './model-options.js';
 import { wholeNumber } from './options.js';
 
 /** Figures that ship with the documentation. */
@@ -72,7 +72,7 @@ Examples:
   $ glyphpress ask book.txt "Who wrote the letter?" --plan lossless`,
     )
     .action((flags: Flags) => {
-      const dir = flags.model ?? READER_FOLDER;
+      const dir = flags.model ?? DEFAULT_MODEL;
       const { layers, checkpointHash } = inspectModel(dir);
       const record = measuredPlans(dir, checkpointHash, [RESULTS_FILE].filter(existsSync));
       const plans = Object.values(NAMED_PLANS).map(({ name, about }) =>

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { prepareProofFolder, writeProof } from '../pipeline/proofing/proof-pictures.js';
 import { type ProofReport, proofread } from '../pipeline/proofing/proofread.js';
@@ -12,7 +13,7 @@ import {
   withInputOptions,
 } from './input-options.js';
 import { interruptible } from './interrupt.js';
-import { openModel, READER_FOLDER } from './model-options.js';
+import { openModel } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
 import { type PieceFlags, partsOf, pieceDocument, withPieceOptions } from './part-options.js';
 import { Progress } from './progress.js';
@@ -65,7 +66,7 @@ Examples:
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
       if (flags.out !== undefined) await prepareProofFolder(flags.out);
-      const model = await openModel(flags.model ?? READER_FOLDER, flags);
+      const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
       try {
         const config = renderConfigOf(flags, model.info.rendering);
         const reader = {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { renderToFolder } from '../pipeline/render-to-folder.js';
@@ -12,7 +13,6 @@ import {
   withInputOptions,
 } from './input-options.js';
 import { interruptible } from './interrupt.js';
-import { READER_FOLDER } from './model-options.js';
 import {
   configKeysHelp,
   type RenderFlags,
@@ -66,7 +66,7 @@ ${configKeysHelp()}`,
     )
     .action(async (sources: string[], flags: Flags) => {
       const pageRange = pageRangeOf(flags);
-      const renderConfig = renderConfigOf(flags, renderingOf(flags.model ?? READER_FOLDER));
+      const renderConfig = renderConfigOf(flags, renderingOf(flags.model ?? DEFAULT_MODEL));
       const progress = new Progress();
       const result = await interruptible(async (signal) => {
         const inputs = await openInputs(sources, flags, { signal, progress });

@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import type { PromptStyle } from '../eval/index.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
@@ -30,7 +31,7 @@ import {
   Transcript,
 } from '../search/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
-import { type ModelFlags, openModel, READER_FOLDER, warnIfUntrained } from './model-options.js';
+import { type ModelFlags, openModel, warnIfUntrained } from './model-options.js';
 import { wholeNumber } from './options.js';
 import { SEARCH_SUITES, type TaskFlags } from './search-tasks.js';
 
@@ -142,7 +143,7 @@ export async function withBench<T>(
     });
     return work({ evaluator, trained: null, defaultConfig: loadRenderConfig(), style: 'full' });
   }
-  const model = await openModel(flags.model ?? READER_FOLDER, flags);
+  const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
   try {
     warnIfUntrained(model.info);
     const { rendering } = model.info;

@@ -4,12 +4,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { dataFolder } from '../data-folder.js';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { privateRedisSocket, startPrivateRedis } from '../environment/private-redis.js';
 import { pingRedis } from '../environment/redis.js';
 import { GlyphpressError } from '../errors.js';
 import { ModelRegistry } from '../service/models.js';
 import { type KvDtype, locateModel } from '../vlm/index.js';
-import { dtypeOption, kvDtypeOption, READER_FOLDER } from './model-options.js';
+import { dtypeOption, kvDtypeOption } from './model-options.js';
 import { wholeNumber } from './options.js';
 
 export interface DataFlags {
@@ -59,7 +60,7 @@ export function modelArguments({ model }: ServiceModelFlags): string[] {
 
 export async function modelsOf(flags: ServiceModelFlags): Promise<ModelRegistry> {
   const { model, threads, dtype, kvDtype } = flags;
-  const given = model.length > 0 ? model : [READER_FOLDER];
+  const given = model.length > 0 ? model : [DEFAULT_MODEL];
   const models = await Promise.all(
     given.map(async (asked) => ({ name: modelName(asked), dir: await locateModel(asked) })),
   );

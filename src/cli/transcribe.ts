@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { DEFAULT_MODEL } from '../default-model.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { transcribePage } from '../pipeline/proofing/transcribe.js';
 import {
@@ -10,7 +11,7 @@ import {
   withInputOptions,
 } from './input-options.js';
 import { interruptible } from './interrupt.js';
-import { openModel, READER_FOLDER } from './model-options.js';
+import { openModel } from './model-options.js';
 import { type RenderFlags, renderConfigOf, wholeNumber, withRenderOptions } from './options.js';
 import { Progress } from './progress.js';
 
@@ -55,7 +56,7 @@ Examples:
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
       const { document } = inputs;
-      const model = await openModel(flags.model ?? READER_FOLDER, flags);
+      const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
       try {
         const config = renderConfigOf(flags, model.info.rendering);
         const transcription = await interruptible((signal) =>

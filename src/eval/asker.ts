@@ -4,6 +4,7 @@ import type { Backend, OpenDocument, ReadingSettings } from '../pipeline/backend
 import { LocalBackend, type LocalBackendOptions } from '../pipeline/backends/local.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ServerBackend, type ServerBackendOptions } from '../pipeline/backends/server.js';
+import { TextBackend } from '../pipeline/backends/text.js';
 import type { ExpandSettings } from '../pipeline/expanding/expander.js';
 import { countExpanded } from '../pipeline/expanding/expander.js';
 import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
@@ -58,9 +59,13 @@ export interface AskerOptions {
   expand?: ExpandSettings | undefined;
 }
 
+/** A model with fewer entries reads letters, not words: it was trained on pages alone. */
+const MIN_WORD_VOCABULARY = 1_000;
+
 export class ModelAsker implements Asker {
   readonly concurrency: number;
   readonly hasProbe: boolean;
+  readonly readsText: boolean;
   readonly key: Record<string, string>;
   readonly #backend: LocalBackend;
   /** The same, with passages beside the pages where they are wanted. */
@@ -77,6 +82,7 @@ export class ModelAsker implements Asker {
     this.#asked = expand ? new ExpandingBackend(this.#backend, expand) : this.#backend;
     this.concurrency = this.#backend.concurrency;
     this.hasProbe = this.#backend.hasLegibilityProbe;
+    this.readsText = model.info.tokenizerVocabulary >= MIN_WORD_VOCABULARY;
     this.key = {
       ...this.#asked.key,
       prunePlan: planName,
@@ -89,10 +95,15 @@ export class ModelAsker implements Asker {
     text: string,
     renderConfig: RenderConfig,
     signal?: AbortSignal,
+    { as = 'pages' }: Pick<EvalDocument, 'as'> = {},
   ): Promise<OpenedDocument> {
     const { plan, options } = this;
     const { sidecar = 0, maxNewTokens } = options;
     const document = decodeDocument(Buffer.from(text), 'the document');
+    if (as === 'text') {
+      const backend = new TextBackend(this.model);
+      return openForQuestions(backend, document, { renderConfig }, signal, maxNewTokens);
+    }
     const settings = { renderConfig, plan, sidecar };
     const opened = await openForQuestions(this.#asked, document, settings, signal, maxNewTokens);
     return {

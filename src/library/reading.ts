@@ -1,14 +1,11 @@
 /** Who reads a document, and how, as a program says it. */
 
-import { packageFile } from '../package-file.js';
+import { DEFAULT_MODEL } from '../default-model.js';
 import type { ReadingSettings } from '../pipeline/backend.js';
 import { type AskedSettings, resolveSettings, type SettingsModel } from '../pipeline/settings.js';
 import { NAMED_PLANS, type PrunePlan } from '../prune/index.js';
 import type { RawRenderConfig } from '../render/index.js';
 import { type KvDtype, VisionLanguageModel } from '../vlm/index.js';
-
-/** The reader that ships with glyphpress. */
-export const READER_FOLDER = packageFile('models/reader');
 
 export interface ReadingOptions {
   /** A preset, a JSON file, or the keys themselves. @defaultValue what the model was trained to read */
@@ -46,7 +43,7 @@ export async function openModel({
   kvDtype,
 }: ModelOptions): Promise<OpenedModel> {
   if (model instanceof VisionLanguageModel) return { model, close: async () => {} };
-  const opened = await VisionLanguageModel.open(model ?? READER_FOLDER, {
+  const opened = await VisionLanguageModel.open(model ?? DEFAULT_MODEL, {
     ...(threads !== undefined && { threads }),
     ...(dtype !== undefined && { dtype }),
     ...(kvDtype !== undefined && { kvDtype }),

@@ -1,5 +1,6 @@
 /** Document → page images, and what they will cost before they are drawn. */
 
+import { DEFAULT_MODEL } from '../default-model.js';
 import { gridOf, type PageSize } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { predictPageTokens } from '../pipeline/predict-tokens.js';
@@ -8,7 +9,7 @@ import { resolveRendering } from '../pipeline/settings.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from '../pipeline/text-tokens.js';
 import { renderingOf } from '../vlm/index.js';
 import { type DocumentInput, type InputOptions, readInput } from './input.js';
-import { READER_FOLDER, type ReadingOptions } from './reading.js';
+import type { ReadingOptions } from './reading.js';
 
 export interface RenderingOptions extends InputOptions, Pick<ReadingOptions, 'rendering'> {
   /** Folder of the model whose rendering is the default. @defaultValue the shipped reader */
@@ -87,7 +88,7 @@ export async function estimateTokens(
   };
 }
 
-function configOf({ rendering, model = READER_FOLDER }: RenderingOptions) {
+function configOf({ rendering, model = DEFAULT_MODEL }: RenderingOptions) {
   return rendering === undefined
     ? resolveRendering(undefined, renderingOf(model))
     : resolveRendering({ config: rendering });

@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { READER_FOLDER } from '../../src/cli/model-options.js';
 import { typeDifferences } from '../../src/cli/readable-rendering.js';
 import { loadRenderConfig, renderConfigId } from '../../src/render/index.js';
 import { renderingOf } from '../../src/vlm/index.js';
 import { glyphpress } from '../support/cli.js';
 import { sharedFolder } from '../support/folders.js';
+import { LOOK_UP_READER } from '../support/models.js';
 
 const folder = sharedFolder();
 const file = path.join(folder, 'text.txt');
@@ -60,7 +60,7 @@ describe('glyphpress render without --config', () => {
     const out = path.join(folder, 'pages');
     const { code, stdout } = await glyphpress(['render', file, '-o', out, '--json']);
     expect(code).toBe(0);
-    const expected = renderConfigId(loadRenderConfig(renderingOf(READER_FOLDER)!));
+    const expected = renderConfigId(loadRenderConfig(renderingOf(LOOK_UP_READER)!));
     expect(JSON.parse(stdout).renderConfigId).toBe(expected);
     const { render } = JSON.parse(readFileSync(path.join(out, 'pages.json'), 'utf8'));
     expect(render.renderConfigId).toBe(expected);

@@ -6,7 +6,7 @@ import type { ProofReport } from '../../src/pipeline/proofing/proofread.js';
 import type { Transcription } from '../../src/pipeline/proofing/transcribe.js';
 import { glyphpress } from '../support/cli.js';
 import { namesIn, sharedFolder, temporaryFolder } from '../support/folders.js';
-import { READER_PROBE, TINY_MODEL, TRAINED_TOWER } from '../support/models.js';
+import { LOOK_UP_READER, READER_PROBE, TINY_MODEL } from '../support/models.js';
 import { ROOT } from '../support/repository.js';
 
 const folder = sharedFolder();
@@ -16,7 +16,7 @@ const source = readFileSync(sample, 'utf8');
 
 /** A reader whose tower is trained, with its probe beside it. */
 const reader = path.join(folder, 'reader');
-cpSync(TRAINED_TOWER, reader, { recursive: true });
+cpSync(LOOK_UP_READER, reader, { recursive: true });
 cpSync(READER_PROBE, path.join(reader, 'probe'), { recursive: true });
 const MODEL = ['--model', reader];
 

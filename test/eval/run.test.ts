@@ -11,13 +11,14 @@ import { makeReport } from '../../src/eval/report.js';
 import { reportTable } from '../../src/eval/report-table.js';
 import { RESULTS_FILE, runKey, runPlan } from '../../src/eval/run.js';
 import { planSuites } from '../../src/eval/suites.js';
+import type { EvalDocument, EvalQuestion } from '../../src/eval/task.js';
 import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
 import type { CompressionReport } from '../../src/pipeline/report.js';
 import { planFromKeep, planId } from '../../src/prune/index.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { namesIn, sharedFolder, temporaryFolder } from '../support/folders.js';
+import { LOOK_UP_READER } from '../support/models.js';
 import { smallConfig } from '../support/rendering.js';
-import { ROOT } from '../support/repository.js';
 
 const config = smallConfig({ 'page-size': '280,280' });
 
@@ -252,7 +253,7 @@ describe('with the reader and Chromium', () => {
   const cache = sharedFolder();
   let model: VisionLanguageModel;
   beforeAll(async () => {
-    model = await VisionLanguageModel.open(path.join(ROOT, 'models/reader'), {
+    model = await VisionLanguageModel.open(LOOK_UP_READER, {
       cacheDir: cache,
       threads: 2,
     });
@@ -278,6 +279,27 @@ describe('with the reader and Chromium', () => {
     const [rendering] = made.renderings;
     expect(rendering).toMatchObject({ documents: 4, pages: 6, pruneRatio: 1 });
     expect(rendering!.renderRatio).toBeGreaterThan(1);
+  });
+
+  it('a document as text is read without a page of it', async () => {
+    const question: EvalQuestion = {
+      ...{ id: 'gate/1', kind: 'who', question: 'Who?', expected: ['Ann'] },
+      ...{ metric: 'namedValue', maxNewTokens: 4 },
+    };
+    const shared = { rendering: 'page', pages: null, text: 'Ann shut the gate.' };
+    const documents: EvalDocument[] = [
+      { ...shared, id: 'gate', group: 'pages', questions: [question] },
+      {
+        ...{ ...shared, id: 'gate#text', group: 'text', as: 'text' },
+        questions: [{ ...question, id: 'gate/1#text' }],
+      },
+    ];
+    const plan = { suite: 'x', renderings: { page: config }, documents };
+    const results = await runPlan(plan, asker(1), temporaryFolder());
+    expect(results.get('gate/1')).toMatchObject({ account: { pages: 1 } });
+    expect(results.get('gate/1#text')).toMatchObject({ account: { pages: 0, visualTokens: 0 } });
+    // It reads bytes: nobody expects it to read text.
+    expect(asker(1).readsText).toBe(false);
   });
 
   it('a prune plan shows, and a run that was broken off gives the same report', async () => {

@@ -14,6 +14,7 @@ import {
   renderConfigId,
 } from '../../src/render/index.js';
 import { newlineMark } from '../../src/render/newline-markup.js';
+import { SHIPPED_READER } from '../support/models.js';
 
 const fixture = (name: string) => new URL(`../fixtures/render/${name}`, import.meta.url).pathname;
 
@@ -185,7 +186,7 @@ describe('overrides and ids', () => {
 
   it('knows what the shipped reader was trained to read', () => {
     const { glyphpress } = JSON.parse(
-      readFileSync(new URL('../../models/reader/config.json', import.meta.url), 'utf8'),
+      readFileSync(path.join(SHIPPED_READER, 'config.json'), 'utf8'),
     );
     expect(renderConfigId(loadRenderConfig(glyphpress.render))).toBe(
       renderConfigId(loadRenderConfig('reader')),

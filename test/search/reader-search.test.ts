@@ -10,13 +10,13 @@ import { ModelEvaluator } from '../../src/search/model-evaluator.js';
 import { searchInFolder } from '../../src/search/run-search.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { temporaryFolder } from '../support/folders.js';
-import { TRAINED_TOWER } from '../support/models.js';
+import { LOOK_UP_READER } from '../support/models.js';
 import { smallSearch, smallTasks } from './small-search.js';
 
 describe('a search with the reader', () => {
   it('draws, probes, asks, goes on, and leaves files that other commands take', async () => {
     const folder = path.join(temporaryFolder(), 'run');
-    const model = await VisionLanguageModel.open(TRAINED_TOWER);
+    const model = await VisionLanguageModel.open(LOOK_UP_READER);
     onTestFinished(() => model.close());
     const evaluator = new ModelEvaluator(model, {
       cache: path.join(folder, 'cache'),

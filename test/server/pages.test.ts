@@ -6,11 +6,11 @@ import { connectRedis } from '../../src/queue/connection.js';
 import { ApiKeys } from '../../src/server/api-keys.js';
 import { ModelRegistry } from '../../src/service/models.js';
 import { type TestServer, testServer } from '../support/http.js';
-import { ROOT } from '../support/repository.js';
+import { LOOK_UP_READER } from '../support/models.js';
 import { cleanUpAtEnd, type TestRedis, testRedis } from '../support/service.js';
 
 const cleanUp = cleanUpAtEnd();
-const reader = () => new ModelRegistry([path.join(ROOT, 'models/reader')], { threads: 1 });
+const reader = () => new ModelRegistry([LOOK_UP_READER], { threads: 1 });
 let redis: TestRedis;
 let server: TestServer;
 let browser: Browser;
@@ -175,7 +175,7 @@ describe('the board of the queues', () => {
   });
 
   it('shows the queues in a browser, and no text of documents', async () => {
-    const { id } = await server.submit(TEXT, { model: 'reader', render: 'reader' }, keys.user);
+    const { id } = await server.submit(TEXT, { model: 'look-up' }, keys.user);
     await server.finished(id, keys.user);
     const { page, problems } = await openPage();
     await page.authenticate({ username: 'admin', password: keys.admin! });

@@ -2,16 +2,28 @@
 
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { RawRenderConfig } from '../../src/render/index.js';
 import { ROOT } from './repository.js';
 
 /** GLM-4V with four decoder layers and random weights; says nothing of its training. */
 export const TINY_MODEL = path.join(ROOT, 'test/fixtures/vlm/tiny-glm4v');
 
-/** A trained tower with an unfinished decoder, without its probe. */
-export const TRAINED_TOWER = path.join(ROOT, 'models/reader');
+/**
+ * A small trained reader (8.65 M parameters, four layers) that finds values by the words before them and
+ * has a legibility probe: quick, and right where it was trained to be. vitest.config.ts makes it the model
+ * of tests that name none.
+ */
+export const LOOK_UP_READER = path.join(ROOT, 'test/fixtures/readers/look-up');
 
-/** The legibility probe of every reader with this code of visual tokens. */
-export const READER_PROBE = path.join(ROOT, 'models/reader/probe');
+export const READER_PROBE = path.join(LOOK_UP_READER, 'probe');
+
+/** What it was trained to read. */
+export const LOOK_UP_RENDERING: RawRenderConfig = JSON.parse(
+  readFileSync(path.join(LOOK_UP_READER, 'config.json'), 'utf8'),
+).glyphpress.render;
+
+/** The reader that ships: larger and slower, for what is about it. */
+export const SHIPPED_READER = path.join(ROOT, 'models/reader');
 
 /** A copy in `folder` that says of itself that it is untrained. */
 export function untrainedModel(folder: string): string {

@@ -8,7 +8,7 @@ import { SafetensorsFile } from '../../src/vlm/safetensors.js';
 
 export const FIXTURES = fileURLToPath(new URL('../fixtures/vlm', import.meta.url));
 export const TINY = `${FIXTURES}/tiny-glm4v`;
-export const READER = fileURLToPath(new URL('../../models/reader', import.meta.url));
+export { LOOK_UP_READER as READER } from '../support/models.js';
 export const CASES = ['one', 'three'] as const;
 export type CaseName = (typeof CASES)[number];
 

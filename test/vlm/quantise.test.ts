@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { float16ToFloat32, halfValue } from '../../src/vlm/float16.js';
+import { float16ToFloat32, float32ToFloat16, halfValue } from '../../src/vlm/float16.js';
 import {
   dequantiseRows,
+  isHeldSymmetrically,
   type QuantisedBits,
   quantiseAsymmetric,
   quantiseSymmetric,
@@ -159,6 +160,35 @@ describe('quantised rows', () => {
         }
       }),
     );
+  });
+
+  it('keeps weights that were trained in four symmetric bits, whatever their scales', () => {
+    const grid = fc.record({
+      // Halves from 2^-14, the smallest that is normal, to 1.
+      scales: fc.array(fc.integer({ min: 0x0400, max: 0x3c00 }), { minLength: 4, maxLength: 4 }),
+      codes: fc.array(fc.integer({ min: -7, max: 7 }), { minLength: 128, maxLength: 128 }),
+      widest: fc.constantFrom(-7, 7),
+    });
+    fc.assert(
+      fc.property(grid, ({ scales, codes, widest }) => {
+        const exact = Float32Array.from(codes, (code, n) => {
+          return (n % 32 === 0 ? widest : code) * halfValue(scales[n >> 5]!);
+        });
+        // As a checkpoint holds them.
+        const values = float16ToFloat32(float32ToFloat16(exact));
+        const { scales: kept } = quantiseSymmetric(
+          values,
+          { rows: 1, columns: 128 },
+          { bits: 4, blockSize: 32 },
+        );
+        const back = roundTrip(values, 128, { bits: 4, blockSize: 32, asymmetric: false });
+        expect([[...kept], [...back]]).toEqual([scales, [...exact]]);
+        expect(isHeldSymmetrically(values, { rows: 1, columns: 128 }, 32)).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+    const spread = Float32Array.from({ length: 128 }, (_, n) => Math.sin(n));
+    expect(isHeldSymmetrically(spread, { rows: 1, columns: 128 }, 32)).toBe(false);
   });
 
   it('keeps a row of zeros', () => {

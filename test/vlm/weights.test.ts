@@ -7,14 +7,16 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/vlm/checkpoint.js';
 import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
 import { Engine, type EngineOptions } from '../../src/vlm/engine.js';
+import { float16ToFloat32 } from '../../src/vlm/float16.js';
 import { inspectModel } from '../../src/vlm/inspect.js';
 import { VisionLanguageModel } from '../../src/vlm/model.js';
 import { SafetensorsFile } from '../../src/vlm/safetensors.js';
 import type { WritableTensor } from '../../src/vlm/safetensors-writer.js';
 import { chooseDtype, weightMemory } from '../../src/vlm/weights/dtype.js';
 import { placeWeights } from '../../src/vlm/weights/placement.js';
+import { dequantiseRows, quantiseSymmetric } from '../../src/vlm/weights/quantise.js';
 import { quantiseToFolder } from '../../src/vlm/weights/quantised-folder.js';
-import { type Dtype, modelHash, weightUses } from '../../src/vlm/weights/recipe.js';
+import { type Dtype, modelHash, QUANTISER_VERSION, weightUses } from '../../src/vlm/weights/recipe.js';
 import { findWeight, readRows } from '../../src/vlm/weights/stored-weight.js';
 import { Golden, maxAbsDifference, TINY } from './golden.js';
 import { goldenPrompt } from './prompts.js';
@@ -108,7 +110,7 @@ describe('a quantised model', () => {
     const own = join(scratch, 'own');
     const first = await run(dir, { dtype: 'int4', cacheDir: own });
     const [model] = readdirSync(join(own, 'models'));
-    const file = join(own, 'models', model!, 'weights-int4-v3.safetensors');
+    const file = join(own, 'models', model!, `weights-int4-v${QUANTISER_VERSION}.safetensors`);
     const { mtimeMs, size } = statSync(file);
     await run(dir, { dtype: 'int4', cacheDir: own });
     expect(statSync(file).mtimeMs).toBe(mtimeMs);
@@ -232,6 +234,40 @@ describe('a shipped quantised checkpoint', () => {
     const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0));
     const difference = shipped.features.map((value, n) => value - original.features[n]!);
     expect(norm(difference) / norm(original.features)).toBeLessThan(0.01);
+  });
+
+  it('keeps what was trained in four bits as it is, and no more than that', async () => {
+    const { dir } = variant();
+    const name = /layers\.1\.mlp\.down_proj\.weight$/;
+    const layout = { bits: 4 as const, blockSize: 32 };
+    const trained = tinyWeights()
+      .map(asF32)
+      .map((tensor) => {
+        if (!name.test(tensor.name)) return tensor;
+        const [rows, columns] = tensor.shape as [number, number];
+        const { blocks, scales } = quantiseSymmetric(
+          tensor.data as Float32Array,
+          { rows, columns },
+          layout,
+        );
+        const floats = { blocks, scales: float16ToFloat32(scales) };
+        return { ...tensor, data: dequantiseRows(floats, { rows, columns, ...layout }) };
+      });
+    await replaceWeights(dir, trained);
+    const out = join(scratch, 'trained');
+    await quantiseToFolder(dir, out, { dtype: 'int4', vision: 'fp16' });
+    const [from, to] = [openCheckpoint(dir), openCheckpoint(out)];
+    const kinds = [...to.weights].flatMap(([name, weight]) =>
+      weight.form === 'quantised' && weight.bits === 4 ? [[name, weight.offset.kind]] : [],
+    );
+    const symmetric = kinds.filter(([, kind]) => kind === 'none').map(([name]) => name!);
+    expect(symmetric).toEqual([expect.stringMatching(name)]);
+    expect(kinds.length).toBeGreaterThan(10);
+    const [{ shape }] = [from.weights.get(symmetric[0]!)!];
+    const all = [from, to].map((one) => readRows(one.weights.get(symmetric[0]!)!, 0, shape[0]!));
+    expect(maxAbsDifference(all[0]!, all[1]!)).toBe(0);
+    from.close();
+    to.close();
   });
 
   it('is not quantised a second time, nor written over something', async () => {

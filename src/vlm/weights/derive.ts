@@ -5,7 +5,12 @@
 import { GlyphpressError } from '../../errors.js';
 import { float32ToFloat16 } from '../float16.js';
 import type { WritableDtype, WritableTensor } from '../safetensors-writer.js';
-import { type BlockLayout, quantiseAsymmetric, quantiseSymmetric } from './quantise.js';
+import {
+  type BlockLayout,
+  isHeldSymmetrically,
+  quantiseAsymmetric,
+  quantiseSymmetric,
+} from './quantise.js';
 import { storedForm, type WeightForm } from './recipe.js';
 import {
   matrixShape,
@@ -20,6 +25,20 @@ const PIECE_ELEMENTS = 4 * 1024 * 1024;
 /** Whether the weight is in this form already. */
 export function isInForm(weight: StoredWeight, form: WeightForm): boolean {
   return JSON.stringify(storedForm(weight)) === JSON.stringify(form);
+}
+
+/** Rows that tell whether a weight was trained in four bits. */
+const SAMPLE_ROWS = 64;
+
+/** Four symmetric bits for a weight that was trained in them, which then keeps every number; else `form`. */
+export function formAsTrained(weight: StoredWeight, form: WeightForm): WeightForm {
+  if (!('bits' in form) || form.bits !== 4 || form.offset !== 'zeros') return form;
+  const { rows, columns } = matrixShape(weight.shape);
+  const sample = Math.min(rows, SAMPLE_ROWS);
+  const values = readRows(weight, 0, sample);
+  return isHeldSymmetrically(values, { rows: sample, columns }, form.blockSize)
+    ? { ...form, offset: 'none' }
+    : form;
 }
 
 /**

@@ -139,6 +139,34 @@ export function dequantiseRows(
   return values;
 }
 
+/** Root-mean-square error, of the root-mean-square weight, up to which a weight counts as held: halves cost 0.02 %, bfloat16 0.2 %. */
+const HELD = 0.004;
+
+/**
+ * Whether four symmetric bits hold these rows as they are, because they were trained so.
+ *
+ * @param values float32 [rows, columns]
+ */
+export function isHeldSymmetrically(
+  values: Float32Array,
+  { rows, columns }: { rows: number; columns: number },
+  blockSize: number,
+): boolean {
+  const layout: BlockLayout = { bits: 4, blockSize };
+  const { blocks, scales } = quantiseSymmetric(values, { rows, columns }, layout);
+  const held = dequantiseRows(
+    { blocks, scales: Float32Array.from(scales, halfValue) },
+    { rows, columns, ...layout },
+  );
+  let error = 0;
+  let size = 0;
+  for (let i = 0; i < values.length; i += 1) {
+    error += (values[i]! - held[i]!) ** 2;
+    size += values[i]! ** 2;
+  }
+  return error <= HELD ** 2 * size;
+}
+
 /** What the last fit chose, as it is stored. One for all blocks: there are hundreds of millions. */
 const fit = { scale: 0, zero: 0 };
 
@@ -161,15 +189,20 @@ function fitSymmetric(values: Float32Array, from: number, to: number, bits: Quan
     return;
   }
   let minError = Number.POSITIVE_INFINITY;
-  for (let n = 0; n < RANGE_SHARES.length; n += 1) {
-    const scale = halfBits((widest / -zero) * RANGE_SHARES[n]!);
+  const attempt = (scale: number) => {
     const value = halfValue(scale);
     const error = squaredError(values, from, to, value, -zero * value, bits);
     if (error < minError) {
       minError = error;
       fit.scale = scale;
     }
-  }
+  };
+  for (let n = 0; n < RANGE_SHARES.length; n += 1)
+    attempt(halfBits((widest / -zero) * RANGE_SHARES[n]!));
+  // Weights that were trained in four bits lie on the even grid of codes −7 … 7. Written as halves, their
+  // widest value may be rounded, and with it the scale by one half.
+  const even = halfBits(size / (zero - 1));
+  for (let scale = Math.max(0, even - 1); scale <= even + 1; scale += 1) attempt(scale);
 }
 
 /** Of the blocks of a row, each with zero in its range. */

@@ -14,7 +14,7 @@ import {
   writeSafetensors,
 } from '../safetensors-writer.js';
 import { chooseTowerForm } from '../tower-form.js';
-import { derivedTensors } from './derive.js';
+import { derivedTensors, formAsTrained } from './derive.js';
 import { checkDtype } from './dtype.js';
 import {
   type Dtype,
@@ -143,11 +143,10 @@ function weightTensors(
 ): WritableTensor[] {
   const uses = weightUses(checkpoint);
   const unused: WeightUse = { part: 'decoder', multiplied: false, inBlock: false };
-  return [...checkpoint.weights].flatMap(([name, weight]) =>
-    derivedTensors(weight, name, formFor(weight, uses.get(name) ?? unused, dtype, parts), {
-      onElements,
-    }),
-  );
+  return [...checkpoint.weights].flatMap(([name, weight]) => {
+    const form = formFor(weight, uses.get(name) ?? unused, dtype, parts);
+    return derivedTensors(weight, name, formAsTrained(weight, form), { onElements });
+  });
 }
 
 function shardsOf(tensors: readonly WritableTensor[], limit: number): WritableTensor[][] {

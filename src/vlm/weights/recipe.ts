@@ -18,7 +18,7 @@ export type Dtype = 'fp32' | 'fp16' | 'int8' | 'int4';
 export const DTYPES: readonly Dtype[] = ['fp32', 'fp16', 'int8', 'int4'];
 
 /** Raise it when equal weights come out as other codes, or equal codes are multiplied otherwise. */
-export const QUANTISER_VERSION = 3;
+export const QUANTISER_VERSION = 4;
 
 /** Values that share a scale. */
 export const BLOCK_SIZE = 32;
