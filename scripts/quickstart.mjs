@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Quick start: sets everything up, compresses a sample document, asks it a question, and checks the
- * answer against what the document says. Exits with 1 where a step fails or the answer is wrong.
+ * Quick start: sets everything up, compresses a sample document, asks it questions, and checks the
+ * answers against what the document says. Exits with 1 where a step fails or an answer is wrong.
  *
  * `quickstart.mjs [FILE]` takes another sample in the form of samples/quickstart.json.
  *
@@ -21,21 +21,23 @@ const sampleFile = resolve(process.argv[2] ?? join(root, 'samples', 'quickstart.
 const sample = JSON.parse(readFileSync(sampleFile, 'utf8'));
 const document = relative(root, join(dirname(sampleFile), sample.document));
 const startedMs = performance.now();
+const steps = 2 + sample.questions.length;
 
-step('1/3  Set up', [join('scripts', 'setup.mjs'), '--redis', 'find']);
-step(`2/3  Compress ${document}`, [GLYPHPRESS, 'compress', document, '-o', OUT, '--force']);
+step(`1/${steps}  Set up`, [join('scripts', 'setup.mjs'), '--redis', 'find']);
+step(`2/${steps}  Compress ${document}`, [GLYPHPRESS, 'compress', document, '-o', OUT, '--force']);
 const page = findFile(join(root, OUT), 'page-0001.png');
 if (page) process.stdout.write(`First page: ${relative(root, page)}\n`);
-const answer = ask(`3/3  Ask: ${sample.question}`, sample.question);
-
-if (!holdsAnswer(answer, sample.answer)) {
-  process.stderr.write(
-    `\nThe answer is wrong: the text says "${sample.answer}". The model that ships is very small (docs/results/reader.md); --model and --backend take larger ones.\n`,
-  );
-  process.exit(1);
+for (const [n, { question, answer }] of sample.questions.entries()) {
+  const said = ask(`${n + 3}/${steps}  Ask: ${question}`, question);
+  if (!holdsAnswer(said, answer)) {
+    process.stderr.write(
+      `\nThe answer is wrong: the text says "${answer}". The model that ships is very small (docs/results/reader.md); --model and --backend take larger ones.\n`,
+    );
+    process.exit(1);
+  }
+  process.stdout.write('That is what the text says.\n');
 }
-process.stdout.write(`That is what the text says.
-
+process.stdout.write(`
 Done in ${seconds(startedMs)}. Next, with a document of your own:
   npx glyphpress ask notes.txt "What was decided about the roof?"
   npx glyphpress --help

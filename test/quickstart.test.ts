@@ -29,8 +29,10 @@ describe('the sample', () => {
   it('says what is asked for, once', () => {
     const sample = JSON.parse(readFileSync(path.join(ROOT, 'samples/quickstart.json'), 'utf8'));
     const text = readFileSync(path.join(ROOT, 'samples', sample.document), 'utf8');
-    expect(text.split(sample.answer)).toHaveLength(2);
-    expect(sample.question).not.toContain(sample.answer);
+    for (const { question, answer } of sample.questions) {
+      expect(text.split(answer)).toHaveLength(2);
+      expect(question).not.toContain(answer);
+    }
   });
 });
 
@@ -46,7 +48,8 @@ describe('npm run quickstart', () => {
     writeFileSync(path.join(folder, 'note.txt'), 'The north gate is shut.');
     const sample = path.join(folder, 'sample.json');
     const question = 'What is the registration of the ferry?';
-    writeFileSync(sample, JSON.stringify({ document: 'note.txt', question, answer: 'SK-2086' }));
+    const questions = [{ question, answer: 'SK-2086' }];
+    writeFileSync(sample, JSON.stringify({ document: 'note.txt', questions }));
     const { status, stderr } = run(sample);
     expect(stderr).toContain('The answer is wrong: the text says "SK-2086"');
     expect(status).toBe(1);

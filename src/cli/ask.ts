@@ -143,8 +143,7 @@ ${PARTS_HELP}
 A text is compressed on its first question; later questions with the same settings re-use its context.
 With --question-first the pages are read, and V²Drop drops, with the question in mind: --keep then leaves
 what the question speaks of, and what follows it. That context serves one question: the text is compressed
-for it anew, and what was made is removed. Without --model, a reader that was trained for it answers; how well
-another model does is for glyphpress eval curve to say.
+for it anew, and what was made is removed. How well a model does so is for glyphpress eval curve to say.
 The answer is printed alone; how sure the model is and where the answer stands in the text go to stderr,
 and with --json into confidence, meanLogProb, calibrated, found and citations.
 ${API_KEY_HELP}

@@ -132,7 +132,7 @@ axis. A run that was broken off goes on when the same command is given again.
 Examples:
   $ glyphpress eval curve --quick
   $ glyphpress eval curve --model models/reader --record --markdown docs/results/pruning.md
-  $ glyphpress eval curve --model models/reader-question-first --only "trail, question first" --keeps 60,50
+  $ glyphpress eval curve --only "trail, question first" --keeps 60,50
   $ glyphpress eval curve --keeps 80,60 --seeds 5 --haystack book.txt -o runs/curve --json`,
     )
     .action(runCurve);

@@ -22,15 +22,17 @@ export interface NaturalFlags {
   pages?: number[];
   samples?: number;
   documents?: number;
+  /** What a run with these flags leaves out. */
+  others?: boolean;
 }
 
 type Results = Parameters<typeof makeNaturalReport>[1];
 
 export function naturalPlan(
-  { seed, pages, samples, documents }: NaturalFlags,
+  { seed, pages, samples, documents, others }: NaturalFlags,
   config: RenderConfig,
   style: PromptStyle,
-  asker: Asker,
+  asker: Pick<Asker, 'readsText'>,
   signal: AbortSignal,
 ): Promise<EvalPlan> {
   const countPages = async (texts: readonly string[]) => {
@@ -57,6 +59,7 @@ export function naturalPlan(
       questions: samples ?? DEFAULT_QUESTIONS_PER_DOCUMENT,
       ...(pages && { pages }),
       ...(documents !== undefined && { documents }),
+      ...(others && { others }),
       readsText: asker.readsText ?? false,
     },
     countPages,

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   type CalibrationResult,
   calibrate,
@@ -15,6 +15,7 @@ import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { planId } from '../prune/index.js';
 import { storeCalibration } from '../vlm/index.js';
+import { naturalPlan } from './eval-natural.js';
 import { interruptible } from './interrupt.js';
 import { openModel, warnIfUntrained } from './model-options.js';
 import {
@@ -28,12 +29,17 @@ import { Progress } from './progress.js';
 import { runQuestions } from './question-run.js';
 
 /** What people ask for, from easy to hard; half of the absent questions have no answer. */
-const SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'numbers', 'distractors', 'absent'];
+const LOOK_UPS: readonly TaskSuite[] = ['lookup', 'hex', 'numbers', 'distractors', 'absent'];
 const DEPTHS = [0, 0.25, 0.5, 0.75, 1];
 /** Another than eval's, whose figures must not be of questions that the curve was fitted on. */
 const SEED = 1_000_003;
+/** The seed of `eval --suite natural`, which leaves out the questions that are asked here. */
+const NATURAL_SEED = 1;
+
+const QUESTIONS = ['natural', 'look-ups'] as const;
 
 interface Flags extends RenderFlags {
+  questions?: (typeof QUESTIONS)[number];
   pages: number[];
   samples: number;
   seed: number;
@@ -50,9 +56,20 @@ export function registerCalibrate(model: Command): void {
       .command('calibrate')
       .description('measure how sure a model may be of its answers, and write that into its folder')
       .argument('<dir>', 'Hugging Face model folder')
+      .addOption(
+        new Option(
+          '--questions <kind>',
+          'natural: of people, about real documents; look-ups: of values in made-up text (default: natural for a model that reads words)',
+        ).choices(QUESTIONS),
+      )
       .option('--pages <list>', 'lengths of documents', pageCounts, [1, 2])
-      .option('--samples <n>', 'documents of each kind and length', wholeNumber(1, 10_000), 2)
-      .option('--seed <n>', 'seed of texts and values', wholeNumber(0, 2 ** 32 - 1), SEED)
+      .option(
+        '--samples <n>',
+        'look-ups: documents of each kind and length',
+        wholeNumber(1, 10_000),
+        2,
+      )
+      .option('--seed <n>', 'look-ups: seed of texts and values', wholeNumber(0, 2 ** 32 - 1), SEED)
       .option(
         '--max-tokens <n>',
         'longest answer (default: the task says)',
@@ -66,8 +83,8 @@ export function registerCalibrate(model: Command): void {
     .addHelpText(
       'after',
       `
-Asks look-ups whose answers are known (values, hex strings, numbers, distractors, absent ones), and fits a
-logistic curve from the log-probabilities of an answer's tokens to the chance that it is right. The curve
+Asks questions whose answers are known: those of the natural suite that "eval --suite natural" leaves out, or
+look-ups (values, hex strings, numbers, distractors, absent ones). Fits a logistic curve from the log-probabilities of an answer's tokens to the chance that it is right. The curve
 goes to config.json as glyphpress.calibration; "glyphpress ask" uses it for its confidence. How true the
 chances are is measured on documents that the curve was not fitted on: reliability.svg in the run's folder.
 
@@ -93,20 +110,24 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
       maxNewTokens: flags.maxTokens,
     });
     const { result, folder } = await interruptible(async (signal) => {
-      const questions = await planSuites(
-        'calibration',
-        SUITES,
-        {
-          config,
-          seed: flags.seed,
-          style: rendering ? 'bare' : 'full',
-          depths: DEPTHS,
-          pages: flags.pages,
-          samples: flags.samples,
-        },
-        (config, haystack) =>
-          charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal }),
-      );
+      const style = rendering ? 'bare' : 'full';
+      const kind = flags.questions ?? (asker.readsText ? 'natural' : 'look-ups');
+      const questions =
+        kind === 'natural'
+          ? await naturalPlan(
+              { seed: NATURAL_SEED, pages: flags.pages, others: true },
+              config,
+              style,
+              { readsText: false },
+              signal,
+            )
+          : await planSuites(
+              'calibration',
+              LOOK_UPS,
+              { config, style, depths: DEPTHS, ...lookUpsOf(flags) },
+              (config, haystack) =>
+                charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal }),
+            );
       const { folder, results } = await runQuestions(questions, asker, {
         out: flags.out,
         cachedUnder: 'calibrations',
@@ -132,6 +153,8 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
     await model.close();
   }
 }
+
+const lookUpsOf = ({ seed, pages, samples }: Flags) => ({ seed, pages, samples });
 
 function resultText({ calibration, calibrated, uncalibrated }: CalibrationResult): string {
   const { questions, right } = calibration;

@@ -39,7 +39,7 @@ export class ChatTemplate {
   documentPrefix(imageCount: number, questionFirst?: string): number[] {
     if (this.imageTokenId === null && imageCount > 0) throw noVision(this.dir);
     const { before } = this.#render(imageCount, questionFirst !== undefined);
-    const { between } = this.#afterImages();
+    const { between } = this.#beforeQuestion(imageCount > 0);
     if (!before.endsWith(between))
       throw this.#broken('writes other text before the question when there are no images');
     const document = before.slice(0, before.length - between.length);
@@ -54,9 +54,13 @@ export class ChatTemplate {
     return ids;
   }
 
-  /** Ids of the question and of all that follows until the answer, however many images there are. */
-  questionSuffix(question: string): number[] {
-    const { between, after } = this.#afterImages();
+  /**
+   * Ids of the question and of all that follows until the answer.
+   *
+   * @param hasImages whether any stand before it, however many; else the document is text, or nothing
+   */
+  questionSuffix(question: string, hasImages: boolean): number[] {
+    const { between, after } = this.#beforeQuestion(hasImages);
     return this.#encodeAround(between, question, after);
   }
 
@@ -97,10 +101,10 @@ export class ChatTemplate {
   }
 
   /** What stands between the last image and the question, and what follows the question. */
-  #afterImages(): { between: string; after: string } {
-    const { before, after } = this.#render(this.imageTokenId === null ? 0 : 1);
+  #beforeQuestion(hasImages: boolean): { between: string; after: string } {
+    const { before, after } = this.#render(hasImages ? 1 : 0);
     // A document that is text stands where the question would, right before it.
-    if (this.imageTokenId === null) return { between: '', after };
+    if (!hasImages) return { between: '', after };
     // Cut after an added token: ordinary text on both sides of a cut could merge into one token.
     return {
       between: before.slice(this.tokenizer.lastAddedTokenEnd(before, before.length)),

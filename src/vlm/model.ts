@@ -50,6 +50,8 @@ export interface PrefilledContext {
   keptCells: KeptCells[][];
   /** The one question that this context can be asked: it stands before the images too. */
   questionFirst?: string;
+  /** The document is text: there were no images. @defaultValue false */
+  isText?: boolean;
 }
 
 export interface PrefillOptions {
@@ -201,6 +203,7 @@ export class VisionLanguageModel {
       nextPosition: rows.next,
       promptTokens,
       ...(questionFirst !== undefined && { questionFirst }),
+      ...(images.length === 0 && { isText: true }),
     };
     this.#handles.set(context, Promise.resolve(handle));
     if (options.signal?.aborted) {
@@ -221,7 +224,7 @@ export class VisionLanguageModel {
     if (wanted !== undefined) checkMaxNewTokens(wanted);
     checkSampling(sampling);
     checkQuestion(context, question);
-    const tokenIds = this.template.questionSuffix(question);
+    const tokenIds = this.template.questionSuffix(question, !context.isText);
     const promptTokens = context.promptTokens + tokenIds.length;
     const { answerTokens, maxPositions } = this.info;
     // One token at least: where not even that fits, the length is what is wrong.
@@ -277,7 +280,7 @@ export class VisionLanguageModel {
   ): Promise<Forward> {
     const ids = [
       ...this.template.documentPrefix(images.length),
-      ...this.template.questionSuffix(question),
+      ...this.template.questionSuffix(question, images.length > 0),
     ];
     const rows = this.#promptRows(ids, images);
     return this.worker.call('forward', { rows, cuts: checkCuts(cuts, this.info.layers) });

@@ -104,7 +104,7 @@ it.runIf(FOLDER)(
         });
         const times: number[] = [];
         const request = {
-          tokenIds: template.questionSuffix('What does it say?'),
+          tokenIds: template.questionSuffix('What does it say?', true),
           position: rows().next,
           maxNewTokens: TOKENS,
           sampling: {},

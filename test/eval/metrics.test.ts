@@ -166,6 +166,7 @@ describe('not found', () => {
   it.each([
     'not found',
     'Not found.',
+    'Not found: the document does not say.',
     '"not found"',
     'The text does not mention the pin of Anna.',
     'There is no information about that.',

@@ -56,6 +56,14 @@ describe('a plan of the natural suite', () => {
     expect(Math.max(...lengths)).toBeGreaterThan(20_000);
   });
 
+  it('asks the others where it is told to, each question once', async () => {
+    const idsOf = async (more: Parameters<typeof plan>[0]) =>
+      (await plan(more)).documents.flatMap(({ questions }) => questions.map(({ id }) => id));
+    const [usual, others] = [await idsOf({}), await idsOf({ others: true })];
+    expect(others.length).toBeGreaterThan(100);
+    expect([...usual, ...others].sort()).toEqual((await idsOf({ questions: 1_000 })).sort());
+  });
+
   it('takes documents of the pages that are wanted', async () => {
     const { documents } = await plan({ pages: [2, 8] });
     expect(documents.length).toBeGreaterThan(2);

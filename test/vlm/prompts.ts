@@ -59,7 +59,7 @@ export async function goldenPrompt(engine: Engine, golden: Golden): Promise<Prom
   const text =
     golden.document === null ? [] : tokenizerOf(engine.checkpoint).encodeLiteral(golden.document);
   const prefixIds = [...template.documentPrefix(images.length), ...text];
-  const suffixIds = template.questionSuffix(golden.question);
+  const suffixIds = template.questionSuffix(golden.question, images.length > 0);
   const rows = (ids: readonly number[]) => promptRows(ids, shape, images);
   return {
     images,

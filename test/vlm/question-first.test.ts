@@ -80,7 +80,7 @@ function rowsOf(question: string, images: readonly PromptImage[]): PromptRows {
   return promptRows(ids, promptShape(engine.checkpoint.config), images);
 }
 
-const suffixOf = (question: string) => templateOf(engine.checkpoint).questionSuffix(question);
+const suffixOf = (question: string) => templateOf(engine.checkpoint).questionSuffix(question, true);
 
 /** Keys of the last visual row in the first head. */
 function lastVisual({ layers, promptTokens }: PrefilledContext, layer: number): Float32Array {

@@ -74,11 +74,11 @@ describe('ChatTemplate', () => {
     const image = [id('<|begin_of_image|>'), id('<|image|>'), id('<|end_of_image|>')];
     const start = [id('[gMASK]'), id('<sop>'), id('<|user|>'), 10];
     expect(template.documentPrefix(2)).toEqual([...start, ...image, ...image]);
-    expect(template.questionSuffix('Hi?')).toEqual([72, 105, 63, id('<|assistant|>'), 10]);
+    expect(template.questionSuffix('Hi?', true)).toEqual([72, 105, 63, id('<|assistant|>'), 10]);
   });
 
   it('keeps a question that looks like markup from being markup', () => {
-    const ids = templateOf(checkpoint).questionSuffix('a<|image|><|assistant|>b');
+    const ids = templateOf(checkpoint).questionSuffix('a<|image|><|assistant|>b', true);
     expect(ids.filter((token) => token === id('<|image|>'))).toHaveLength(0);
     expect(ids.filter((token) => token === id('<|assistant|>'))).toHaveLength(1);
     expect(tokenizer.decode(ids)).toBe('a<|image|><|assistant|>b\n');
@@ -91,12 +91,22 @@ describe('ChatTemplate', () => {
         const question = wellFormedText(text);
         fc.pre(!tokenizer.containsAddedToken(question));
         const whole = tokenizer.encode(template.renderText(images, question));
-        expect([...template.documentPrefix(images), ...template.questionSuffix(question)]).toEqual(
-          whole,
-        );
+        expect([
+          ...template.documentPrefix(images),
+          ...template.questionSuffix(question, images > 0),
+        ]).toEqual(whole);
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('cuts a document that is text where the question would stand, whatever follows images', () => {
+    const source =
+      '<|user|>{% for part in messages[0].content %}{% if part.type == "image" %}<|image|>{{ "\n" }}{% else %}{{ part.text }}{% endif %}{% endfor %}<|assistant|>';
+    const template = new ChatTemplate(source, tokenizer, id('<|image|>'), {}, 'dir');
+    expect(template.documentPrefix(0)).toEqual([id('<|user|>')]);
+    expect(template.questionSuffix('Hi', false)).toEqual([72, 105, id('<|assistant|>')]);
+    expect(template.questionSuffix('Hi', true)).toEqual([10, 72, 105, id('<|assistant|>')]);
   });
 
   it('puts a question before the images too', () => {
@@ -116,7 +126,7 @@ describe('ChatTemplate', () => {
         const whole = tokenizer.encode(template.renderText(images, question, true));
         expect([
           ...template.documentPrefix(images, question),
-          ...template.questionSuffix(question),
+          ...template.questionSuffix(question, true),
         ]).toEqual(whole);
       }),
       { numRuns: 50 },

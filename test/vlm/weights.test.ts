@@ -16,7 +16,12 @@ import { chooseDtype, weightMemory } from '../../src/vlm/weights/dtype.js';
 import { placeWeights } from '../../src/vlm/weights/placement.js';
 import { dequantiseRows, quantiseSymmetric } from '../../src/vlm/weights/quantise.js';
 import { quantiseToFolder } from '../../src/vlm/weights/quantised-folder.js';
-import { type Dtype, modelHash, QUANTISER_VERSION, weightUses } from '../../src/vlm/weights/recipe.js';
+import {
+  type Dtype,
+  modelHash,
+  QUANTISER_VERSION,
+  weightUses,
+} from '../../src/vlm/weights/recipe.js';
 import { findWeight, readRows } from '../../src/vlm/weights/stored-weight.js';
 import { Golden, maxAbsDifference, TINY } from './golden.js';
 import { goldenPrompt } from './prompts.js';

@@ -22,12 +22,14 @@ from .tower import CELL, IMAGE_MEAN, IMAGE_STD, MERGE, PATCH, VISION_THETA, Towe
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 IMAGE_TOKEN = "<empty_output>"
 CHAT_TEMPLATE = (
-    "{%- for message in messages %}<|im_start|>{{ message.role }}\n"
-    "{%- if message.content is string %}{{ '\\n' }}{{ message.content }}"
-    "{%- else %}{{ '\\n' }}"
-    "{%- for item in message.content %}{%- if item.type == 'image' or 'image' in item %}" + IMAGE_TOKEN + "{%- endif %}{%- endfor %}"
-    "{%- if message.content | selectattr('type', 'equalto', 'image') | list %}{{ '\\n' }}{%- endif %}"
-    "{%- for item in message.content %}{%- if item.type == 'text' %}{{ item.text }}{%- endif %}{%- endfor %}"
+    "{%- for message in messages %}<|im_start|>{{ message.role }}{{ '\\n' }}"
+    "{%- if message.content is string %}{{ message.content }}"
+    "{%- else %}{%- set seen = namespace(last='') %}"
+    "{%- for item in message.content %}"
+    # Pages follow each other; between them and text, before or behind, there is a line break.
+    "{%- if seen.last and (seen.last != 'image' or item.type != 'image') %}{{ '\\n' }}{%- endif %}"
+    "{%- if item.type == 'image' %}" + IMAGE_TOKEN + "{%- else %}{{ item.text }}{%- endif %}"
+    "{%- set seen.last = item.type %}{%- endfor %}"
     "{%- endif %}<|im_end|>{{ '\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}<|im_start|>assistant{{ '\\n' }}{%- endif %}"
 )

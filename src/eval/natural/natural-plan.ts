@@ -35,6 +35,8 @@ export interface NaturalSetting {
   seed: number;
   /** Of each document. */
   questions: number;
+  /** Ask what these settings would leave out, so that what is fitted on it says nothing of its own questions. */
+  others?: boolean;
   /** @defaultValue all */
   documents?: number;
   /** Lengths: a document counts as the next power of two of its pages. @defaultValue all */
@@ -64,7 +66,9 @@ export async function planNatural(
   }
   const documents = chosen.flatMap((one): EvalDocument[] => {
     const numbered = one.questions.map((question, n) => ({ question, n }));
-    const asked = chooseQuestions(numbered, setting.questions, `${seed} ${one.document}`);
+    const chosen = chooseQuestions(numbered, setting.questions, `${seed} ${one.document}`);
+    const asked = setting.others ? numbered.filter((each) => !chosen.includes(each)) : chosen;
+    if (asked.length === 0) return [];
     const questions = asked.map(({ question, n }) =>
       toQuestion(question, `${one.document}/${n + 1}`, one.text, style),
     );

@@ -1,7 +1,7 @@
 /**
- * Does the answer say that the text does not hold what was asked for? The reader says "The X of Y is
- * not found."; other models say it in other words. Only the beginning counts: an answer that ends in
- * doubt still gave one.
+ * Does the answer say that the text does not hold what was asked for? Readers say "Not found: the document
+ * does not say." or "The X of Y is not found."; other models say it in other words. Only the beginning
+ * counts: an answer that ends in doubt still gave one.
  */
 export function saysNotFound(answer: string): boolean {
   const said = answer.trim().toLowerCase().replace(/[’`]/g, "'");

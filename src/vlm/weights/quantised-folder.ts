@@ -13,7 +13,6 @@ import {
   type WritableTensor,
   writeSafetensors,
 } from '../safetensors-writer.js';
-import { chooseTowerForm } from '../tower-form.js';
 import { derivedTensors, formAsTrained } from './derive.js';
 import { checkDtype } from './dtype.js';
 import {
@@ -130,6 +129,8 @@ async function towerForm(
   const isQuantised = dtype === 'int8' || dtype === 'int4';
   const wanted = asked ?? (isQuantised ? 'auto' : dtype);
   if (wanted !== 'auto') return { form: wanted, error: null };
+  // Only this runs a model; all else works where ONNX Runtime is not installed.
+  const { chooseTowerForm } = await import('../tower-form.js');
   const chosen = await chooseTowerForm(checkpoint, folder);
   return { form: chosen!.form, error: chosen!.int8Error };
 }
