@@ -1,7 +1,7 @@
 /** What ships beside the code: models, the page for the browser, package.json. */
 
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = folderWithPackageJson(dirname(fileURLToPath(import.meta.url)));
@@ -10,6 +10,9 @@ const ROOT = folderWithPackageJson(dirname(fileURLToPath(import.meta.url)));
 export function packageFile(path: string): string {
   return join(ROOT, path);
 }
+
+/** The model that reads where none is named: the folder in GLYPHPRESS_MODEL, else the reader that ships. */
+export const DEFAULT_MODEL = resolve(process.env.GLYPHPRESS_MODEL || packageFile('models/reader'));
 
 /**
  * A module that another thread or process starts: JavaScript that the build made, also where the caller

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
-import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import {
   type CompressedSource,
   pagesInFolder,

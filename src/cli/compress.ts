@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
-import { DEFAULT_MODEL } from '../default-model.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { assertNoOtherDocument } from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { contextKey, textKey } from '../pipeline/artifacts/keys.js';

@@ -3,7 +3,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import {
   CHART_AXES,
@@ -28,6 +27,7 @@ import {
   shortParagraphs,
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { fitToCells } from '../render/index.js';
 import type { VisionLanguageModel } from '../vlm/index.js';

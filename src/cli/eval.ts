@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import {
   type Asker,
@@ -27,6 +26,7 @@ import {
   type TaskSuite,
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import { planId } from '../prune/index.js';

@@ -2,9 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
 import { type MeasuredPlan, measuredPlans } from '../eval/index.js';
-import { packageFile } from '../package-file.js';
+import { DEFAULT_MODEL, packageFile } from '../package-file.js';
 import {
   describePlan,
   NAMED_PLANS,

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { prepareProofFolder, writeProof } from '../pipeline/proofing/proof-pictures.js';
 import { type ProofReport, proofread } from '../pipeline/proofing/proofread.js';

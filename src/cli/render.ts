@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { renderToFolder } from '../pipeline/render-to-folder.js';
 import { renderingOf } from '../vlm/index.js';

@@ -2,9 +2,9 @@
 
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
 import { GlyphpressError } from '../errors.js';
 import type { PromptStyle } from '../eval/index.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import {
   DEFAULT_PRESET,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DEFAULT_MODEL } from '../default-model.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { transcribePage } from '../pipeline/proofing/transcribe.js';
 import {

@@ -1,6 +1,6 @@
 /** Who reads a document, and how, as a program says it. */
 
-import { DEFAULT_MODEL } from '../default-model.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import type { ReadingSettings } from '../pipeline/backend.js';
 import { type AskedSettings, resolveSettings, type SettingsModel } from '../pipeline/settings.js';
 import { NAMED_PLANS, type PrunePlan } from '../prune/index.js';

@@ -1,6 +1,6 @@
 /** Document → page images, and what they will cost before they are drawn. */
 
-import { DEFAULT_MODEL } from '../default-model.js';
+import { DEFAULT_MODEL } from '../package-file.js';
 import { gridOf, type PageSize } from '../pipeline/cells.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { predictPageTokens } from '../pipeline/predict-tokens.js';
