@@ -99,6 +99,10 @@ export const ERROR_CATALOGUE = {
   },
   GP_REDIS_NOT_FOUND: { meaning: 'No Redis or Valkey server was found.', retryable: false },
   GP_REDIS_UNAVAILABLE: { meaning: 'Redis does not respond.', retryable: true },
+  GP_WORKER: {
+    meaning: 'A worker does not fit the service whose documents it would compress.',
+    retryable: false,
+  },
   GP_QUOTA: {
     meaning: 'The tenant has used what it may store.',
     retryable: false,

@@ -27,6 +27,8 @@ export interface WorkerParts extends StageWorkerOptions, StepTools {
   queue: CompressionQueue;
   /** To the model, shared by the stages that use it. */
   way: RightOfWay;
+  /** Asked where something is not found: whether another worker may have it. */
+  isUnfit?: (() => Promise<boolean>) | undefined;
   /** In place of the product's own; for tests. */
   steps?: Partial<Record<Stage, Step>> | undefined;
 }
@@ -34,8 +36,8 @@ export interface WorkerParts extends StageWorkerOptions, StepTools {
 const USES_MODEL: readonly Stage[] = ['encode', 'prefill'];
 
 export function documentStage(stage: Stage, ownStep: Step, parts: WorkerParts): StageWorker {
-  const { redis, records, queue, way, steps, onError = () => {} } = parts;
-  const runner = new StageRunner(stage, steps?.[stage] ?? ownStep, records, onError);
+  const { redis, records, queue, way, steps, isUnfit, onError = () => {} } = parts;
+  const runner = new StageRunner(stage, steps?.[stage] ?? ownStep, records, onError, isUnfit);
   const process = async (job: Job<JobPayload>, token: string) => {
     const payload = parse(job, onError);
     if (payload.isSplit) await waitForParts(job, token);

@@ -1,6 +1,7 @@
 /** All that a worker process holds: the queues that it takes, and how they end. */
 
 import type { Redis } from 'ioredis';
+import type { GlyphpressError } from '../src/errors.js';
 import { CompressionQueue } from '../src/queue/compression-queue.js';
 import { connectRedis } from '../src/queue/connection.js';
 import type { Stage } from '../src/queue/document-record.js';
@@ -12,6 +13,7 @@ import {
   type StageWorkerOptions,
 } from '../src/queue/stage-worker.js';
 import { FolderStore } from '../src/service/folder-store.js';
+import { problemOfWorker } from '../src/service/introduction.js';
 import type { StepTools } from '../src/service/steps.js';
 import type { WorkerParts } from './document-stage.js';
 import { encode } from './encode.js';
@@ -35,16 +37,24 @@ export interface WorkerProcessOptions
   stages: readonly Stage[];
   /** What a tenant may store; absent for no limit. */
   quotaBytes?: number | undefined;
+  /** Of this worker, as it tells a service. @defaultValue that of this package */
+  version?: string | undefined;
+  /** How often it looks whether it still fits the service. @defaultValue 10,000 */
+  fitEveryMs?: number | undefined;
 }
 
 export interface RunningWorkers {
   /** Lets what is under way finish for so long, then gives it back to the queue. */
   close(graceMs: number): Promise<void>;
+  /** Resolves, with the reason, when no more jobs are taken because this worker fits the service no longer. */
+  unfit: Promise<GlyphpressError>;
 }
 
-/** @throws {GlyphpressError} GP_REDIS_UNAVAILABLE */
+const FIT_EVERY_MS = 10_000;
+
+/** @throws {GlyphpressError} GP_REDIS_UNAVAILABLE; GP_WORKER for one that does not fit the service */
 export async function startWorkers(options: WorkerProcessOptions): Promise<RunningWorkers> {
-  const { redisUrl, dataFolder, stages, quotaBytes, ...given } = options;
+  const { redisUrl, dataFolder, stages, quotaBytes, version, fitEveryMs, ...given } = options;
   const connections: Redis[] = [];
   const connect = async () => {
     const redis = await connectRedis(redisUrl, 'worker');
@@ -53,7 +63,9 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
   };
   const workers: StageWorker[] = [];
   let queue: CompressionQueue | null = null;
+  let timer: NodeJS.Timeout | undefined;
   const close = async (graceMs: number) => {
+    clearInterval(timer);
     await Promise.all(workers.map((worker) => worker.close(graceMs)));
     await queue?.close();
     for (const redis of connections) redis.disconnect();
@@ -66,11 +78,29 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     const store = new FolderStore(dataFolder);
     const records = new DocumentRecords(redis);
     const quota = quotaBytes === undefined ? undefined : quotaOf(quotaBytes, records);
-    const parts = { quota, ...given, redis, queue, store, records, way: new RightOfWay() };
+    const introduced = { redis, store, models: given.models, ...(version && { version }) };
+    const problem = await problemOfWorker(introduced);
+    if (problem) throw problem;
+    let tell: (problem: GlyphpressError) => void;
+    const unfit = new Promise<GlyphpressError>((resolve) => {
+      tell = resolve;
+    });
+    const isUnfit = async () => {
+      const now = await problemOfWorker(introduced);
+      if (!now) return false;
+      for (const worker of workers) worker.stopTaking();
+      tell(now);
+      return true;
+    };
+    timer = setInterval(() => {
+      isUnfit().catch(() => {}); // a Redis or a store that is away tells nothing
+    }, fitEveryMs ?? FIT_EVERY_MS);
+    timer.unref();
+    const parts = { quota, isUnfit, ...given, redis, queue, store, records, way: new RightOfWay() };
     for (const stage of stages) workers.push(ENTRIES[stage](parts));
     await listenForCancels(subscriber, workers);
     await Promise.all(workers.map((worker) => worker.ready()));
-    return { close };
+    return { close, unfit };
   } catch (error) {
     await close(0);
     throw error;

@@ -26,6 +26,9 @@ interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
 /** What is under way may take this long to finish before it goes back to the queue. */
 const GRACE_MS = 5_000;
 
+/** A worker whose service is gone is gone after so long at the latest. */
+const ALONE_MS = 8_000;
+
 export function registerWorker(program: Command): void {
   const command = withServiceModelOptions(
     withDataOption(
@@ -91,8 +94,16 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
   if (flags.json)
     process.stdout.write(`${JSON.stringify({ pid: process.pid, queues, concurrency })}\n`);
   log('info', { queues, concurrency }, 'worker started');
-  await Promise.race([aborted(signal), parentGone()]);
-  await workers.close(GRACE_MS);
+  const why = await Promise.race([
+    aborted(signal).then(() => 'asked' as const),
+    parentGone().then(() => 'alone' as const),
+    workers.unfit,
+  ]);
+  if (why instanceof GlyphpressError) logError(why, null);
+  // Its Redis may be gone with the service: what is under way stops at its next page, and nothing is waited for.
+  if (why === 'alone') setTimeout(() => process.exit(1), ALONE_MS).unref();
+  await workers.close(why === 'alone' ? 0 : GRACE_MS);
+  if (why instanceof GlyphpressError) throw why;
   log('info', {}, 'worker stopped');
   // An open channel would keep this process alive.
   if (process.channel) process.disconnect();

@@ -71,6 +71,12 @@ export const MAX_STARTS = ATTEMPTS + 2;
 /** Why work on a job stops early. */
 export type StopReason = 'unwanted' | 'shutdown' | 'lost' | 'turn';
 
+/** What another worker may have: a file that is not there, or not as it was. */
+function isMissing(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return code === 'ENOENT' || code === 'GP_ARTIFACT_DAMAGED';
+}
+
 class Interruption extends Error {
   override readonly name = 'AbortError';
   constructor(readonly why: StopReason) {
@@ -82,11 +88,13 @@ export class StageRunner {
   /** What is under way, by `tenant id`. */
   readonly #running = new Map<string, Set<AbortController>>();
 
+  /** @param isUnfit whether what was not found is the fault of this worker, whose store is another by now */
   constructor(
     readonly stage: Stage,
     private readonly step: Step,
     private readonly records: DocumentRecords,
     private readonly onError: (error: unknown, ref: DocumentRef | null) => void,
+    private readonly isUnfit: () => Promise<boolean> = async () => false,
   ) {}
 
   /** @param member `tenant id`, as messages between processes name a document */
@@ -188,6 +196,10 @@ export class StageRunner {
   }
 
   async #failOrRetry(job: StageJob, ref: DocumentRef, error: unknown): Promise<StageOutcome> {
+    if (isMissing(error) && (await this.isUnfit())) {
+      await this.records.takeBackStart(ref, this.stage, job.payload.range);
+      return { kind: 'given back' };
+    }
     if (job.isLastAttempt || !mayPass(error))
       return this.#fail(ref, asGlyphpressError(error) ?? error);
     const { code, message } = describeFailure(error, this.stage);

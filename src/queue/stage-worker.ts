@@ -1,6 +1,6 @@
 /** The BullMQ worker of one stage: takes jobs, rests while Redis refuses, and stops in good order. */
 
-import { type Job, Worker } from 'bullmq';
+import { type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { BULL_PREFIX, type CompressionQueue, type JobPayload } from './compression-queue.js';
 import { redisRefusal } from './connection.js';
@@ -36,12 +36,14 @@ const RESUMABLE: readonly Stage[] = ['render', 'encode'];
 export class StageWorker {
   readonly #worker: Worker<JobPayload>;
   readonly #runner: StageRunner;
+  readonly #process: StageProcessor;
   readonly #lanes: Lanes;
   readonly #concurrency: number;
   readonly #timer: NodeJS.Timeout;
   #looking = false;
   #resting = false;
   #closing = false;
+  #stopped = false;
 
   /** @param process of each job, on the runner */
   constructor(
@@ -51,6 +53,12 @@ export class StageWorker {
     { concurrency: asked = 1, lanes, lockMs = 30_000, onError = () => {} }: StageWorkerOptions = {},
   ) {
     this.#runner = runner;
+    this.#process = async (job, token) => {
+      if (!this.#stopped) return process(job, token);
+      // It was waiting for a job when it was told to take no more.
+      await job.moveToWait(token);
+      throw new WaitingError();
+    };
     const { stage } = runner;
     const { turnMs = DEFAULT_TURN_MS, ...passing } = lanes ?? {};
     const concurrency = typeof asked === 'number' ? asked : (asked[stage] ?? 1);
@@ -64,7 +72,7 @@ export class StageWorker {
     });
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#timer.unref();
-    this.#worker = new Worker<JobPayload>(stage, (job, token) => process(job, token!), {
+    this.#worker = new Worker<JobPayload>(stage, (job, token) => this.#process(job, token!), {
       connection: redis,
       prefix: BULL_PREFIX,
       concurrency,
@@ -99,6 +107,12 @@ export class StageWorker {
     this.#runner.stop(member, 'unwanted');
   }
 
+  /** Takes no more jobs; what is under way goes on. */
+  stopTaking(): void {
+    this.#stopped = true;
+    void this.#worker.pause(true);
+  }
+
   ready(): Promise<unknown> {
     return this.#worker.waitUntilReady();
   }
@@ -127,7 +141,7 @@ export class StageWorker {
   }
 
   #letPass(): void {
-    if (this.#closing || this.#resting) return;
+    if (this.#closing || this.#resting || this.#stopped) return;
     this.#worker.concurrency = this.#lanes.size + 1;
     // A worker whose places were all taken looks for a job when one of them ends, or when it is woken so.
     void this.#worker.pause(true);
@@ -140,7 +154,7 @@ export class StageWorker {
     void this.#worker.pause(true);
     setTimeout(() => {
       this.#resting = false;
-      if (!this.#closing) void this.#worker.resume();
+      if (!this.#closing && !this.#stopped) void this.#worker.resume();
     }, REST_MS).unref();
   }
 }

@@ -11,6 +11,7 @@ import { DocumentRecords } from '../queue/document-records.js';
 import { Changes } from '../service/changes.js';
 import { DocumentService } from '../service/documents.js';
 import { FolderStore } from '../service/folder-store.js';
+import { introduceService } from '../service/introduction.js';
 import type { ModelRegistry } from '../service/models.js';
 import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
 import {
@@ -91,6 +92,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const queue = new CompressionQueue(redis);
     cleanUp.push(() => queue.close());
     const store = new FolderStore(options.dataFolder);
+    await introduceService({ redis, store, models });
     const subscriber = await connect('worker');
     const base = { store, models, records, queue, limits };
     const documents = await DocumentService.open({ ...base, subscriber });

@@ -52,6 +52,12 @@ export interface ContentStore {
   removeContext(tenant: string, hash: string, key: string): Promise<void>;
   /** Bytes of a content with all that was made of it; what two names share counts once. */
   bytesOf(tenant: string, hash: string): Promise<number>;
+  /** What tells this store from others; null before a service was there. */
+  readMarker(): Promise<string | null>;
+  /** Marks it, unless it has a marker. */
+  writeMarker(marker: string): Promise<void>;
+  /** Writes something and takes it away again. @throws what the store says to it */
+  probe(): Promise<void>;
   /** All contents in the store, of every tenant. */
   contents(): AsyncGenerator<{ tenant: string; hash: string }>;
   /** Uploads whose process is gone, and what a crash left half deleted. @returns how many */

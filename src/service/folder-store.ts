@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { GlyphpressError } from '../errors.js';
@@ -19,7 +19,7 @@ import {
   YOUNG_MS,
 } from './content-store.js';
 import { RESERVE_BYTES } from './disk-room.js';
-import { receiveInto, removeGivenUp, sweepInbox } from './inbox.js';
+import { receiveInto, removeGivenUp, sweepInbox, taggedName } from './inbox.js';
 
 /** The folders and files of one content. */
 export interface ContentFolder extends ContentPlace {
@@ -33,6 +33,8 @@ export interface ContentFolder extends ContentPlace {
 
 /** Pages that are being drawn, and what is written under a name of its own first. */
 const UNFINISHED = /^(pages-[0-9a-f]{32}\.work|.*\.partial(\.old)?)$/;
+
+const MARKER = 'marker';
 
 const TOKENS = /^tokens-([0-9a-f]{32})$/;
 
@@ -107,6 +109,24 @@ export class FolderStore implements ContentStore {
 
   bytesOf(tenant: string, hash: string): Promise<number> {
     return bytesBelow(this.place(tenant, hash).folder, new Set());
+  }
+
+  async readMarker(): Promise<string | null> {
+    return readFile(path.join(this.#root, MARKER), 'utf8').catch(() => null);
+  }
+
+  async writeMarker(marker: string): Promise<void> {
+    await makeFolder(this.#root, 0o700);
+    await writeFile(path.join(this.#root, MARKER), marker, { flag: 'wx' }).catch((error) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+  }
+
+  async probe(): Promise<void> {
+    await makeFolder(this.#inbox, 0o700);
+    const file = path.join(this.#inbox, taggedName());
+    await writeFile(file, '');
+    await rm(file, { force: true });
   }
 
   async *contents(): AsyncGenerator<{ tenant: string; hash: string }> {

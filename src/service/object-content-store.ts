@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { GlyphpressError } from '../errors.js';
 import { makeFolder } from '../output-folder.js';
 import { isTenant } from '../queue/document-record.js';
@@ -40,6 +41,8 @@ export interface ObjectContentOptions {
   cacheBytes: number;
   reserveBytes?: number | undefined;
 }
+
+const MARKER = 'marker';
 
 /** What lies in a content, by the names below its key. */
 const WORK = /^pages-[0-9a-f]{32}\.work$/;
@@ -131,6 +134,18 @@ export class ObjectContentStore implements ContentStore {
     let sum = 0;
     for await (const { bytes } of this.#objects.list(`${contentKey(tenant, hash)}/`)) sum += bytes;
     return sum;
+  }
+
+  async readMarker(): Promise<string | null> {
+    return this.#objects.get(MARKER, async (stream) => (await buffer(stream)).toString('utf8'));
+  }
+
+  async writeMarker(marker: string): Promise<void> {
+    await this.#objects.put(MARKER, Buffer.from(marker), { condition: 'absent' });
+  }
+
+  async probe(): Promise<void> {
+    await this.#objects.probe();
   }
 
   async *contents(): AsyncGenerator<{ tenant: string; hash: string }> {
