@@ -12,8 +12,9 @@ import {
   type StageWorker,
   type StageWorkerOptions,
 } from '../src/queue/stage-worker.js';
-import { FolderStore } from '../src/service/folder-store.js';
+import type { ContentStore } from '../src/service/content-store.js';
 import { problemOfWorker } from '../src/service/introduction.js';
+import { openCheckedStore, type StoreOptions } from '../src/service/open-store.js';
 import type { StepTools } from '../src/service/steps.js';
 import type { WorkerParts } from './document-stage.js';
 import { encode } from './encode.js';
@@ -34,6 +35,8 @@ export interface WorkerProcessOptions
     Pick<WorkerParts, 'steps'> {
   redisUrl: string;
   dataFolder: string;
+  /** @defaultValue documents lie in the data folder */
+  storeOptions?: StoreOptions | undefined;
   stages: readonly Stage[];
   /** What a tenant may store; absent for no limit. */
   quotaBytes?: number | undefined;
@@ -54,7 +57,8 @@ const FIT_EVERY_MS = 10_000;
 
 /** @throws {GlyphpressError} GP_REDIS_UNAVAILABLE; GP_WORKER for one that does not fit the service */
 export async function startWorkers(options: WorkerProcessOptions): Promise<RunningWorkers> {
-  const { redisUrl, dataFolder, stages, quotaBytes, version, fitEveryMs, ...given } = options;
+  const { redisUrl, dataFolder, storeOptions, stages, quotaBytes, version, fitEveryMs, ...given } =
+    options;
   const connections: Redis[] = [];
   const connect = async () => {
     const redis = await connectRedis(redisUrl, 'worker');
@@ -64,9 +68,11 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
   const workers: StageWorker[] = [];
   let queue: CompressionQueue | null = null;
   let timer: NodeJS.Timeout | undefined;
+  let store: ContentStore | null = null;
   const close = async (graceMs: number) => {
     clearInterval(timer);
     await Promise.all(workers.map((worker) => worker.close(graceMs)));
+    store?.close();
     await queue?.close();
     for (const redis of connections) redis.disconnect();
     await given.models.close();
@@ -75,7 +81,9 @@ export async function startWorkers(options: WorkerProcessOptions): Promise<Runni
     const redis = await connect();
     const subscriber = await connect();
     queue = new CompressionQueue(redis);
-    const store = new FolderStore(dataFolder);
+    store = await openCheckedStore(dataFolder, storeOptions, (warning) =>
+      process.stderr.write(`warning: ${warning}\n`),
+    );
     const records = new DocumentRecords(redis);
     const quota = quotaBytes === undefined ? undefined : quotaOf(quotaBytes, records);
     const introduced = { redis, store, models: given.models, ...(version && { version }) };

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { cacheFolder } from '../cache-folder.js';
 import {
   type CheckStatus,
@@ -7,6 +7,7 @@ import {
   diagnose,
 } from '../environment/doctor.js';
 import { GlyphpressError } from '../errors.js';
+import { openStore } from '../service/open-store.js';
 import { BOUNDED_KINDS, CACHE_KINDS, type CacheKind, listCache } from '../store/cache-entries.js';
 import { bytesText } from './amounts.js';
 import { cacheBound } from './cache-bound.js';
@@ -19,20 +20,61 @@ Exit status: 0 when everything that the main job needs is there, else 1.
 
 Examples:
   $ glyphpress doctor
+  $ glyphpress doctor --store s3://documents/glyphpress --store-endpoint http://minio:9000
   $ glyphpress doctor --json | jq '.checks[] | select(.status != "ok")'
 `;
+
+interface Flags {
+  json?: boolean;
+  store?: string;
+  storeEndpoint?: string;
+}
+
+const STORE_PATIENCE_MS = 5_000;
 
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
     .description('show what glyphpress found on this machine, and how to mend the rest')
     .option('--json', 'print the report as JSON')
+    .addOption(
+      new Option('--store <url>', 'also try an object store, s3://bucket/prefix').env(
+        'GLYPHPRESS_STORE',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--store-endpoint <url>',
+        'its address (default: AWS_ENDPOINT_URL, else Amazon S3)',
+      ).env('GLYPHPRESS_STORE_ENDPOINT'),
+    )
     .addHelpText('after', EXAMPLES)
-    .action(async ({ json }: { json?: boolean }) => {
-      const report = await diagnose({ more: [checkStored, checkSettings] });
+    .action(async ({ json, store: url, storeEndpoint: endpoint }: Flags) => {
+      const stores = url === undefined ? [] : [() => checkStore(url, endpoint)];
+      const report = await diagnose({ more: [checkStored, checkSettings, ...stores] });
       process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : doctorTable(report));
       process.exitCode = report.ok ? 0 : 1;
     });
+}
+
+/** Every kind of request that the service makes. */
+async function checkStore(url: string, endpoint: string | undefined): Promise<DoctorCheck> {
+  const name = 'store';
+  try {
+    // The folder is for what comes in; nothing does.
+    const store = await openStore(cacheFolder(), { url, endpoint, patienceMs: STORE_PATIENCE_MS });
+    try {
+      const [warning] = await store.check();
+      if (warning === undefined)
+        return { name, status: 'ok', detail: `${store.name} can be written and read` };
+      const fix = 'use a store with conditional writes: Amazon S3, or a newer version of this one';
+      return { name, status: 'warn', detail: warning, fix };
+    } finally {
+      store.close();
+    }
+  } catch (error) {
+    return { name, ...problemOf(error) };
+  }
 }
 
 /** What is stored for later questions, and how much of it there may be. */

@@ -15,9 +15,15 @@ import {
   withDataOption,
   withServiceModelOptions,
 } from './service-options.js';
+import {
+  type StoreFlags,
+  storeArguments,
+  storeOptionsOf,
+  withStoreOptions,
+} from './store-options.js';
 import { quotaBytes, type WorkFlags, withWorkOptions, workArguments } from './work-options.js';
 
-interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
+interface Flags extends DataFlags, ServiceModelFlags, StoreFlags, WorkFlags {
   host: string;
   port: number;
   workers: number;
@@ -42,6 +48,8 @@ const ANSWER_GRACE_MS = 10_000;
 const WORKER_GRACE_MS = 20_000;
 const DEFAULT_WAITING = 64;
 const DEFAULT_IN_FLIGHT_MB = 1_024;
+/** A client waits; below the time for which a document is locked. */
+const STORE_PATIENCE_MS = 20_000;
 const MB = 1024 ** 2;
 const DAY_MS = 24 * 3_600_000;
 
@@ -71,7 +79,7 @@ export function registerServe(program: Command): void {
         .option('--require-key', 'ask for an API key on this machine too'),
     ),
   );
-  withWorkOptions(command)
+  withStoreOptions(withWorkOptions(command))
     .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
     .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
     .option(
@@ -120,7 +128,8 @@ Off this machine (--host 0.0.0.0) every request needs a key: glyphpress keys cre
 Examples:
   $ glyphpress serve
   $ glyphpress serve --port 8080 --workers 2 --model ~/models/Glyph
-  $ REDIS_URL=redis://db:6379 glyphpress serve --host 0.0.0.0 --workers 0`,
+  $ REDIS_URL=redis://db:6379 glyphpress serve --host 0.0.0.0 --workers 0
+  $ REDIS_URL=redis://db:6379 glyphpress serve --store s3://documents/glyphpress`,
     )
     .action(async (flags: Flags) => {
       await interruptible((signal) => serve(flags, signal));
@@ -130,6 +139,7 @@ Examples:
 async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
   // Loaded late: the other commands need no HTTP.
   const { startService } = await import('../server/service.js');
+  const store = storeOptionsOf(flags, STORE_PATIENCE_MS);
   const models = await modelsOf(flags);
   for (const name of models.names) warnIfUntrained(models.info(name));
   const redis = await ownRedis(flags);
@@ -138,6 +148,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
     const service = await startService({
       redisUrl: redis.url,
       dataFolder,
+      store,
       models,
       host: flags.host,
       port: flags.port,
@@ -162,6 +173,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
         'worker',
         '--background',
         ...['--data', dataFolder],
+        ...storeArguments(flags),
         ...modelArguments(flags),
         ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)]),
         ...(flags.dtype === undefined ? [] : ['--dtype', flags.dtype]),

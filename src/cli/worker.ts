@@ -14,9 +14,10 @@ import {
   withDataOption,
   withServiceModelOptions,
 } from './service-options.js';
+import { type StoreFlags, storeOptionsOf, withStoreOptions } from './store-options.js';
 import { quotaBytes, type WorkFlags, withWorkOptions } from './work-options.js';
 
-interface Flags extends DataFlags, ServiceModelFlags, WorkFlags {
+interface Flags extends DataFlags, ServiceModelFlags, StoreFlags, WorkFlags {
   queues: Stage[];
   background?: boolean;
   lockSeconds: number;
@@ -28,6 +29,9 @@ const GRACE_MS = 5_000;
 
 /** A worker whose service is gone is gone after so long at the latest. */
 const ALONE_MS = 8_000;
+
+/** Nobody waits for an answer: work that is begun is worth more. */
+const STORE_PATIENCE_MS = 600_000;
 
 export function registerWorker(program: Command): void {
   const command = withServiceModelOptions(
@@ -49,17 +53,18 @@ export function registerWorker(program: Command): void {
         .option('--json', 'print a line of JSON once it works; the log on stderr is JSON anyway'),
     ),
   );
-  withWorkOptions(command)
+  withStoreOptions(withWorkOptions(command))
     .addHelpText(
       'after',
       `
-Redis: REDIS_URL, else the private one of a glyphpress serve on the same data folder. The data folder
-and the models must be the same as those of the service.
+Redis: REDIS_URL, else the private one of a glyphpress serve on the same data folder. The data folder,
+or the object store (--store), and the models must be the same as those of the service.
 
 Examples:
   $ glyphpress worker
   $ REDIS_URL=redis://db:6379 glyphpress worker --data /mnt/glyphpress --queues extract,render
-  $ REDIS_URL=redis://db:6379 glyphpress worker --data /mnt/glyphpress --queues encode,prefill`,
+  $ REDIS_URL=redis://db:6379 glyphpress worker --data /mnt/glyphpress --queues encode,prefill
+  $ REDIS_URL=redis://db:6379 glyphpress worker --store s3://documents/glyphpress`,
     )
     .action(async (flags: Flags) => {
       await interruptible((signal) => work(flags, signal));
@@ -81,6 +86,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
   const workers = await startWorkers({
     redisUrl: redis.url,
     dataFolder: dataFolderOf(flags),
+    storeOptions: storeOptionsOf(flags, STORE_PATIENCE_MS),
     models,
     stages: flags.queues,
     concurrency: flags.concurrency,

@@ -10,9 +10,9 @@ import { connectRedis } from '../queue/connection.js';
 import { DocumentRecords } from '../queue/document-records.js';
 import { Changes } from '../service/changes.js';
 import { DocumentService } from '../service/documents.js';
-import { FolderStore } from '../service/folder-store.js';
 import { introduceService } from '../service/introduction.js';
 import type { ModelRegistry } from '../service/models.js';
+import { openCheckedStore, type StoreOptions } from '../service/open-store.js';
 import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
 import {
   RESPONSE_CHANGED_CHANNEL,
@@ -33,6 +33,8 @@ import type { App } from './typed-app.js';
 export interface ServiceOptions {
   redisUrl: string;
   dataFolder: string;
+  /** @defaultValue documents lie in the data folder */
+  store?: StoreOptions | undefined;
   models: ModelRegistry;
   host: string;
   /** 0 takes a free one. */
@@ -91,7 +93,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const records = new DocumentRecords(redis);
     const queue = new CompressionQueue(redis);
     cleanUp.push(() => queue.close());
-    const store = new FolderStore(options.dataFolder);
+    const store = await openCheckedStore(options.dataFolder, options.store, (warning) =>
+      process.stderr.write(`warning: ${warning}\n`),
+    );
+    cleanUp.push(() => store.close());
     await introduceService({ redis, store, models });
     const subscriber = await connect('worker');
     const base = { store, models, records, queue, limits };

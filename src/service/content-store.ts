@@ -30,6 +30,8 @@ export interface ContentPlace {
 export interface ContentStore {
   /** For people: where it is. */
   readonly name: string;
+  /** Where documents lie: on a disk, or behind a network. */
+  readonly kind: 'folder' | 'objects';
   /** Folder of this machine for what comes in. */
   readonly root: string;
   /** Held back of the disk that it is on; see disk-room.ts. */
@@ -82,6 +84,13 @@ export interface ContentStore {
   ): Promise<void>;
   /** @throws {GlyphpressError} GP_STORE_UNAVAILABLE, GP_STORE_REFUSED where it cannot be used now */
   reach(): Promise<void>;
+  /**
+   * Proves that it can be written and read.
+   *
+   * @returns what is not as it should be, though it works
+   * @throws {GlyphpressError} as {@link reach}
+   */
+  check(): Promise<string[]>;
   /** Ends what waits for the store, too. */
   close(): void;
 }

@@ -42,6 +42,7 @@ const TOKENS = /^tokens-([0-9a-f]{32})$/;
 const UNFINISHED_TOKENS = new RegExp(`\\.(${PROCESS_TAG_PATTERN})\\.[0-9a-f]+\\.tmp$`);
 
 export class FolderStore implements ContentStore {
+  readonly kind = 'folder';
   readonly #root: string;
 
   constructor(
@@ -176,6 +177,10 @@ export class FolderStore implements ContentStore {
   }
 
   async reach(): Promise<void> {}
+
+  async check(): Promise<string[]> {
+    return [];
+  }
 
   close(): void {}
 

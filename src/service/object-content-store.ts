@@ -53,6 +53,7 @@ const ARTIFACT = /^(text|pages|context)-[0-9a-f]{32}$/;
 const ABANDONED_MS = 24 * 3_600_000;
 
 export class ObjectContentStore implements ContentStore {
+  readonly kind = 'objects';
   readonly root: string;
   readonly reserveBytes: number;
   readonly #objects: ObjectStore;
@@ -192,7 +193,15 @@ export class ObjectContentStore implements ContentStore {
   }
 
   async reach(): Promise<void> {
-    await this.#objects.head('probe/reach');
+    for await (const _ of this.#objects.list('probe/')) break;
+  }
+
+  async check(): Promise<string[]> {
+    const { conditions } = await this.#objects.probe();
+    if (conditions) return [];
+    return [
+      `${this.name} ignores the conditions of writes (If-None-Match): of two workers that make the same artifact the last one counts, not the first`,
+    ];
   }
 
   close(): void {

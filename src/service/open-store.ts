@@ -40,6 +40,29 @@ export function parseStoreUrl(url: string): StoreAddress {
   });
 }
 
+/** A set-up that is wrong shows sooner than work gives up. */
+const CHECK_PATIENCE_MS = 15_000;
+
+/**
+ * As {@link openStore}, with proof that the store can be used.
+ *
+ * @param warn is told what is not as it should be, though it works
+ * @throws {GlyphpressError} GP_STORE_UNAVAILABLE, GP_STORE_REFUSED, and what {@link parseStoreUrl} throws
+ */
+export async function openCheckedStore(
+  dataFolder: string,
+  options: StoreOptions = {},
+  warn: (warning: string) => void = () => {},
+): Promise<ContentStore> {
+  const trial = await openStore(dataFolder, { ...options, patienceMs: CHECK_PATIENCE_MS });
+  try {
+    for (const warning of await trial.check()) warn(warning);
+  } finally {
+    trial.close();
+  }
+  return openStore(dataFolder, options);
+}
+
 /** Nothing is asked of the store yet. */
 export async function openStore(
   dataFolder: string,

@@ -12,6 +12,7 @@ import { connectRedis } from '../../src/queue/connection.js';
 import { type DocumentRecord, STAGES, type Stage } from '../../src/queue/document-record.js';
 import { DocumentRecords, type RecordLimits } from '../../src/queue/document-records.js';
 import type { Step } from '../../src/queue/stage-runner.js';
+import type { ContentStore } from '../../src/service/content-store.js';
 import { DocumentService, type Submission } from '../../src/service/documents.js';
 import { FolderStore } from '../../src/service/folder-store.js';
 import { ModelRegistry } from '../../src/service/models.js';
@@ -110,7 +111,7 @@ export const idleSteps: Record<Stage, Step> = {
 };
 
 export async function submitText(
-  { documents, store }: Pick<TestService, 'documents' | 'store'>,
+  { documents, store }: { documents: DocumentService; store: ContentStore },
   text: string | Buffer,
   more: Partial<Submission> = {},
 ): Promise<DocumentRecord> {

@@ -198,6 +198,14 @@ async function look({
     disk: hasRoomForNew(store.root, store.reserveBytes) ? 'ok' : 'nearly full',
     load: pressure.overload ?? 'ok',
   };
+  if (store.kind === 'objects') {
+    checks.store = await soon(
+      store.reach().then(
+        () => 'ok',
+        () => NO_ANSWER,
+      ),
+    );
+  }
   const ready = Object.values(checks).every((check) => check === 'ok');
   // Questions are answered without a browser; only new documents need one.
   checks.browser = findChromium() ? 'ok' : 'none found: no new documents';

@@ -102,7 +102,11 @@ export function isMissingObject(error: unknown): boolean {
 }
 
 function isUnavailable(codes: readonly string[], status: number | undefined): boolean {
-  if (status !== undefined && (status >= 500 || status === 429 || status === 408)) return true;
+  if (
+    status !== undefined &&
+    ((status >= 500 && status !== 501) || status === 429 || status === 408)
+  )
+    return true;
   return codes.some((code) => NETWORK.test(code) || BUSY.test(code));
 }
 
