@@ -158,10 +158,7 @@ export class ObjectContentStore implements ContentStore {
   }
 
   async sweep(): Promise<number> {
-    const folders = ['uploads', 'scratch', 'cache'].map((name) => this.#local(name));
-    let removed = await this.#objects.removeAbandonedUploads(ABANDONED_MS);
-    for (const folder of folders) removed += await sweepInbox(folder);
-    return removed;
+    return (await this.#objects.removeAbandonedUploads(ABANDONED_MS)) + (await this.#sweepHere());
   }
 
   async isYoung(tenant: string, hash: string): Promise<boolean> {
@@ -196,7 +193,9 @@ export class ObjectContentStore implements ContentStore {
     for await (const _ of this.#objects.list('probe/')) break;
   }
 
+  /** Also clears away what processes that are gone left on this machine. */
   async check(): Promise<string[]> {
+    await this.#sweepHere();
     const { conditions } = await this.#objects.probe();
     if (conditions) return [];
     return [
@@ -206,6 +205,13 @@ export class ObjectContentStore implements ContentStore {
 
   close(): void {
     this.#objects.close();
+  }
+
+  async #sweepHere(): Promise<number> {
+    let removed = 0;
+    for (const name of ['uploads', 'scratch', 'cache'])
+      removed += await sweepInbox(this.#local(name));
+    return removed;
   }
 
   #local(name: string): string {

@@ -141,7 +141,8 @@ export async function foreignKeys(redis: Redis): Promise<string[]> {
     const isBookKeeping =
       ['extract', 'render', 'encode', 'prefill', 'webhooks'].includes(queue ?? '') &&
       ['meta', 'id', 'events', 'marker', 'pc', 'stalled-check'].includes(name ?? '');
-    if (!isBookKeeping && (await redis.pttl(key)) < 0) foreign.push(key);
+    const isOrderOfTenants = /^gp:turns:\w+$/.test(key);
+    if (!isBookKeeping && !isOrderOfTenants && (await redis.pttl(key)) < 0) foreign.push(key);
   }
   return foreign.sort();
 }

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { privateRedisSocket } from '../../src/environment/private-redis.js';
 import { TINY_MODEL } from '../support/models.js';
 import { ROOT } from '../support/repository.js';
 import { until } from '../support/service.js';
@@ -21,6 +22,10 @@ export interface SupervisedOptions {
   data: string;
   port: number;
   workers: number;
+  /** Of the worker beside `serve`. @defaultValue that of `serve` */
+  workerData?: string;
+  /** For both, beside their own. */
+  args?: readonly string[];
 }
 
 export class SupervisedService {
@@ -96,14 +101,15 @@ export class SupervisedService {
   }
 
   #keep(command: 'serve' | 'worker', args: string[]): void {
-    const { data } = this.#options;
+    const { data: serveData, workerData = serveData, args: more = [] } = this.#options;
+    const data = command === 'serve' ? serveData : workerData;
     const child = spawn(
       process.execPath,
-      [BIN, command, '--data', data, '--model', TINY_MODEL, '--threads', '1', ...args],
+      [BIN, command, '--data', data, '--model', TINY_MODEL, '--threads', '1', ...args, ...more],
       {
         env: {
           ...process.env,
-          REDIS_URL: undefined,
+          REDIS_URL: data === serveData ? undefined : privateRedisSocket(serveData),
           TMPDIR: this.scratch,
           GLYPHPRESS_LOCK_SECONDS: String(LOCK_SECONDS),
         },

@@ -64,7 +64,7 @@ export class FaultProxy {
     const fails = this.#chance.below(1_000) < this.#failShare * 1_000;
     const fault = fails ? this.#chance.pick(FAULTS) : null;
     if (fault) this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1);
-    if (fault === 'lost request') return void request.destroy();
+    if (fault === 'lost request') return void request.socket.destroy();
     if (fault === 'refused') {
       request.resume();
       response.writeHead(503, { 'content-type': 'application/xml', connection: 'close' });
@@ -83,7 +83,7 @@ export class FaultProxy {
       (answer) => {
         if (fault === 'lost answer') {
           answer.resume();
-          return void request.destroy();
+          return void request.socket.destroy();
         }
         response.writeHead(answer.statusCode!, answer.headers);
         if (fault !== 'half an answer') return void answer.pipe(response);

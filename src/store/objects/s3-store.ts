@@ -24,7 +24,7 @@ export interface S3Options {
   endpoint?: string | undefined;
   /** How long a store that does not respond is waited for. @defaultValue 30,000 */
   patienceMs?: number | undefined;
-  /** A request without an answer for so long is made again. @defaultValue 60,000 */
+  /** A request without an answer for so long is made again. @defaultValue 30,000 */
   requestMs?: number | undefined;
   /** Files of more bytes are put in parts of this size. @defaultValue 8 MiB, which is the minimum but for 5 */
   partBytes?: number | undefined;
@@ -32,7 +32,7 @@ export interface S3Options {
 
 const MIB = 1024 ** 2;
 const PATIENCE_MS = 30_000;
-const REQUEST_MS = 60_000;
+const REQUEST_MS = 30_000;
 const CONNECT_MS = 5_000;
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
