@@ -18,7 +18,8 @@ export interface FaultOutcome {
 
 export interface FaultTargets {
   service: SupervisedService;
-  disk: LimitedDisk;
+  /** Null where none is to be full. */
+  disk: LimitedDisk | null;
   store: string;
   dice: Random;
 }
@@ -63,7 +64,7 @@ export async function strike(
       // Long enough for its work to be given to another, and then it goes on.
       return pause('worker', lastsMs + 1.5 * LOCK_SECONDS * 1000);
     case 'full-disk': {
-      if (disk.problem !== null) return null;
+      if (!disk || disk.problem !== null) return null;
       disk.fill();
       await sleep(lastsMs);
       disk.free();

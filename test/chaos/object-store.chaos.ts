@@ -21,7 +21,6 @@ import { until } from '../support/service.js';
 import { Clients } from './clients.js';
 import { filesOf, strike } from './faults.js';
 import { foreignKeys, oneTerminalState, textsAreRight, untilAllEnded } from './invariants.js';
-import { LimitedDisk } from './limited-disk.js';
 import { chaosOptions, type FaultKind, plannedDocuments, plannedFaults, random } from './plan.js';
 import { freePort, SupervisedService } from './supervised-service.js';
 
@@ -97,10 +96,9 @@ describe.skipIf(noS3Server)(`the service over an object store, seed ${options.se
       }
     })();
     const dice = random(options.seed + 1);
-    const disk = new LimitedDisk(path.join(base, 'no-disk'), 0);
     for (const fault of plannedFaults(options, random(options.seed + 2))) {
       await new Promise((resolve) => setTimeout(resolve, fault.pauseMs));
-      const hit = await strike(fault, { service, disk, store: data, dice });
+      const hit = await strike(fault, { service, disk: null, store: data, dice });
       console.log(`${fault.kind}  ${hit ?? 'nothing to hit'}`);
     }
     await pausing;
