@@ -3,6 +3,7 @@ import unittest
 import torch
 
 from reader.carry import dequantise, pack, quantise, unpack
+from reader.language_model import int4
 
 
 class CarryTest(unittest.TestCase):
@@ -13,6 +14,14 @@ class CarryTest(unittest.TestCase):
             back = dequantise(quantise(x, bits), [6, 64], bits)
             step = x.reshape(-1, 32).abs().amax(-1) / (2 ** (bits - 1) - 1)
             self.assertTrue(((x - back).reshape(-1, 32).abs().amax(-1) <= 0.51 * step).all())
+
+    def test_weights_of_int4_come_back_as_they_were_computed_with(self):
+        torch.manual_seed(0)
+        weight = torch.randn(8, 64)
+        state = {"model": {"layers.0.w": weight}}
+        back = unpack(pack(state, {"model.layers.0.w": torch.randn(8, 64)}, ("model",), whole=True), {})
+        self.assertTrue(torch.equal(back["model"]["layers.0.w"], int4(weight)))
+        self.assertTrue(torch.equal(int4(int4(weight)), int4(weight)))
 
     def test_a_state_comes_back(self):
         torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 import random
 import unittest
+from dataclasses import replace
 
 from reader.layout import CELL, Typography, lay_out, pack, sample_typography
 
@@ -28,12 +29,12 @@ class LayoutTest(unittest.TestCase):
 
     def test_breaks_between_words(self):
         text = "four words stand here"
-        laid = lay_out(text, Typography(**{**MONO.__dict__, "anywhere": False}))
+        laid = lay_out(text, replace(MONO, anywhere=False))
         self.assertEqual([text[line.start : line.end].strip() for line in laid.lines], ["four words", "stand here"])
 
     def test_keeps_and_marks_breaks(self):
         self.assertEqual(len(lay_out("a\n\nb", MONO).lines), 3)
-        self.assertEqual(len(lay_out("a\n\nb", Typography(**{**MONO.__dict__, "newline": " / "})).lines), 1)
+        self.assertEqual(len(lay_out("a\n\nb", replace(MONO, newline=" / ")).lines), 1)
 
     def test_packs_tokens_where_they_begin(self):
         text = "ab cd efghijklmn op"
@@ -45,14 +46,14 @@ class LayoutTest(unittest.TestCase):
         self.assertEqual((cells.count, cells.first), (3, [0]))
 
     def test_repeats_the_end_of_a_line(self):
-        look = Typography(**{**MONO.__dict__, "overlap": 4})
+        look = replace(MONO, overlap=4)
         text = "ab cd ef gh ij kl"
         cells = pack(lay_out(text, look), *tokens_of(text), look)
         # Twelve characters to a line; the second draws "ef gh "'s last four again: " gh " begins there once more.
         self.assertGreater(len(cells.token), len(text.split(" ")))
 
     def test_pages_stand_below_each_other(self):
-        look = Typography(**{**MONO.__dict__, "rows": 2})
+        look = replace(MONO, rows=2)
         laid = lay_out("\n".join("abcdef"), look)
         text = "\n".join("abcdef")
         offsets = [(i, i + 1) for i in range(0, len(text), 2)]
