@@ -33,24 +33,24 @@ it.runIf(FOLDER)(
     const dir = join(FOLDER!, name);
     const cacheDir = join(FOLDER!, 'cache');
     const common = { bench: 'full-size', model: MODEL, layers: LAYERS ?? 'all', dtype: DTYPE };
-    const [bytes, writeMs] = await timed(() =>
+    const [bytes, writing] = await timed(() =>
       writeRandomModel(dir, { id: MODEL, layers: LAYERS ? Number(LAYERS) : undefined }),
     );
-    emit({ ...common, step: 'write', bytes, seconds: writeMs / 1000 });
+    emit({ ...common, step: 'write', bytes, ...writing });
 
-    const [compiled, compileMs] = await timed(() => compileInChild(dir, cacheDir));
-    emit({ ...common, step: 'compile', seconds: compileMs / 1000, ...compiled });
+    const compiled = await compileInChild(dir, cacheDir);
+    emit({ ...common, step: 'compile', ...compiled });
 
     const probe = await Engine.open(dir, { dtype: DTYPE, cacheDir });
     const { layers } = probe.checkpoint.config.text;
     await probe.close();
     const drops = NAMED_PLANS['v2drop-paper']!.build(layers).decoder!;
     const cuts = drops.map(({ layer }) => layer);
-    const [engine, openMs] = await timed(() => Engine.open(dir, { dtype: DTYPE, cacheDir, cuts }));
+    const [engine, opening] = await timed(() => Engine.open(dir, { dtype: DTYPE, cacheDir, cuts }));
     try {
       const blank = page(64, 64);
-      const [, towerMs] = await timed(() => engine.encodeImage(blank));
-      const [encoded, encodeMs] = await timed(() =>
+      const [, tower] = await timed(() => engine.encodeImage(blank));
+      const [encoded, encoding] = await timed(() =>
         engine.encodeImage(page(PAGE_WIDTH!, PAGE_HEIGHT!)),
       );
       const image = wholeImage(encoded);
@@ -58,12 +58,14 @@ it.runIf(FOLDER)(
       const shape = promptShape(engine.checkpoint.config);
       const select = async () => new Int32Array(0);
       const small = promptRows(template.documentPrefix(0), shape, []);
-      const [first, decoderMs] = await timed(() => engine.prefill(small, [], { select }));
+      const [first, decoder] = await timed(() => engine.prefill(small, [], { select }));
       engine.dropContext(first.handle);
       emit({
         ...common,
         step: 'load',
-        seconds: { open: openMs / 1000, tower: towerMs / 1000, decoder: decoderMs / 1000 },
+        open: opening,
+        tower,
+        decoder,
         ...memory(),
       });
       emit({
@@ -71,7 +73,7 @@ it.runIf(FOLDER)(
         step: 'encode',
         pagePx: `${PAGE_WIDTH}x${PAGE_HEIGHT}`,
         tokens: image.kept.length,
-        seconds: encodeMs / 1000,
+        ...encoding,
         ...memory(),
       });
       const images = Array.from({ length: PAGES }, () => image);
@@ -81,7 +83,7 @@ it.runIf(FOLDER)(
           layer,
           needs: { variation: true, hidden: false },
         }));
-        const [context, prefillMs] = await timed(() =>
+        const [context, prefilling] = await timed(() =>
           engine.prefill(rows(), plan === 'none' ? [] : points, {
             select: async ({ layer }, { variation, image: pageOfRow }) => {
               const drop = drops.find((candidate) => candidate.layer === layer)!;
@@ -98,7 +100,7 @@ it.runIf(FOLDER)(
           pages: PAGES,
           rows: rowsOfLayers[0],
           meanRows: rowsOfLayers.reduce((a, b) => a + b, 0) / layers,
-          seconds: prefillMs / 1000,
+          ...prefilling,
           kvMegabytes: kvBytes / 1e6,
           ...memory(),
         });
@@ -111,7 +113,9 @@ it.runIf(FOLDER)(
           stopLoops: false,
         };
         const start = performance.now();
-        await engine.generate(context.handle, request, () => times.push(performance.now()));
+        const [, decoding] = await timed(() =>
+          engine.generate(context.handle, request, () => times.push(performance.now())),
+        );
         engine.dropContext(context.handle);
         emit({
           ...common,
@@ -119,6 +123,7 @@ it.runIf(FOLDER)(
           plan,
           tokens: times.length,
           firstTokenSeconds: (times[0]! - start) / 1000,
+          ...decoding,
           tokensPerSecond: (1000 * (times.length - 1)) / (times.at(-1)! - times[0]!),
           ...memory(),
         });
@@ -131,10 +136,18 @@ it.runIf(FOLDER)(
   7_200_000,
 );
 
-async function timed<T>(work: () => Promise<T>): Promise<[result: T, ms: number]> {
-  const start = performance.now();
+/** Seconds on the clock, and of all processors together: on a busy machine only the latter say what work costs. */
+interface Spent {
+  seconds: number;
+  cpuSeconds: number;
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<[result: T, spent: Spent]> {
+  const [start, before] = [performance.now(), process.cpuUsage()];
   const result = await work();
-  return [result, performance.now() - start];
+  const { user, system } = process.cpuUsage(before);
+  const seconds = (performance.now() - start) / 1000;
+  return [result, { seconds, cpuSeconds: (user + system) / 1e6 }];
 }
 
 function keptBytes(cache: { byteLength: number; capacity: number; length: number }): number {
@@ -156,11 +169,15 @@ async function compileInChild(dir: string, cacheDir: string) {
   const args = [MAIN, 'model', 'compile', dir, '--dtype', DTYPE, '--json'];
   const env = { ...process.env, GLYPHPRESS_CACHE: cacheDir };
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const start = performance.now();
   let last = memory(child.pid);
+  let cpuSeconds = 0;
   const timer = setInterval(() => {
     try {
       const now = memory(child.pid);
-      if (now.peakGb > 0) last = now;
+      if (now.peakGb === 0) return;
+      last = now;
+      cpuSeconds = processorSeconds(child.pid!);
     } catch {
       // It has ended.
     }
@@ -169,7 +186,15 @@ async function compileInChild(dir: string, cacheDir: string) {
   const [code] = (await once(child, 'exit')) as [number];
   clearInterval(timer);
   expect(code).toBe(0);
-  return { peakGb: last.peakGb };
+  const seconds = (performance.now() - start) / 1000;
+  return { seconds, cpuSeconds, peakGb: last.peakGb };
+}
+
+/** Of a process with all its threads; Linux counts in hundredths. */
+function processorSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /** Dark strokes on white. */
