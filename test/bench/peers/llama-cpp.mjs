@@ -24,19 +24,29 @@ const context = await model.createContext({
 });
 const sequence = context.getSequence();
 
-/** Milliseconds of the prompt up to the first token, then of each further token; and the tokens. */
+/** Milliseconds of the prompt up to the first token, then of all further tokens, also of all threads; and the tokens. */
 async function answer({ ids, tokens }) {
   await sequence.clearHistory();
   const start = performance.now();
+  const before = process.cpuUsage();
   const made = [];
   let prefillMs = 0;
+  let atFirst = before;
   for await (const token of sequence.evaluate(ids, { temperature: 0 })) {
-    if (made.length === 0) prefillMs = performance.now() - start;
+    if (made.length === 0) {
+      prefillMs = performance.now() - start;
+      atFirst = process.cpuUsage();
+    }
     made.push(token);
     if (made.length === tokens) break;
   }
   const decodeMs = performance.now() - start - prefillMs;
-  return { prefillMs, decodeMs, tokens: made };
+  const decodeCpuMs = cpuMs(atFirst, process.cpuUsage());
+  return { prefillMs, decodeMs, prefillCpuMs: cpuMs(before, atFirst), decodeCpuMs, tokens: made };
+}
+
+function cpuMs(from, to) {
+  return (to.user - from.user + to.system - from.system) / 1000;
 }
 
 process.stdout.write('ready\n');
