@@ -50,6 +50,7 @@ it.runIf(FOLDER)(
     try {
       const blank = page(64, 64);
       const [, tower] = await timed(() => engine.encodeImage(blank));
+      const { ownGb: towerGb } = memory();
       const [encoded, encoding] = await timed(() =>
         engine.encodeImage(page(PAGE_WIDTH!, PAGE_HEIGHT!)),
       );
@@ -58,14 +59,16 @@ it.runIf(FOLDER)(
       const shape = promptShape(engine.checkpoint.config);
       const select = async () => new Int32Array(0);
       const small = promptRows(template.documentPrefix(0), shape, []);
+      const { ownGb: beforeDecoderGb } = memory();
       const [first, decoder] = await timed(() => engine.prefill(small, [], { select }));
       engine.dropContext(first.handle);
       emit({
         ...common,
         step: 'load',
         open: opening,
-        tower,
-        decoder,
+        tower: { ...tower, gb: towerGb },
+        // Divided by the layers, what one more takes.
+        decoder: { ...decoder, gb: memory().ownGb - beforeDecoderGb },
         ...memory(),
       });
       emit({
