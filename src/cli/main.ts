@@ -12,7 +12,8 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 try {
-  await makeProgram().parseAsync();
+  const program = await makeProgram(process.argv[2]);
+  await program.parseAsync();
 } catch (error) {
   process.exitCode = reportFailure(error, process.argv.includes('--json'));
 }

@@ -2,28 +2,40 @@
 
 import { Command } from 'commander';
 import { packageJson } from '../package-file.js';
-import { registerAsk } from './ask.js';
-import { registerCache } from './cache.js';
-import { registerCompletion } from './completion.js';
-import { registerCompress } from './compress.js';
-import { registerDoctor } from './doctor.js';
-import { registerEval } from './eval.js';
-import { registerKeys } from './keys.js';
-import { registerModel } from './model.js';
-import { registerModels } from './models.js';
-import { registerPlans } from './plans.js';
-import { registerProofread } from './proofread.js';
-import { registerRender } from './render.js';
-import { registerSearch } from './search.js';
-import { registerServe } from './serve.js';
 import { applySettings } from './setting-defaults.js';
-import { registerTranscribe } from './transcribe.js';
-import { registerWorker } from './worker.js';
 
 const { version, description } = packageJson();
 
-/** Every command, with its options and its help; nothing runs before `parseAsync`. */
-export function makeProgram(): Command {
+type Register = (program: Command) => void;
+
+/** In the order of the help. Loaded one by one: each brings in a good part of the program. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  ask: async () => (await import('./ask.js')).registerAsk,
+  compress: async () => (await import('./compress.js')).registerCompress,
+  eval: async () => (await import('./eval.js')).registerEval,
+  render: async () => (await import('./render.js')).registerRender,
+  transcribe: async () => (await import('./transcribe.js')).registerTranscribe,
+  proofread: async () => (await import('./proofread.js')).registerProofread,
+  model: async () => (await import('./model.js')).registerModel,
+  models: async () => (await import('./models.js')).registerModels,
+  plans: async () => (await import('./plans.js')).registerPlans,
+  search: async () => (await import('./search.js')).registerSearch,
+  serve: async () => (await import('./serve.js')).registerServe,
+  worker: async () => (await import('./worker.js')).registerWorker,
+  keys: async () => (await import('./keys.js')).registerKeys,
+  cache: async () => (await import('./cache.js')).registerCache,
+  doctor: async () => (await import('./doctor.js')).registerDoctor,
+  // Last: what it completes is the commands before it.
+  completion: async () => (await import('./completion.js')).registerCompletion,
+};
+
+/**
+ * The commands with their options and their help; nothing runs before `parseAsync`.
+ *
+ * @param word the first argument: when it names a command, only that one is loaded, which is quicker;
+ *   without it, and for all other words, all are
+ */
+export async function makeProgram(word?: string): Promise<Command> {
   const program = new Command('glyphpress')
     .description(description)
     .version(version, '-v, --version')
@@ -32,22 +44,13 @@ export function makeProgram(): Command {
     .enablePositionalOptions()
     .exitOverride()
     .hook('preAction', (_, command) => applySettings(command));
-
-  registerAsk(program);
-  registerCompress(program);
-  registerEval(program);
-  registerRender(program);
-  registerTranscribe(program);
-  registerProofread(program);
-  registerModel(program);
-  registerModels(program);
-  registerPlans(program);
-  registerSearch(program);
-  registerServe(program);
-  registerWorker(program);
-  registerKeys(program);
-  registerCache(program);
-  registerDoctor(program);
-  registerCompletion(program);
+  for (const name of namesToLoad(word)) (await COMMANDS[name]!())(program);
   return program;
+}
+
+function namesToLoad(word: string | undefined): readonly string[] {
+  // The version is printed before any command is looked for.
+  if (word === '--version' || word === '-v') return [];
+  const alone = word !== undefined && word !== 'completion' && Object.hasOwn(COMMANDS, word);
+  return alone ? [word] : Object.keys(COMMANDS);
 }

@@ -4,7 +4,7 @@ import { makeProgram } from '../../src/cli/program.js';
 import { glyphpress } from '../support/cli.js';
 
 /** Every command that does something, with the words that call it. */
-function commands(): { words: string; command: Command; help: string }[] {
+function commands(program: Command): { words: string; command: Command; help: string }[] {
   const found: { words: string; command: Command; help: string }[] = [];
   const walk = (command: Command, words: readonly string[]) => {
     for (const below of command.createHelp().visibleCommands(command)) {
@@ -21,14 +21,14 @@ function commands(): { words: string; command: Command; help: string }[] {
     command.outputHelp();
     found.push({ words: words.join(' '), command, help });
   };
-  walk(makeProgram(), []);
+  walk(program, []);
   return found;
 }
 
 const isGroup = (command: Command) =>
   command.commands.length > 0 && !command.options.some(({ long }) => long === '--json');
 
-const all = commands();
+const all = commands(await makeProgram());
 
 describe('--help', () => {
   it('is looked at for every command', () => {
@@ -98,5 +98,17 @@ describe('--help', () => {
       expect(code).toBe(0);
       expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     }
+  });
+
+  it('does not depend on what else is loaded', async () => {
+    const names = [...new Set(all.map(({ words }) => words.split(' ')[0]!))];
+    expect(names.length).toBeGreaterThan(10);
+    const alone = [];
+    for (const name of names) alone.push(...commands(await makeProgram(name)));
+    // `glyphpress completion` is loaded after all others.
+    const own = alone.filter(({ words }) => words !== 'completion').slice(0, all.length - 1);
+    expect(own.map(({ words, help }) => ({ words, help }))).toEqual(
+      all.filter(({ words }) => words !== 'completion').map(({ words, help }) => ({ words, help })),
+    );
   });
 });

@@ -1,7 +1,7 @@
 /** Chat completions of any OpenAI-compatible server, for questions about pages and for the search. */
 
 import { createParser } from 'eventsource-parser';
-import { Agent, fetch, type Response } from 'undici';
+import type { Agent, Response } from 'undici';
 import { GlyphpressError } from '../../errors.js';
 import { readCompletion, readModelNames, type TokenUsage } from './chat-completion.js';
 import { Endpoint, type EndpointOptions } from './endpoint.js';
@@ -78,7 +78,14 @@ const LIST_TIMEOUT_MS = 30_000;
 const ERROR_BODY_BYTES = 64 * 1024;
 
 /** A long prefill may be silent for longer than the 300 s that undici waits on its own. */
-const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+let patient: Agent | undefined;
+
+/** Loaded at the first call: most of what imports this file asks no server. */
+async function http() {
+  const { Agent, fetch } = await import('undici');
+  patient ??= new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  return { fetch, dispatcher: patient };
+}
 
 /**
  * An attempt is repeated on 408, 409, 429, 5xx and broken connections, unless `x-should-retry` says
@@ -213,6 +220,7 @@ export class ChatClient {
   }
 
   async #fetch({ path, body, accept }: HttpCall, signal: AbortSignal): Promise<Response> {
+    const { fetch, dispatcher } = await http();
     try {
       return await fetch(this.#endpoint.url(path), {
         method: body ? 'POST' : 'GET',
@@ -225,7 +233,7 @@ export class ChatClient {
         body: body ?? null,
         redirect: 'manual',
         signal,
-        dispatcher: patient,
+        dispatcher,
       });
     } catch (cause) {
       throw this.#failures.brokenConnection(cause, true);

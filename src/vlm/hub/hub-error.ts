@@ -1,5 +1,5 @@
 /** What the hub's client throws, as errors of ours. */
-import { HubApiError } from '@huggingface/hub';
+import type { HubApiError } from '@huggingface/hub';
 import { GlyphpressError } from '../../errors.js';
 import type { HubSettings } from './hub-settings.js';
 
@@ -18,7 +18,7 @@ const REFUSALS: Readonly<Record<number, [problem: string, hint: string]>> = {
 /** @param what was asked for */
 export function hubError(cause: unknown, what: string, { endpoint }: HubSettings): GlyphpressError {
   if (cause instanceof GlyphpressError) return cause;
-  const status = cause instanceof HubApiError ? cause.statusCode : undefined;
+  const status = isApiError(cause) ? cause.statusCode : undefined;
   const refusal = status === undefined ? undefined : REFUSALS[status];
   const details = { endpoint, ...(status !== undefined && { status }) };
   if (refusal) {
@@ -48,7 +48,7 @@ export function hubError(cause: unknown, what: string, { endpoint }: HubSettings
 
 /** A broken connection or a server in trouble: worth another try. */
 export function isConnectionError(cause: unknown): boolean {
-  if (cause instanceof HubApiError) return cause.statusCode >= 500 || cause.statusCode === 429;
+  if (isApiError(cause)) return cause.statusCode >= 500 || cause.statusCode === 429;
   return !(cause instanceof GlyphpressError) && !isTokenError(cause);
 }
 
@@ -60,3 +60,7 @@ function reasonOf(cause: unknown): string {
 
 const isTokenError = (cause: unknown) =>
   cause instanceof TypeError && cause.message.includes("'hf_'");
+
+/** Told by its field, so that the client is loaded only where something is fetched. */
+const isApiError = (cause: unknown): cause is HubApiError =>
+  cause instanceof Error && 'statusCode' in cause && typeof cause.statusCode === 'number';

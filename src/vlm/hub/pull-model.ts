@@ -7,7 +7,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { copyFile, open, rename, rm, stat, statfs, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { downloadFile, type ListFileEntry, listFiles, modelInfo } from '@huggingface/hub';
+import type { ListFileEntry } from '@huggingface/hub';
 import { GlyphpressError } from '../../errors.js';
 import { makeFolder, unusableOutput } from '../../output-folder.js';
 import { hubError, isConnectionError } from './hub-error.js';
@@ -99,8 +99,12 @@ export async function pullModel(
   }
 }
 
+/** Loaded here, since most of what imports this file fetches nothing. */
+const hubClient = () => import('@huggingface/hub');
+
 async function commitOf({ id, revision }: HubModel, settings: HubSettings): Promise<string> {
   const what = `${id} at ${revision}`;
+  const { modelInfo } = await hubClient();
   const { sha } = await persistently(what, settings, () =>
     modelInfo({ ...access(settings), name: id, revision, additionalFields: ['sha'] }),
   );
@@ -113,6 +117,7 @@ async function wantedFiles(
   commit: string,
   settings: HubSettings,
 ): Promise<ListFileEntry[]> {
+  const { listFiles } = await hubClient();
   const files = await persistently(`the files of ${id}`, settings, async () => {
     const found: ListFileEntry[] = [];
     for await (const entry of listFiles({ ...access(settings), repo: id, revision: commit })) {
@@ -185,6 +190,7 @@ async function continueFile(
   if (before > file.size) await rm(incomplete);
   let done = before > file.size ? 0 : before;
   if (done === file.size && existsSync(incomplete)) return;
+  const { downloadFile } = await hubClient();
   const blob = await downloadFile({
     ...access(settings),
     repo: model.id,
