@@ -12,6 +12,7 @@ import type { ModelConfig } from './families/family.js';
 import { familyOf } from './families/registry.js';
 import { storedNames, weightShapes } from './families/weights.js';
 import { type ImageProcessorConfig, parseImageProcessorConfig } from './image-processor.js';
+import { type PassageReading, passageReading } from './passage-reading.js';
 import { SafetensorsFile } from './safetensors.js';
 import type { VisionModel } from './towers/tower.js';
 import { elementCount, findWeight, formOf, type StoredWeight } from './weights/stored-weight.js';
@@ -54,6 +55,8 @@ export interface Checkpoint {
   calibration: Calibration | null;
   /** Render config that it was trained to read, as its `glyphpress.render` says; null if it does not. */
   rendering: Readonly<Record<string, unknown>> | null;
+  /** How it reads passages of the source best, as measured: `glyphpress.passages`. */
+  passages: PassageReading;
   close(): void;
 }
 
@@ -107,6 +110,7 @@ export function openCheckpoint(path: string): Checkpoint {
       notice: glyphpress?.string('notice', '') || null,
       calibration: parseCalibration(glyphpress?.child('calibration')),
       rendering: glyphpress?.object('render') ?? null,
+      passages: passageReading(glyphpress),
       close: () => {
         for (const shard of shards) shard.close();
       },
@@ -285,13 +289,13 @@ function hashCheckpoint(
   return hash.digest('hex');
 }
 
-/** A calibration changes no token of an answer: contexts made before it are as good as those made after. */
+/** A calibration and the way of reading passages change no context: those made before are as good as those made after. */
 function hashedContent(file: string, name: string): string | Buffer {
   if (!existsSync(file)) return '';
   const bytes = readFileSync(file);
   if (name !== 'config.json') return bytes;
   const { glyphpress, ...config } = JSON.parse(bytes.toString('utf8'));
-  const { calibration: _, ...notes } = glyphpress ?? {};
+  const { calibration: _, passages: __, ...notes } = glyphpress ?? {};
   return JSON.stringify(Object.keys(notes).length > 0 ? { ...config, glyphpress: notes } : config);
 }
 

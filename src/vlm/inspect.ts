@@ -7,6 +7,7 @@ import { type TextConfig, tokenWidth } from './decoders/text-config.js';
 import { type ImageProcessorConfig, type PageGrid, visualTokenGrid } from './image-processor.js';
 import { type KvDtype, kvRowBytes, storedKvDtype } from './kv-rows.js';
 import { type PageSize, pixelLimits, type SizeRule } from './page-size.js';
+import type { PassageReading } from './passage-reading.js';
 import { Tokenizer } from './tokenizer.js';
 import { cellPx, type VisionModel } from './towers/tower.js';
 import { type ChosenDtype, chooseDtype } from './weights/dtype.js';
@@ -53,6 +54,8 @@ export interface ModelInfo {
   calibration: Calibration | null;
   /** Render config that it was trained to read; null for models that say nothing of it. */
   rendering: Readonly<Record<string, unknown>> | null;
+  /** How it reads passages of the source best. */
+  passages: PassageReading;
 }
 
 export interface VisionInfo {
@@ -124,6 +127,7 @@ export function describeCheckpoint(
     notice: checkpoint.notice,
     calibration: checkpoint.calibration,
     rendering: checkpoint.rendering,
+    passages: checkpoint.passages,
   };
 }
 

@@ -4,6 +4,7 @@ import { GlyphpressError } from '../../errors.js';
 import {
   confidenceOf,
   type FinishReason,
+  type GenerateOptions,
   kvByteLength,
   type PrefilledContext,
   type VisionLanguageModel,
@@ -14,7 +15,7 @@ import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
 import { withPassages } from '../expanding/passages-prompt.js';
 import type { CompressionReport } from '../report.js';
-import { generateAnswer } from './generate.js';
+import { type Generation, generateAnswer } from './generate.js';
 
 /** What is known of an answer that was made here. */
 export interface LocalAnswer extends Answer {
@@ -74,6 +75,24 @@ export class LocalDocument implements OpenDocument {
     await this.model.forget(this.context);
   }
 
+  /** The question over passages as a text of their own, without the pages. */
+  async #readAlone(
+    passages: string,
+    question: string,
+    options: GenerateOptions,
+    onText?: (text: string) => void,
+  ): Promise<Generation> {
+    const { model } = this;
+    const { signal } = options;
+    const textAfterImages = `${passages.trimEnd()}\n\n`;
+    const context = await model.prefill([], [], { textAfterImages, ...(signal && { signal }) });
+    try {
+      return await generateAnswer(model, context, question, options, onText);
+    } finally {
+      await model.forget(context);
+    }
+  }
+
   async #answer(question: string, options: AskOptions): Promise<LocalAnswer> {
     const {
       signal,
@@ -85,17 +104,21 @@ export class LocalDocument implements OpenDocument {
       ...generate
     } = options;
     const signals = [signal, stop].filter((one) => one !== undefined);
-    const generated = await generateAnswer(
-      this.model,
-      this.context,
-      withPassages(question, passages),
-      {
-        ...generate,
-        ...(maxNewTokens !== undefined && { maxNewTokens }),
-        ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
-      },
-      onText,
-    );
+    const generateOptions = {
+      ...generate,
+      ...(maxNewTokens !== undefined && { maxNewTokens }),
+      ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
+    };
+    const generated =
+      passages && this.model.info.passages === 'alone'
+        ? await this.#readAlone(passages, question, generateOptions, onText)
+        : await generateAnswer(
+            this.model,
+            this.context,
+            withPassages(question, passages),
+            generateOptions,
+            onText,
+          );
     signal?.throwIfAborted();
     const { answer, logProb } = generated;
     return {
