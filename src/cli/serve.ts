@@ -140,7 +140,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
   // Loaded late: the other commands need no HTTP.
   const { startService } = await import('../server/service.js');
   const store = storeOptionsOf(flags, STORE_PATIENCE_MS);
-  const models = await modelsOf(flags);
+  const models = await modelsOf(flags, flags.contextMb * MB);
   for (const name of models.names) warnIfUntrained(models.info(name));
   const redis = await ownRedis(flags);
   try {

@@ -58,7 +58,11 @@ export function modelArguments({ model }: ServiceModelFlags): string[] {
   });
 }
 
-export async function modelsOf(flags: ServiceModelFlags): Promise<ModelRegistry> {
+/** @param contextCacheBytes memory of each model for contexts that were asked */
+export async function modelsOf(
+  flags: ServiceModelFlags,
+  contextCacheBytes: number,
+): Promise<ModelRegistry> {
   const { model, threads, dtype, kvDtype } = flags;
   const given = model.length > 0 ? model : [DEFAULT_MODEL];
   const models = await Promise.all(
@@ -68,6 +72,7 @@ export async function modelsOf(flags: ServiceModelFlags): Promise<ModelRegistry>
     ...(threads !== undefined && { threads }),
     ...(dtype !== undefined && { dtype }),
     ...(kvDtype !== undefined && { kvDtype }),
+    contextCacheBytes,
   });
 }
 

@@ -27,6 +27,9 @@ interface Flags extends DataFlags, ServiceModelFlags, StoreFlags, WorkFlags {
 /** What is under way may take this long to finish before it goes back to the queue. */
 const GRACE_MS = 5_000;
 
+/** A worker asks no questions: it keeps the context that it is making, and no other. */
+const CONTEXT_BYTES = 1;
+
 /** A worker whose service is gone is gone after so long at the latest. */
 const ALONE_MS = 8_000;
 
@@ -75,7 +78,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
   // Questions are answered beside it. Before any thread is started: they take after this one.
   if (flags.background) os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
   const { startWorkers } = await import('../../workers/index.js');
-  const models = await modelsOf(flags);
+  const models = await modelsOf(flags, CONTEXT_BYTES);
   const redis = await runningRedis(flags);
   if (!redis) {
     throw new GlyphpressError('GP_REDIS_NOT_FOUND', {
