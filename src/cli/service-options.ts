@@ -61,7 +61,7 @@ export function modelArguments({ model }: ServiceModelFlags): string[] {
 /** @param contextCacheBytes memory of each model for contexts that were asked */
 export async function modelsOf(
   flags: ServiceModelFlags,
-  contextCacheBytes: number,
+  contextCacheBytes?: number,
 ): Promise<ModelRegistry> {
   const { model, threads, dtype, kvDtype } = flags;
   const given = model.length > 0 ? model : [DEFAULT_MODEL];
@@ -72,7 +72,7 @@ export async function modelsOf(
     ...(threads !== undefined && { threads }),
     ...(dtype !== undefined && { dtype }),
     ...(kvDtype !== undefined && { kvDtype }),
-    contextCacheBytes,
+    ...(contextCacheBytes !== undefined && { contextCacheBytes }),
   });
 }
 
