@@ -21,7 +21,13 @@ import {
   storeOptionsOf,
   withStoreOptions,
 } from './store-options.js';
-import { quotaBytes, type WorkFlags, withWorkOptions, workArguments } from './work-options.js';
+import {
+  quotaBytes,
+  reserveBytes,
+  type WorkFlags,
+  withWorkOptions,
+  workArguments,
+} from './work-options.js';
 
 interface Flags extends DataFlags, ServiceModelFlags, StoreFlags, WorkFlags {
   host: string;
@@ -139,7 +145,10 @@ Examples:
 async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
   // Loaded late: the other commands need no HTTP.
   const { startService } = await import('../server/service.js');
-  const store = storeOptionsOf(flags, STORE_PATIENCE_MS);
+  const store = {
+    ...storeOptionsOf(flags, STORE_PATIENCE_MS),
+    reserveBytes: reserveBytes(flags),
+  };
   const models = await modelsOf(flags, flags.contextMb * MB);
   for (const name of models.names) warnIfUntrained(models.info(name));
   const redis = await ownRedis(flags);

@@ -15,7 +15,7 @@ import {
   withServiceModelOptions,
 } from './service-options.js';
 import { type StoreFlags, storeOptionsOf, withStoreOptions } from './store-options.js';
-import { quotaBytes, type WorkFlags, withWorkOptions } from './work-options.js';
+import { quotaBytes, reserveBytes, type WorkFlags, withWorkOptions } from './work-options.js';
 
 interface Flags extends DataFlags, ServiceModelFlags, StoreFlags, WorkFlags {
   queues: Stage[];
@@ -89,7 +89,10 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
   const workers = await startWorkers({
     redisUrl: redis.url,
     dataFolder: dataFolderOf(flags),
-    storeOptions: storeOptionsOf(flags, STORE_PATIENCE_MS),
+    storeOptions: {
+      ...storeOptionsOf(flags, STORE_PATIENCE_MS),
+      reserveBytes: reserveBytes(flags),
+    },
     models,
     stages: flags.queues,
     concurrency: flags.concurrency,

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { BULL_PREFIX, type CompressionQueue, type JobPayload } from './compression-queue.js';
 import { redisRefusal } from './connection.js';
 import type { DocumentRef, Stage } from './document-record.js';
-import { CANCEL_CHANNEL } from './document-records.js';
+import { CANCEL_CHANNEL } from './document-scripts.js';
 import { type LaneOptions, Lanes } from './lanes.js';
 import { MAX_STARTS, type StageRunner } from './stage-runner.js';
 

@@ -11,13 +11,13 @@ import {
   isTerminal,
   type Priority,
 } from '../queue/document-record.js';
-import {
-  CHANGED_CHANNEL,
-  type DocumentEvent,
-  type DocumentRecords,
-  type ListPage,
-  type RecordLimits,
+import type {
+  DocumentEvent,
+  DocumentRecords,
+  ListPage,
+  RecordLimits,
 } from '../queue/document-records.js';
+import { CHANGED_CHANNEL } from '../queue/document-scripts.js';
 import { aborted, Changes, later } from './changes.js';
 import type { ContentStore, Upload } from './content-store.js';
 import { type DocumentSettings, readingOf } from './document-settings.js';
