@@ -15,6 +15,7 @@ import { FileCache } from '../store/file-cache.js';
 import { parseManifest } from '../store/manifest.js';
 import {
   blobsOf,
+  copyName,
   download,
   ObjectArtifact,
   ObjectFiles,
@@ -106,7 +107,7 @@ export class ObjectContentStore implements ContentStore {
     // The last document with these bytes may have been deleted since they were put.
     const there = await this.#objects.head(uploadKey(tenant, hash));
     if (there?.bytes !== upload.bytes) await this.prepare(tenant, upload);
-    await this.#tools.cache.adopt(hash, file);
+    await this.#tools.cache.adopt(copyName(uploadKey(tenant, hash)), file);
     await rm(file, { force: true });
   }
 
@@ -250,7 +251,7 @@ export class ObjectContentStore implements ContentStore {
     const file = this.#tools.scratch();
     await makeFolder(path.dirname(file), 0o700);
     const key = uploadKey(tenant, hash);
-    const found = await this.#tools.cache.copyTo(hash, file, async (local) => {
+    const found = await this.#tools.cache.copyTo(copyName(key), file, async (local) => {
       const sum = await download(this.#objects, key, local);
       if (sum === null) return 'gone';
       return sum === hash ? 'keep' : 'once';

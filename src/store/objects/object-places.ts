@@ -43,6 +43,9 @@ const NAMES_MS = 1_000;
 /** Writers that finish at the same time replace each other; more than this many in a row is a fault. */
 const REPLACE_ATTEMPTS = 20;
 
+/** Of the copy on this machine. The key names the tenant: what one has read is not sooner there for another. */
+export const copyName = (key: string) => sha256Hex(key);
+
 /** Where the files of all artifacts of a content lie. */
 export const blobsOf = (content: string) => `${content}/blobs/`;
 
@@ -60,7 +63,7 @@ export class ObjectFiles implements FileSet {
 
   read(file: string): Promise<Buffer | null> {
     const key = this.#key(file);
-    return this.#tools.cache.read(sha256Hex(key), (local) => this.#fetch(key, local));
+    return this.#tools.cache.read(copyName(key), (local) => this.#fetch(key, local));
   }
 
   async put(file: string, bytes: string | Buffer): Promise<void> {
@@ -68,7 +71,7 @@ export class ObjectFiles implements FileSet {
     const key = this.#key(file);
     const body = Buffer.from(bytes);
     await objects.put(key, body);
-    await cache.put(sha256Hex(key), body);
+    await cache.put(copyName(key), body);
     this.#listed?.names.add(file);
   }
 
@@ -79,7 +82,7 @@ export class ObjectFiles implements FileSet {
       const local = path.join(folder, 'file');
       await write(local);
       await objects.put(key, { file: local, bytes: (await stat(local)).size });
-      await cache.adopt(sha256Hex(key), local);
+      await cache.adopt(copyName(key), local);
     });
     this.#listed?.names.add(file);
   }
@@ -87,7 +90,7 @@ export class ObjectFiles implements FileSet {
   async copyTo(file: string, target: string): Promise<void> {
     const key = this.#key(file);
     const { cache } = this.#tools;
-    const found = await cache.copyTo(sha256Hex(key), target, (local) => this.#fetch(key, local));
+    const found = await cache.copyTo(copyName(key), target, (local) => this.#fetch(key, local));
     if (!found) throw missing(key);
   }
 
@@ -152,10 +155,11 @@ export class ObjectArtifact implements ArtifactPlace {
       outcome = sum === null ? 'gone' : sum === sha256 ? 'keep' : 'once';
       return outcome;
     };
-    const bytes = await cache.read(sha256, fetch);
+    const copy = copyName(key);
+    const bytes = await cache.read(copy, fetch);
     if (bytes && sha256Hex(bytes) === sha256) return bytes;
-    if (bytes) await cache.forget(sha256);
-    const again = bytes && (await cache.read(sha256, fetch));
+    if (bytes) await cache.forget(copy);
+    const again = bytes && (await cache.read(copy, fetch));
     if (again && outcome === 'once') await objects.remove([key]);
     return again;
   }
@@ -223,7 +227,7 @@ export class ObjectArtifact implements ArtifactPlace {
       const file = path.join(folder, name);
       const key = `${this.#blobs}${sha256}`;
       if (there?.get(sha256) !== bytes) await objects.put(key, { file, bytes }, { sha256 });
-      await cache.adopt(sha256, file);
+      await cache.adopt(copyName(key), file);
     });
   }
 
