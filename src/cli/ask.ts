@@ -39,7 +39,12 @@ import {
   withBackendOptions,
 } from './backend-options.js';
 import { keepCacheBounded } from './cache-bound.js';
-import { type ExpandFlags, expandingBackend, withExpandOptions } from './expand-options.js';
+import {
+  assertExpandsHere,
+  type ExpandFlags,
+  expandingBackend,
+  withExpandOptions,
+} from './expand-options.js';
 import {
   INPUT_ARGUMENT,
   INPUT_HELP,
@@ -192,6 +197,7 @@ function checkQuestion(sources: readonly string[], question: string): void {
 }
 
 async function askHere(sources: readonly string[], question: string, flags: Flags) {
+  assertExpandsHere(flags);
   const start = performance.now();
   const target = await openTarget(sources, flags);
   const extractMs = performance.now() - start;

@@ -35,7 +35,12 @@ import type { PlattCurve } from '../vlm/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { registerCurve } from './curve.js';
 import { naturalPlan, naturalReport } from './eval-natural.js';
-import { type ExpandFlags, expandSettings, withExpandOptions } from './expand-options.js';
+import {
+  assertExpandsHere,
+  type ExpandFlags,
+  expandSettings,
+  withExpandOptions,
+} from './expand-options.js';
 import { type InputFlags, readHaystack, withInputOptions } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import {
@@ -194,6 +199,7 @@ Examples:
 }
 
 async function evaluateModel(flags: Flags) {
+  assertExpandsHere(flags);
   const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
   try {
     warnIfUntrained(model.info);

@@ -1,6 +1,7 @@
 /** Options of the commands that may read passages of the source as text beside the pages. */
 
 import { type Command, Option } from 'commander';
+import { GlyphpressError } from '../errors.js';
 import type { Backend } from '../pipeline/backend.js';
 import {
   DEFAULT_EXPANSION_BUDGET,
@@ -22,7 +23,7 @@ export function withExpandOptions(command: Command): Command {
     .addOption(
       new Option(
         '--expand <method>',
-        'read what the question is about as text beside the pages: lexical (by its words) or off',
+        'read what the question is about as text beside the pages: lexical (by its words), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off',
       )
         .choices(['off', ...EXPANSION_METHODS])
         .default('off'),
@@ -42,6 +43,15 @@ export function expandingBackend(
 ): Backend {
   const expansion = expandSettings(flags, countTokens);
   return expansion ? new ExpandingBackend(backend, expansion) : backend;
+}
+
+/** Before anything is read. @throws {GlyphpressError} GP_USAGE for what only a server's model can do */
+export function assertExpandsHere({ expand }: ExpandFlags): void {
+  if (expand !== 'tool') return;
+  throw new GlyphpressError('GP_USAGE', {
+    message: '--expand tool needs a model behind a server; one that runs here calls no tools',
+    hint: 'Use --expand lexical, or --backend openai.',
+  });
 }
 
 /** @returns undefined where nothing is to be expanded */

@@ -10,6 +10,7 @@ import type { AnswerLogProb, Confidence, FinishReason, SamplingOptions } from '.
 import type { Key } from './artifacts/keys.js';
 import type { Citation, Rectangle } from './citing/citations.js';
 import type { CitedDocument } from './citing/cite-documents.js';
+import type { SourceReader } from './expanding/source-reader.js';
 import type { SourceDocument } from './read-document.js';
 import type { CompressionReport } from './report.js';
 
@@ -75,6 +76,12 @@ export interface OpenDocument {
    * @throws the signal's reason
    */
   ask(question: string, options?: AskOptions): Promise<Answer>;
+  /**
+   * Lets the model read lines of the source by itself; absent where it cannot.
+   *
+   * @throws as {@link ask}
+   */
+  askWithReader?(question: string, reader: SourceReader, options?: AskOptions): Promise<Answer>;
   /** Waits for the answers under way, then lets go of all that it holds. */
   close(): Promise<void>;
 }
@@ -105,7 +112,18 @@ export interface Answer extends Confidence {
   /** What a server says may be another word; null if it says none. */
   finishReason: FinishReason | (string & {}) | null;
   /** Null where a server does not say. */
-  usage: { promptTokens: number | null; completionTokens: number | null };
+  usage: {
+    promptTokens: number | null;
+    completionTokens: number | null;
+    /** How a model behind a server read the source, where it could; the counts are those of all rounds. */
+    reading?: {
+      /** It called tools, or named lines when it was asked where to look. */
+      by: 'tools' | 'prompt';
+      /** Requests that the answer took. */
+      rounds: number;
+      calls: { name: string; arguments: string }[];
+    };
+  };
   /** Of the tokens of `answer`; null if there are none, or the server reports none. */
   logProb: AnswerLogProb | null;
   timings: { firstTokenMs: number; totalMs: number };

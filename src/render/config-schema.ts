@@ -97,6 +97,10 @@ export const CONFIG_KEYS = {
     pt(0, 400),
     'a line that goes on first repeats so much of the end of the line before; for readers that see a few characters at a time',
   ),
+  'line-numbers': own(
+    { kind: 'boolean' },
+    'numbers every line of a page in the margin before it, from 1, for readers that ask for lines by their number',
+  ),
   'tab-size': own(
     { kind: 'number', min: 1, max: 32, unit: 'characters', integer: true },
     'tab stops',
@@ -158,6 +162,8 @@ export interface RenderConfig {
   reflow: boolean;
   lineBreaking: LineBreaking;
   lineOverlapPt: number;
+  /** Absent in configs that were stored before there was the choice. */
+  lineNumbers?: boolean;
   tabSize: number;
   paragraphLines: number;
 }

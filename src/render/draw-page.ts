@@ -10,6 +10,7 @@ import type { Page } from 'puppeteer';
 import type { PageSlot } from './chromium.js';
 import type { RenderConfig } from './config-schema.js';
 import type { PageGeometry } from './page-geometry.js';
+import { cssFont, type PageStyle } from './page-html.js';
 import type { PagePlan } from './paginate.js';
 import { assembleGreyPng } from './png.js';
 
@@ -22,6 +23,7 @@ export interface DrawnPage {
 /** What the page in the browser must know once; colours are checked `#rrggbb`. */
 interface Canvas {
   font: string;
+  numberFont: string;
   pageWidthPx: number;
   pageHeightPx: number;
   horizontalScale: number;
@@ -46,6 +48,7 @@ interface Sheet {
     yPx: number;
     rtl: boolean;
     wordSpacingPx: number;
+    number: { text: string; endPx: number } | null;
     overlap: { text: string; xPx: number; widthPx: number } | null;
     runs: { text: string; xPx: number; color: string | null; rtl: boolean | null }[];
   }[];
@@ -62,15 +65,19 @@ declare global {
   var glyphpressDraw: ((sheet: Sheet) => Promise<DeflatedPage>) | undefined;
 }
 
+/** Numbers of lines are smaller than the lines, by this factor. */
+const NUMBER_SIZE = 0.75;
+
 /** Puts the drawing function into a prepared page. */
 export async function installDrawing(
   page: Page,
-  font: string,
+  style: Pick<PageStyle, 'families' | 'fontSizePx'>,
   geometry: PageGeometry,
   config: RenderConfig,
 ): Promise<void> {
   const canvas: Canvas = {
-    font,
+    font: cssFont(style),
+    numberFont: cssFont({ ...style, fontSizePx: NUMBER_SIZE * style.fontSizePx }),
     pageWidthPx: geometry.pageWidthPx,
     pageHeightPx: geometry.pageHeightPx,
     horizontalScale: geometry.horizontalScale,
@@ -94,10 +101,11 @@ export async function drawPage(slot: PageSlot, plan: PagePlan): Promise<DrawnPag
   const sheet: Sheet = {
     isLast: plan.isLast,
     paragraphs: plan.paragraphs,
-    lines: plan.lines.map(({ yPx, rtl, wordSpacingPx, overlap, runs }) => ({
+    lines: plan.lines.map(({ yPx, rtl, wordSpacingPx, number = null, overlap, runs }) => ({
       yPx,
       rtl,
       wordSpacingPx,
+      number,
       overlap,
       runs,
     })),
@@ -159,6 +167,7 @@ function drawingInPage(canvas: Canvas): void {
       }
     }
     for (const line of sheet.lines) {
+      if (line.number) paintNumber(line.number, line.yPx);
       if (line.overlap) paintOverlap(line.overlap, line.yPx);
       ink.wordSpacing = `${line.wordSpacingPx}px`;
       for (const run of line.runs) {
@@ -184,6 +193,15 @@ function drawingInPage(canvas: Canvas): void {
       shown = longer;
     }
     ink.fillText(shown, overlap.xPx - ink.measureText(shown).width, yPx + baselinePx);
+  };
+
+  const paintNumber = ({ text, endPx }: { text: string; endPx: number }, yPx: number) => {
+    ink.wordSpacing = '0px';
+    ink.direction = 'ltr';
+    ink.fillStyle = canvas.fontColor;
+    ink.font = canvas.numberFont;
+    ink.fillText(text, endPx - ink.measureText(text).width, yPx + baselinePx);
+    ink.font = canvas.font;
   };
 
   const toGrey = () => {

@@ -25,6 +25,8 @@ export interface PlannedLine {
   rtl: boolean;
   /** Added to every space, for justified lines; in layout space. */
   wordSpacingPx: number;
+  /** Drawn in the margin before the line: its number on the page, from 1; `endPx` in layout space. */
+  number?: { text: string; endPx: number };
   /** Repeated end of the line before, as much as has room to the left of `xPx`; in layout space. */
   overlap: { text: string; xPx: number; widthPx: number } | null;
 }
@@ -48,9 +50,9 @@ export interface PagePlan {
 export async function* paginate(
   lines: AsyncIterable<LaidLine>,
   geometry: PageGeometry,
-  config: Pick<RenderConfig, 'alignment'>,
+  config: Pick<RenderConfig, 'alignment' | 'lineNumbers'>,
 ): AsyncGenerator<PagePlan> {
-  const filler = new PageFiller(geometry, config.alignment);
+  const filler = new PageFiller(geometry, config);
   // A page is held back until the next one starts: only then is it known not to be the last.
   let held: PagePlan | null = null;
   for await (const line of lines) {
@@ -67,9 +69,13 @@ export async function* paginate(
   if (held) yield { ...held, isLast: true };
 }
 
+/** Between the number of a line and the line, in units of the type size. */
+const NUMBER_GAP = 0.35;
+
 class PageFiller {
   readonly #geometry: PageGeometry;
   readonly #alignment: Alignment;
+  readonly #isNumbered: boolean;
   #index = 0;
   #column = 0;
   /** Distance from the top of the content area. */
@@ -78,9 +84,13 @@ class PageFiller {
   #paragraphs: ParagraphBox[] = [];
   #box: ParagraphBox | null = null;
 
-  constructor(geometry: PageGeometry, alignment: Alignment) {
+  constructor(
+    geometry: PageGeometry,
+    { alignment, lineNumbers = false }: Pick<RenderConfig, 'alignment' | 'lineNumbers'>,
+  ) {
     this.#geometry = geometry;
     this.#alignment = alignment;
+    this.#isNumbered = lineNumbers;
   }
 
   /** @returns the pages that this line completed: one before it, one with it, or none */
@@ -137,6 +147,7 @@ class PageFiller {
       linePitchPx,
       marginTopPx,
       horizontalScale,
+      fontSizePx,
     } = this.#geometry;
     const blockLeftPx = columnLeftsPx[this.#column]! + leftIndentPx;
     const yPx = Math.round(marginTopPx + this.#y);
@@ -155,6 +166,12 @@ class PageFiller {
       end: line.end,
       rtl: line.rtl,
       wordSpacingPx,
+      ...(this.#isNumbered && {
+        number: {
+          text: String(this.#lines.length + 1),
+          endPx: blockLeftPx - NUMBER_GAP * fontSizePx,
+        },
+      }),
       overlap:
         lineOverlapPx > 0 && line.before !== '' && !line.rtl
           ? { text: line.before, xPx: blockLeftPx + lineOverlapPx, widthPx: lineOverlapPx }

@@ -81,6 +81,7 @@ export function parseRenderConfig(raw: unknown, baseDir = process.cwd()): Render
     reflow: get('reflow', false),
     lineBreaking: get<LineBreaking>('line-breaking', 'word'),
     lineOverlapPt: get('line-overlap', 0),
+    ...(get<boolean>('line-numbers', false) && { lineNumbers: true }),
     tabSize: get('tab-size', 4),
     paragraphLines: get('paragraph-lines', isLineBreakMarkup(newlineMarkup) ? 1 : 30),
   };
@@ -186,6 +187,9 @@ function toPageSize(value: unknown): readonly [number, number] {
   return readPageSize(value)!;
 }
 
+/** Three digits before a line and the gap behind them, in units of the type size. */
+const LINE_NUMBER_ROOM = 1.8;
+
 /** Rules that no single key can break (the invalid mixes that Glyph's sampling also excludes). */
 function checkTogether(config: RenderConfig, twoFonts: boolean): void {
   const conflict = (keys: ConfigKey[], message: string, hint: string) =>
@@ -224,6 +228,16 @@ function checkTogether(config: RenderConfig, twoFonts: boolean): void {
       ],
       `Only ${columnPt.toFixed(1)} pt are left for a line of ${config.fontSizePt}-pt type`,
       'Widen the page, or lower margins, indents, overlap or columns.',
+    );
+  }
+  const numberPt = LINE_NUMBER_ROOM * config.fontSizePt;
+  const besidePt =
+    config.columns > 1 ? Math.min(config.marginXPt, config.columnGapPt) : config.marginXPt;
+  if (config.lineNumbers && besidePt + config.leftIndentPt < numberPt) {
+    throw conflict(
+      ['line-numbers', 'margin-x', 'column-gap', 'left-indent'],
+      `line-numbers needs ${numberPt.toFixed(1)} pt before each line, and there are ${(besidePt + config.leftIndentPt).toFixed(1)}`,
+      `Raise ${config.columns > 1 ? 'margin-x and column-gap' : 'margin-x'} to ${Math.ceil(numberPt)} or more.`,
     );
   }
   if (config.lineOverlapPt > 0 && !['LEFT', 'JUSTIFY'].includes(config.alignment)) {

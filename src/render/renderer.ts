@@ -13,7 +13,7 @@ import { type FontSubstitution, fontsHash, isFile, resolveFonts } from './fonts.
 import { layoutFlows } from './layout-page.js';
 import { newlineMark } from './newline-markup.js';
 import { pageGeometry } from './page-geometry.js';
-import { cssFont, type PageStyle, preparePage } from './page-html.js';
+import { type PageStyle, preparePage } from './page-html.js';
 import { type PagePlan, paginate } from './paginate.js';
 import { plannedSize } from './planned-size.js';
 import { renderConfigId } from './render-config.js';
@@ -95,6 +95,9 @@ export interface RenderOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Drawn where lines are numbered, whatever the text holds. */
+const DIGITS = '0123456789';
+
 /** Pages drawn ahead of the one that is taken next, for each that can be under way. */
 const PAGES_AHEAD = 3;
 
@@ -130,7 +133,7 @@ export class DocumentRendering {
     this.#geometry = pageGeometry(config);
     const mark = newlineMark(config.newlineMarkup);
     this.#style = {
-      faces: this.#fonts.facesFor(mark ? source + mark.text : source),
+      faces: this.#fonts.facesFor(source + (mark?.text ?? '') + (config.lineNumbers ? DIGITS : '')),
       families: this.#fonts.families,
       fontSizePx: this.#geometry.fontSizePx,
       lineWidthPx: this.#geometry.lineWidthPx,
@@ -148,7 +151,7 @@ export class DocumentRendering {
       () =>
         new PageSlot(options.chromium, async (page) => {
           await preparePage(page, this.#style);
-          await installDrawing(page, cssFont(this.#style), this.#geometry, config);
+          await installDrawing(page, this.#style, this.#geometry, config);
         }),
     );
   }

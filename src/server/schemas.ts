@@ -1,11 +1,7 @@
 /** Shapes that several routes share, for checks, serialising and the OpenAPI document alike. */
 
 import Type from 'typebox';
-import {
-  DEFAULT_EXPANSION_BUDGET,
-  EXPANSION_METHODS,
-  MAX_EXPANSION_BUDGET,
-} from '../pipeline/expanding/expander.js';
+import { DEFAULT_EXPANSION_BUDGET, MAX_EXPANSION_BUDGET } from '../pipeline/expanding/expander.js';
 import { CONFIG_KEYS, type KeyForm, PRESETS } from '../render/index.js';
 import { MIN_KEEP_RATIO } from '../service/document-settings.js';
 
@@ -211,10 +207,10 @@ export const glyphpressOptions = Type.Object(
       Type.Boolean({ description: 'Return citations: where the text contains the answer.' }),
     ),
     expand: Type.Optional(
-      Type.Enum(['off', ...EXPANSION_METHODS], {
+      Type.Enum(['off', 'auto', 'lexical'], {
         description:
-          'Read what the question is about as text beside the pages: lexical (by its words) or off, ' +
-          'the default. `glyphpress.expanded` of the answer says what was read.',
+          'Read what the question is about as text beside the pages: lexical (by its words), auto ' +
+          '(what is there for the model) or off, the default. `glyphpress.expanded` of the answer says what was read.',
       }),
     ),
     expand_budget: Type.Optional(

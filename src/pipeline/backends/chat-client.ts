@@ -4,6 +4,7 @@ import { createParser } from 'eventsource-parser';
 import type { Agent, Response } from 'undici';
 import { GlyphpressError } from '../../errors.js';
 import { readCompletion, readModelNames, type TokenUsage } from './chat-completion.js';
+import type { ToolCall, ToolCallMessage, ToolDefinition, ToolResultMessage } from './chat-tools.js';
 import { Endpoint, type EndpointOptions } from './endpoint.js';
 import { AttemptFailed, type RetryOptions, withRetries } from './retry.js';
 import { ServerFailures } from './server-failure.js';
@@ -38,7 +39,11 @@ export type TextMessage = ChatMessage<string>;
 
 /** Whatever is left out is left to the server. */
 export interface ChatRequest {
-  messages: readonly ChatMessage[];
+  messages: readonly (ChatMessage | ToolCallMessage | ToolResultMessage)[];
+  /** Functions that the model may call; not with `stream`. @defaultValue none */
+  tools?: readonly ToolDefinition[] | undefined;
+  /** `none`: what it has called it may not call again. @defaultValue auto, where there are tools */
+  toolChoice?: 'auto' | 'none' | undefined;
   maxTokens?: number | undefined;
   temperature?: number | undefined;
   responseFormat?: Record<string, unknown> | undefined;
@@ -53,6 +58,8 @@ export interface ChatRequest {
 
 export interface ChatAnswer {
   text: string;
+  /** What the model wants to be told before it answers; empty without tools. */
+  toolCalls: ToolCall[];
   /** The server's `finish_reason` (`stop`, `length`, …); null if absent. */
   finishReason: string | null;
   usage: TokenUsage;
@@ -264,7 +271,12 @@ export class ChatClient {
       throw this.#failures.unreadable('a choice with a message', JSON.stringify(body));
     }
     reading.take(choice.text);
-    return { text: reading.end(), finishReason: choice.finishReason, usage: usage ?? NO_USAGE };
+    return {
+      text: reading.end(),
+      toolCalls: choice.toolCalls,
+      finishReason: choice.finishReason,
+      usage: usage ?? NO_USAGE,
+    };
   }
 
   async #readStream(response: Response, reading: AnswerReading): Promise<AnswerParts> {
@@ -289,7 +301,12 @@ export class ChatClient {
     }
     const isCutOff = !state.done && state.finishReason === null;
     if (isCutOff) throw this.#failures.cutOff(reading.received, !reading.delivered);
-    return { text: reading.end(), finishReason: state.finishReason, usage: state.usage };
+    return {
+      text: reading.end(),
+      toolCalls: [],
+      finishReason: state.finishReason,
+      usage: state.usage,
+    };
   }
 
   #takeEvent(
@@ -352,7 +369,7 @@ export class ChatClient {
   }
 }
 
-type AnswerParts = Pick<ChatAnswer, 'text' | 'finishReason' | 'usage'>;
+type AnswerParts = Pick<ChatAnswer, 'text' | 'toolCalls' | 'finishReason' | 'usage'>;
 
 interface StreamState {
   finishReason: string | null;
@@ -420,13 +437,23 @@ interface Dialect {
 
 function bodyOf(
   model: string,
-  { messages, maxTokens, temperature, responseFormat, stream = false }: ChatRequest,
+  {
+    messages,
+    tools,
+    toolChoice,
+    maxTokens,
+    temperature,
+    responseFormat,
+    stream = false,
+  }: ChatRequest,
   dialect: Dialect,
 ): Record<string, unknown> {
   // Members that are undefined are not sent.
   return {
     model,
     messages,
+    tools,
+    tool_choice: tools && toolChoice,
     temperature,
     [dialect.limit]: maxTokens,
     response_format: responseFormat,

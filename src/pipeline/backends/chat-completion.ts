@@ -1,5 +1,7 @@
 /** Reads the bodies and stream chunks of `/chat/completions`, as different servers write them. */
 
+import { readToolCalls, type ToolCall } from './chat-tools.js';
+
 export interface TokenUsage {
   promptTokens: number | null;
   completionTokens: number | null;
@@ -8,7 +10,13 @@ export interface TokenUsage {
 /** Fields of a response body or of one stream chunk; null if absent. */
 export interface CompletionPart {
   /** Null where there is no choice, as in the chunk that carries the usage. */
-  choice: { text: string; isReasoning: boolean; finishReason: string | null } | null;
+  choice: {
+    text: string;
+    isReasoning: boolean;
+    /** Of a whole answer. */
+    toolCalls: ToolCall[];
+    finishReason: string | null;
+  } | null;
   usage: TokenUsage | null;
   /** An error in place of an answer, with status 200. */
   error: unknown;
@@ -28,6 +36,7 @@ export function readCompletion(body: unknown, member: 'message' | 'delta'): Comp
         : {
             text,
             isReasoning: isReasoning(choice[member]),
+            toolCalls: member === 'message' ? readToolCalls(choice.message) : [],
             finishReason: typeof choice.finish_reason === 'string' ? choice.finish_reason : null,
           },
     usage: usageOf(usage),

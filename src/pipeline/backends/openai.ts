@@ -3,6 +3,8 @@ import {
   ChatClient,
   type ChatClientHooks,
   type ChatClientOptions,
+  type ChatMessage,
+  type ChatRequest,
 } from './chat-client.js';
 import { type PagePromptOptions, pageMessages } from './page-messages.js';
 
@@ -25,7 +27,7 @@ export interface OpenAiAskOptions extends PagePromptOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface OpenAiAnswer extends Omit<ChatAnswer, 'text'> {
+export interface OpenAiAnswer extends Omit<ChatAnswer, 'text' | 'toolCalls'> {
   answer: string;
 }
 
@@ -73,8 +75,12 @@ export class OpenAiBackend {
     options: OpenAiAskOptions = {},
   ): Promise<OpenAiAnswer> {
     const { stream = true, maxNewTokens, temperature, onText, signal, ...prompt } = options;
-    const messages = await pageMessages(pages, question, { ...this.#prompt, ...prompt }, signal);
-    const { text: answer, ...rest } = await this.#client.complete({
+    const messages = await this.messages(pages, question, prompt, signal);
+    const {
+      text: answer,
+      toolCalls: _,
+      ...rest
+    } = await this.#client.complete({
       messages,
       maxTokens: maxNewTokens,
       temperature,
@@ -84,6 +90,21 @@ export class OpenAiBackend {
       signal,
     });
     return { answer, ...rest };
+  }
+
+  /** The messages that {@link ask} sends. @throws as {@link ask} */
+  messages(
+    pages: AsyncIterable<Buffer> | Iterable<Buffer>,
+    question: string,
+    options: PagePromptOptions = {},
+    signal?: AbortSignal,
+  ): Promise<ChatMessage[]> {
+    return pageMessages(pages, question, { ...this.#prompt, ...options }, signal);
+  }
+
+  /** One turn of a conversation that begins with {@link messages}. @throws as {@link ask} */
+  complete(request: ChatRequest): Promise<ChatAnswer> {
+    return this.#client.complete({ ...request, keepThinking: this.#keepThinking });
   }
 
   /** Names of the models that the server offers. @throws {GlyphpressError} as {@link ChatClient.complete} */

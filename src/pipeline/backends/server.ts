@@ -21,11 +21,13 @@ import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
 import { makeSidecar, type Sidecar } from '../exact-values/sidecar.js';
 import { withPassages } from '../expanding/passages-prompt.js';
+import type { SourceReader } from '../expanding/source-reader.js';
 import type { SourceDocument } from '../read-document.js';
 import { type CompressionReport, tokenAccount } from '../report.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from '../text-tokens.js';
 import { closedError } from './local-document.js';
-import type { OpenAiAnswer, OpenAiBackend } from './openai.js';
+import type { OpenAiAnswer, OpenAiAskOptions, OpenAiBackend } from './openai.js';
+import { askWithReader } from './tool-rounds.js';
 
 export interface ServerBackendOptions {
   /** @defaultValue the one that is found on this machine */
@@ -97,6 +99,8 @@ export class ServerBackend implements Backend {
   }
 }
 
+type Reply = Omit<OpenAiAnswer, 'attempts'>;
+
 interface SentPages {
   pngs: readonly Buffer[];
   records: readonly PageRecord[];
@@ -129,9 +133,30 @@ export class ServerDocument implements OpenDocument {
   async ask(question: string, options: AskOptions = {}): Promise<Answer> {
     const sent = this.#sent;
     if (!sent) throw closedError();
-    const { citations = false } = options;
-    const reply = await this.#reply(sent, question, options);
-    const { answer, finishReason, usage, firstTokenMs, totalMs } = reply;
+    return this.#answerOf(await this.#reply(sent, question, options), question, options);
+  }
+
+  /** Asks with the source at hand: by tools, or in two steps. @throws as {@link ask} */
+  async askWithReader(
+    question: string,
+    reader: SourceReader,
+    options: AskOptions = {},
+  ): Promise<Answer> {
+    const sent = this.#sent;
+    if (!sent) throw closedError();
+    const { pngs, sidecar } = sent;
+    const ask = (asked: OpenAiAskOptions) =>
+      askWithReader(this.client, pngs, question, reader, asked);
+    const { reading, ...reply } = await this.#asked(sidecar, options, ask);
+    const answer = await this.#answerOf(reply, question, options);
+    return { ...answer, usage: { ...answer.usage, ...(reading && { reading }) } };
+  }
+
+  async #answerOf(
+    { answer, finishReason, usage, firstTokenMs, totalMs }: Reply,
+    question: string,
+    { citations = false }: AskOptions,
+  ): Promise<Answer> {
     return {
       answer,
       found: !saysNotFound(finalAnswer(answer)),
@@ -149,17 +174,23 @@ export class ServerDocument implements OpenDocument {
     this.#sent = null;
   }
 
-  async #reply(
-    { pngs, sidecar }: SentPages,
-    question: string,
-    { signal, stop, onText, maxNewTokens, temperature, passages }: AskOptions,
-  ): Promise<Omit<OpenAiAnswer, 'attempts'>> {
+  #reply({ pngs, sidecar }: SentPages, question: string, options: AskOptions): Promise<Reply> {
+    const asked = withPassages(question, options.passages);
+    return this.#asked(sidecar, options, (given) => this.client.ask(pngs, asked, given));
+  }
+
+  /** What was said when it was stopped is an answer, too. */
+  async #asked<Said extends Reply>(
+    sidecar: Sidecar,
+    { signal, stop, onText, maxNewTokens, temperature }: AskOptions,
+    ask: (options: OpenAiAskOptions) => Promise<Said>,
+  ): Promise<Said | (Reply & { reading?: undefined })> {
     const started = performance.now();
     const signals = [signal, stop].filter((one) => one !== undefined);
     let firstTokenMs: number | null = null;
     let said = '';
     try {
-      return await this.client.ask(pngs, withPassages(question, passages), {
+      return await ask({
         ...(sidecar.text !== '' && { textAfterPages: sidecar.text }),
         ...(maxNewTokens !== undefined && { maxNewTokens }),
         // What stands there when it is stopped must have come piece by piece.
