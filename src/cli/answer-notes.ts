@@ -16,6 +16,7 @@ export function answerNotes(result: AskResult): string {
     finishReason,
     usage,
     expanded,
+    support,
     report,
   } = result;
   const notes: string[] = [];
@@ -32,6 +33,7 @@ export function answerNotes(result: AskResult): string {
     notes.push(
       `read as text: ${counted(expanded.length, 'passage')} of ${counted(expandedTokens, 'token')}, ${stackedRatio.toFixed(2)}× in all`,
     );
+  if (support === 'none') notes.push('names a value that stands nowhere in the text');
   if (citations.length > 0) notes.push(citations.map(placeText).join('; '));
   else if (found && answer !== '') notes.push('nothing in the text is like this answer');
   return notes.join(' | ');

@@ -23,7 +23,7 @@ export function withExpandOptions(command: Command): Command {
     .addOption(
       new Option(
         '--expand <method>',
-        'read what the question is about as text beside the pages: lexical (by its words), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off',
+        'read what the question is about as text beside the pages: lexical (by its words), attention (by what the model attends to, after glyphpress model attention), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off',
       )
         .choices(['off', ...EXPANSION_METHODS])
         .default('off'),

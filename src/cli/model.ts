@@ -8,6 +8,7 @@ import {
   measureDrift,
   quantiseToFolder,
 } from '../vlm/index.js';
+import { registerAttention } from './model-attention.js';
 import { registerCalibrate } from './model-calibrate.js';
 import { registerModelHub } from './model-hub.js';
 import { dtypeOption } from './model-options.js';
@@ -83,6 +84,7 @@ Examples:
 
   registerModelHub(model);
   registerCalibrate(model);
+  registerAttention(model);
 }
 
 interface InspectFlags {

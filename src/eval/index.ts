@@ -1,5 +1,6 @@
 /** How well a model reads and finds: tasks, scores, runs that can be broken off, figures. */
 export { type Asker, ModelAsker, ServerAsker } from './asker.js';
+export { findAttentionHeads } from './attention-calibration.js';
 export {
   type CalibrationResult,
   calibrate,

@@ -1,7 +1,9 @@
 /** What `ask --json` prints, for every backend. */
 
 import type { Confidence } from '../vlm/index.js';
-import type { Answer, ExpandedPlace, OpenDocument, PlacedCitation } from './backend.js';
+import type { Answer, OpenDocument, PlacedCitation } from './backend.js';
+import type { AnswerSupport } from './expanding/answer-support.js';
+import type { ExpandedPlace } from './expanding/expanded-place.js';
 import { countExpanded } from './expanding/expander.js';
 import type { CompressionReport } from './report.js';
 
@@ -27,6 +29,8 @@ export interface AskResult extends Confidence {
   finishReason: string | null;
   /** What was read as text for this question; `report` counts its tokens. */
   expanded: ExpandedPlace[];
+  /** Whether exact values of the answer stand in what was read as text; null where nothing can be said. */
+  support: AnswerSupport;
 }
 
 export function askResult(
@@ -37,6 +41,7 @@ export function askResult(
   return {
     ...answer,
     expanded: expansion?.expanded ?? [],
+    support: expansion?.support ?? null,
     report: expansion ? countExpanded(report, expansion.tokens) : report,
     timings: { loadMs, firstTokenMs, totalMs: loadMs + totalMs },
     cached,

@@ -8,8 +8,11 @@ import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import type { AnswerLogProb, Confidence, FinishReason, SamplingOptions } from '../vlm/index.js';
 import type { Key } from './artifacts/keys.js';
-import type { Citation, Rectangle } from './citing/citations.js';
+import type { Citation } from './citing/citations.js';
 import type { CitedDocument } from './citing/cite-documents.js';
+import type { AnswerSupport } from './expanding/answer-support.js';
+import type { AttendedPage } from './expanding/attended-places.js';
+import type { ExpandedPlace } from './expanding/expanded-place.js';
 import type { SourceReader } from './expanding/source-reader.js';
 import type { SourceDocument } from './read-document.js';
 import type { CompressionReport } from './report.js';
@@ -77,6 +80,13 @@ export interface OpenDocument {
    */
   ask(question: string, options?: AskOptions): Promise<Answer>;
   /**
+   * Where the model looks for an answer; absent where it cannot say, null where it was not calibrated, or
+   * this context does not say which of its rows are which cells.
+   *
+   * @throws as {@link ask}
+   */
+  attend?(question: string): Promise<AttendedPage[] | null>;
+  /**
    * Lets the model read lines of the source by itself; absent where it cannot.
    *
    * @throws as {@link ask}
@@ -105,7 +115,10 @@ export interface AskOptions extends SamplingOptions {
 export interface Answer extends Confidence {
   /** An answer that began to repeat itself without end goes up to the first repetition. */
   answer: string;
-  /** False where the answer says that the text does not hold what was asked for. */
+  /**
+   * False where the answer says that the text does not hold what was asked for, or where it names an exact
+   * value that stands nowhere in what was expanded.
+   */
   found: boolean;
   /** Citations: where the text contains the answer, the most probable first; empty unless requested. */
   citations: PlacedCitation[];
@@ -138,19 +151,8 @@ export interface AnswerExpansion {
   expanded: ExpandedPlace[];
   /** Text tokens of what was read. */
   tokens: number;
-}
-
-/** A place that was read as text. */
-export interface ExpandedPlace {
-  /** Which of the documents that were opened together, from 0. */
-  document: number;
-  /** From 1; null where no page shows it. */
-  page: number | null;
-  /** Source range, UTF-16 offsets. */
-  start: number;
-  end: number;
-  /** In page pixels, around all its lines; null where no page shows it. */
-  rect: Rectangle | null;
+  /** Whether the exact values of the answer stand there. */
+  support: AnswerSupport;
 }
 
 export interface PlacedCitation extends Citation {

@@ -207,10 +207,10 @@ export const glyphpressOptions = Type.Object(
       Type.Boolean({ description: 'Return citations: where the text contains the answer.' }),
     ),
     expand: Type.Optional(
-      Type.Enum(['off', 'auto', 'lexical'], {
+      Type.Enum(['off', 'auto', 'attention', 'lexical'], {
         description:
-          'Read what the question is about as text beside the pages: lexical (by its words), auto ' +
-          '(what is there for the model) or off, the default. `glyphpress.expanded` of the answer says what was read.',
+          'Read what the question is about as text beside the pages: lexical (by its words), ' +
+          'attention (by what the model attends to), auto (what is there for the model) or off, the default. `glyphpress.expanded` of the answer says what was read.',
       }),
     ),
     expand_budget: Type.Optional(
@@ -262,6 +262,14 @@ export const evidenceObject = Type.Object({
     Type.Array(expandedPlace, {
       description: 'What was read as text, where glyphpress.expand asked for it.',
     }),
+  ),
+  support: Type.Optional(
+    nullable(
+      Type.Enum(['read', 'elsewhere', 'none'], {
+        description:
+          'Where exact values of the answer stand: in what was read as text, elsewhere in the document, nowhere.',
+      }),
+    ),
   ),
   citations: Type.Optional(Type.Array(citation)),
 });

@@ -1,6 +1,8 @@
 /** Confidence and citations of an answer, as fields of the API. */
 
-import type { Answer, ExpandedPlace, PlacedCitation } from '../pipeline/backend.js';
+import type { Answer, PlacedCitation } from '../pipeline/backend.js';
+import type { AnswerSupport } from '../pipeline/expanding/answer-support.js';
+import type { ExpandedPlace } from '../pipeline/expanding/expanded-place.js';
 
 /** Offsets and page are those of the document. */
 export interface DocumentPlace extends Omit<ExpandedPlace, 'document'> {
@@ -19,6 +21,7 @@ export interface Evidence {
   calibrated: boolean;
   /** Only where passages were to be read as text beside the pages. */
   expanded?: DocumentPlace[];
+  support?: AnswerSupport;
   /** Only when asked for: they are looked up in the whole text. The likeliest first. */
   citations?: DocumentCitation[];
 }
@@ -37,7 +40,10 @@ export function evidenceOf(
     found,
     confidence,
     calibrated,
-    ...(expansion && { expanded: expansion.expanded.map(named) }),
+    ...(expansion && {
+      expanded: expansion.expanded.map(named),
+      support: expansion.support,
+    }),
   };
   if (!withCitations) return evidence;
   return { ...evidence, citations: citations.map(named) };

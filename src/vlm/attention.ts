@@ -103,6 +103,7 @@ export function cachedAttention(
     () => oneRowAttention(g, { q, k, v }, { pastKey, pastValue, mask: cache.mask }, shape),
     () => groupedAttention(g, { q, k, v }, { pastKey, pastValue, ...cache }, shape),
   );
+  g.output(`query.${layer}`, 'float32', [1, 'rows', heads * headDim], q);
   g.output(`key.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], k);
   g.output(`value.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], v);
   return g.reshape(attended, [-1, heads * headDim]);

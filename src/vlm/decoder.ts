@@ -13,6 +13,8 @@ export interface StageOutput {
   output?: Float32Array;
   /** float32 [rows] */
   variation?: Float32Array;
+  /** Rotated, of each layer of the stage: float32 [rows, heads · headDim] */
+  queries?: Float32Array[];
 }
 
 /**
@@ -49,7 +51,10 @@ export async function runStage(
     const data = deepStack?.read(layer, from, to) ?? new Float32Array(rows * text.hiddenSize);
     feeds[`deepstack.${layer}`] = { data, dims: [rows, text.hiddenSize] };
   }
-  const outputs: string[] = [...wants];
+  const layers = Array.from({ length: stage.to - stage.from }, (_, n) => stage.from + n);
+  const whole = wants.filter((name) => name !== 'queries');
+  const queries = wants.includes('queries') ? layers.map((layer) => `query.${layer}`) : [];
+  const outputs: string[] = [...whole, ...queries];
   for (let layer = stage.from; layer < stage.to; layer += 1) {
     const cache = caches[layer]!;
     Object.assign(feeds, cache.keys.feeds(`past_key.${layer}`));
@@ -60,7 +65,10 @@ export async function runStage(
   for (let layer = stage.from; layer < stage.to; layer += 1) {
     caches[layer]!.append(results[`key.${layer}`]!, results[`value.${layer}`]!, rows);
   }
-  return Object.fromEntries(wants.map((name) => [name, results[name]!]));
+  return {
+    ...Object.fromEntries(whole.map((name) => [name, results[name]!])),
+    ...(queries.length > 0 && { queries: queries.map((name) => results[name]!) }),
+  };
 }
 
 /** Far below any score, and finite. */

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { GlyphpressError } from '../errors.js';
+import { type AttentionHead, attentionShares } from './attention-scores.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { type CompiledModel, compile } from './compile.js';
 import { ContextCache, type ContextLease } from './context-cache.js';
@@ -67,6 +68,19 @@ export interface GenerateRequest {
   sampling: SamplingOptions;
   /** End when the answer only repeats itself. @defaultValue true */
   stopLoops?: boolean;
+}
+
+export interface AttendRequest {
+  tokenIds: readonly number[];
+  /** Position of the first of them. */
+  position: number;
+  /** Each layer once. */
+  layers: {
+    layer: number;
+    heads: Pick<AttentionHead, 'head' | 'from'>[];
+    /** Of the context in this layer, ascending. */
+    rows: Int32Array;
+  }[];
 }
 
 /** `loop`: the answer began to repeat itself without end. */
@@ -202,6 +216,46 @@ export class Engine {
     try {
       lease = await this.#pool.acquire(lengthChanges(context.caches));
       return await this.#decode(lease, context, request, onToken, signal);
+    } finally {
+      context.release();
+      await lease?.release();
+    }
+  }
+
+  /**
+   * How the rows of a question attend to rows of a context, which stays as it is.
+   *
+   * @returns float32 [rows] for each head, in the order of the request; undefined when the context is no
+   *   longer here and must be loaded again
+   */
+  async attend(
+    handle: number,
+    { tokenIds, position, layers }: AttendRequest,
+  ): Promise<Float32Array[] | undefined> {
+    const context = this.#contexts.lease(handle, tokenIds.length);
+    if (!context) return undefined;
+    let lease: StageLease | undefined;
+    try {
+      const { caches } = context;
+      const lengths = caches.map((cache) => cache.length);
+      lease = await this.#pool.acquire(lengthChanges(caches));
+      const last = Math.max(...layers.map(({ layer }) => layer));
+      const found = new Map<number, Float32Array[]>();
+      let data = this.#embedTokens(tokenIds);
+      const positions = textPositions(position, tokenIds.length);
+      const span = [0, tokenIds.length] as const;
+      for (const stage of lease.stages.filter(({ from }) => from <= last)) {
+        const wants = ['output', 'queries'] as const;
+        const result = await runStage(stage, this.#text, caches, data, positions, span, wants);
+        data = result.output!;
+        for (const { layer, heads, rows } of layers) {
+          if (layer < stage.from || layer >= stage.to) continue;
+          const queries = { ...this.#text, queries: result.queries![layer - stage.from]! };
+          const { keys } = caches[layer]!;
+          found.set(layer, attentionShares(queries, keys, lengths[layer]!, heads, rows));
+        }
+      }
+      return layers.flatMap(({ layer }) => found.get(layer)!);
     } finally {
       context.release();
       await lease?.release();

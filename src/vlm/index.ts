@@ -1,4 +1,6 @@
 /** Vision-language models: checkpoint folder in, page images to visual tokens to answers. */
+export { type AttentionHeads, storeAttentionHeads } from './attention-heads.js';
+export type { AttentionHead } from './attention-scores.js';
 export {
   type Calibration,
   type Confidence,
@@ -44,6 +46,7 @@ export {
 } from './kv-rows.js';
 export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
 export {
+  type AttendedCells,
   type GenerateEvent,
   type GenerateOptions,
   type GenerateResult,

@@ -1,7 +1,7 @@
 /** A growing buffer for the keys or the values of one layer, in any of the types. */
 
 import type { Feeds } from './feed.js';
-import { halfBits } from './float16.js';
+import { float16ToFloat32, halfBits } from './float16.js';
 import { encodeRow, type KvDtype, type KvRows } from './kv-rows.js';
 import type { ElementType } from './onnx-model.js';
 
@@ -78,6 +78,17 @@ export class KvBuffer {
     this.reserve(capacity, 0);
     const [numbers, scales] = 'codes' in rows ? [rows.codes, rows.scales] : [rows, undefined];
     this.#take({ numbers, scales, capacity: length }, length);
+  }
+
+  /** The first `length` rows of one head as float32 [length, headDim]; a view where they are that already. */
+  rowsOfHead(head: number, length: number): Float32Array {
+    const { headDim } = this.shape;
+    const from = head * this.capacity;
+    const numbers = this.#numbers.subarray(from * headDim, (from + length) * headDim);
+    if (numbers instanceof Float32Array) return numbers;
+    if (numbers instanceof Uint16Array) return float16ToFloat32(numbers);
+    const scales = this.#scales!;
+    return Float32Array.from(numbers, (code, n) => code * scales[from + Math.floor(n / headDim)]!);
   }
 
   get byteLength(): number {

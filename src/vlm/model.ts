@@ -3,9 +3,12 @@
  */
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import { type AttentionHeads, readAttentionHeads } from './attention-heads.js';
+import type { AttentionHead } from './attention-scores.js';
 import { ChatTemplate } from './chat-template.js';
 import { openCheckpoint } from './checkpoint.js';
 import { checkCuts } from './compile.js';
+import { visualRows } from './context-rows.js';
 import type { EngineOptions, Forward, Generated, GenerateRequest, OnToken } from './engine.js';
 import { noVision } from './families/family.js';
 import type { ImageProcessorConfig, PageGrid, PageImage } from './image-processor.js';
@@ -48,10 +51,21 @@ export interface PrefilledContext {
   promptTokens: number;
   /** Per drop, the cells that were left. */
   keptCells: KeptCells[][];
+  /** Image and cell of each row of the prompt, −1 for text; absent in contexts that were stored without. */
+  places?: { image: Int32Array; cell: Int32Array };
   /** The one question that this context can be asked: it stands before the images too. */
   questionFirst?: string;
   /** The document is text: there were no images. @defaultValue false */
   isText?: boolean;
+}
+
+/** What one head attends to. */
+export interface AttendedCells {
+  /** Image and cell of each visual token that is left in the layer. */
+  image: Int32Array;
+  cell: Int32Array;
+  /** Share of the attention to the context, 0 to 1. */
+  share: Float32Array;
 }
 
 export interface PrefillOptions {
@@ -100,6 +114,8 @@ export class VisionLanguageModel {
     private readonly template: ChatTemplate,
     private readonly shape: PromptShape,
     private readonly imageProcessor: ImageProcessorConfig | null,
+    /** Those that look where an answer stands; null until a calibration found them. */
+    readonly attentionHeads: AttentionHeads | null,
   ) {}
 
   static async open(dir: string, options: OpenOptions = {}): Promise<VisionLanguageModel> {
@@ -136,6 +152,7 @@ export class VisionLanguageModel {
         template,
         promptShape(config),
         checkpoint.imageProcessor,
+        readAttentionHeads(checkpoint, options.cacheDir),
       );
     } finally {
       checkpoint.close();
@@ -202,6 +219,7 @@ export class VisionLanguageModel {
       ...reply,
       nextPosition: rows.next,
       promptTokens,
+      places: { image: rows.image, cell: rows.cell },
       ...(questionFirst !== undefined && { questionFirst }),
       ...(images.length === 0 && { isText: true }),
     };
@@ -260,6 +278,39 @@ export class VisionLanguageModel {
     return { promptTokens, ...(await done) };
   }
 
+  /**
+   * How much each visual token of a context is attended to by a question, head by head.
+   *
+   * @returns null for a context that does not say which of its rows are which cells
+   * @throws {GlyphpressError} GP_MODEL_RUNTIME
+   */
+  async attend(
+    context: PrefilledContext,
+    question: string,
+    heads: readonly AttentionHead[],
+  ): Promise<AttendedCells[] | null> {
+    const tokenIds = this.template.questionSuffix(question, !context.isText);
+    this.#checkLength(context.promptTokens + tokenIds.length, 'The document with question');
+    const layers = [...new Set(heads.map(({ layer }) => layer))].sort((a, b) => a - b);
+    const rowsOf = new Map(layers.map((layer) => [layer, visualRows(context, layer)]));
+    if ([...rowsOf.values()].includes(null)) return null;
+    const asked = layers.map((layer) => ({
+      layer,
+      heads: heads.filter((head) => head.layer === layer),
+      rows: rowsOf.get(layer)!.rows,
+    }));
+    const attend = { tokenIds, position: context.nextPosition, layers: asked };
+    const shares = await this.#overContext(context, (handle) =>
+      this.worker.call('attend', { handle, attend }),
+    );
+    const found = asked.flatMap(({ heads }) => heads).map((head, n) => ({ head, n }));
+    return heads.map((head) => {
+      const { n } = found.find((one) => one.head === head)!;
+      const { image, cell } = rowsOf.get(head.layer)!;
+      return { image, cell, share: shares[n]! };
+    });
+  }
+
   /** Lets the worker forget a context; it can still be asked, and is then sent again. */
   async forget(context: PrefilledContext): Promise<void> {
     const handle = this.#handles.get(context);
@@ -297,12 +348,20 @@ export class VisionLanguageModel {
     signal: AbortSignal,
   ): Promise<Generated> {
     if (signal.aborted) return aborted(0);
-    // The worker may have dropped the context for newer ones; then it is sent once more.
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const handle = await this.#handleOf(context);
+    return this.#overContext(context, async (handle) => {
       if (signal.aborted) return aborted(0);
-      const result = await this.worker.call('generate', { handle, generate }, { onToken, signal });
-      if (result) return result;
+      return this.worker.call('generate', { handle, generate }, { onToken, signal });
+    });
+  }
+
+  /** The worker may have dropped the context for newer ones; then it is sent once more. */
+  async #overContext<T>(
+    context: PrefilledContext,
+    work: (handle: number) => Promise<T | undefined>,
+  ): Promise<T> {
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const result = await work(await this.#handleOf(context));
+      if (result !== undefined) return result;
       this.#handles.delete(context);
     }
     throw new GlyphpressError('GP_MODEL_RUNTIME', {

@@ -45,7 +45,15 @@ export async function writeContext(
       }),
     ),
   );
-  await writeSafetensors(path.join(folder, CONTEXT_FILE), [...tensors, ...cells], {
+  const places = Object.entries(context.places ?? {}).map(
+    ([name, data]): WritableTensor => ({
+      name: placesName(name),
+      dtype: 'I32',
+      shape: [data.length],
+      data,
+    }),
+  );
+  await writeSafetensors(path.join(folder, CONTEXT_FILE), [...tensors, ...cells, ...places], {
     nextPosition: String(nextPosition),
     promptTokens: String(promptTokens),
     layerVisualTokens: JSON.stringify(layerVisualTokens),
@@ -55,6 +63,8 @@ export async function writeContext(
   });
   return storedBytes(context, { kvHeads, headDim });
 }
+
+const placesName = (name: string) => `rows.${name}`;
 
 const scalesName = (name: string) => `${name}.scales`;
 
@@ -111,6 +121,10 @@ export function readContext(bytes: Uint8Array): PrefilledContext {
     keys: rows(`layers.${layer}.keys`),
     values: rows(`layers.${layer}.values`),
   }));
+  const int32 = (name: string) => new Int32Array(new Uint8Array(file.readBytes(name)).buffer);
+  const places = file.tensors.has(placesName('image'))
+    ? { image: int32(placesName('image')), cell: int32(placesName('cell')) }
+    : undefined;
   const keptCells: PrefilledContext['keptCells'] = Array.from(
     { length: Number(metadata.drops) },
     () => [],
@@ -118,8 +132,7 @@ export function readContext(bytes: Uint8Array): PrefilledContext {
   for (const name of file.tensors.keys()) {
     const match = /^drops\.(\d+)\.images\.(\d+)\.cells$/.exec(name);
     if (!match) continue;
-    const cell = new Int32Array(new Uint8Array(file.readBytes(name)).buffer);
-    keptCells[Number(match[1])]!.push({ image: Number(match[2]), cell });
+    keptCells[Number(match[1])]!.push({ image: Number(match[2]), cell: int32(name) });
   }
   return {
     layers,
@@ -127,6 +140,7 @@ export function readContext(bytes: Uint8Array): PrefilledContext {
     promptTokens: Number(metadata.promptTokens),
     layerVisualTokens: JSON.parse(metadata.layerVisualTokens!) as number[],
     keptCells,
+    ...(places && { places }),
     ...(metadata.questionFirst !== undefined && { questionFirst: metadata.questionFirst }),
   };
 }

@@ -13,6 +13,7 @@ import type { Answer, AskOptions, OpenDocument } from '../backend.js';
 import { type CitedDocument, citeDocuments } from '../citing/cite-documents.js';
 import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
+import { type AttendedPage, attendedPages } from '../expanding/attended-places.js';
 import { withPassages } from '../expanding/passages-prompt.js';
 import type { CompressionReport } from '../report.js';
 import { type Generation, generateAnswer } from './generate.js';
@@ -65,6 +66,24 @@ export class LocalDocument implements OpenDocument {
       return await answering;
     } finally {
       this.#running.delete(answering);
+    }
+  }
+
+  /** @throws {GlyphpressError} GP_USAGE once it is closed, GP_MODEL_RUNTIME */
+  async attend(question: string): Promise<AttendedPage[] | null> {
+    if (this.#closed) throw closedError();
+    const heads = this.model.attentionHeads?.heads;
+    if (!heads) return null;
+    const attending = this.model.attend(this.context, question, heads);
+    this.#running.add(attending);
+    try {
+      const attended = await attending;
+      if (!attended) return null;
+      const pages = await Promise.all(this.sources.map(({ pages }) => pages()));
+      const grids = pages.flat().map((page) => this.model.visualTokenGrid(page));
+      return attendedPages(attended, grids);
+    } finally {
+      this.#running.delete(attending);
     }
   }
 

@@ -7,7 +7,7 @@ import { type Citation, citeAnswer } from './citations.js';
 export interface CitedDocument {
   text(): Promise<string>;
   /** The span map. */
-  pages(): Promise<readonly Pick<PageRecord, 'start' | 'end' | 'lines'>[]>;
+  pages(): Promise<readonly Omit<PageRecord, 'file'>[]>;
 }
 
 /** @returns the likeliest places first; places of one document stay in order where they score the same */

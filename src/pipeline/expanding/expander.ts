@@ -3,15 +3,18 @@
 import { GlyphpressError } from '../../errors.js';
 import type { Answer, AskOptions, OpenDocument } from '../backend.js';
 import type { CompressionReport } from '../report.js';
-import { expandPlaces } from './expand-places.js';
+import { supportOf, withSupport } from './answer-support.js';
+import { type AttendedPage, attendedPlaces } from './attended-places.js';
+import { expandPlaces, type ScoredPlace } from './expand-places.js';
 import { ExpansionSource } from './expansion-source.js';
 import { SourceReader } from './source-reader.js';
+import type { TextRange } from './text-units.js';
 
 /**
- * Who says where to look. `lexical`: the words of the question, BM25 over sentences and lines. `tool`: a
+ * Who says where to look. `attention`: the model itself, by what the question attends to. `lexical`: the words of the question, BM25 over sentences and lines. `tool`: a
  * model behind a server, which reads lines by itself. `auto`: the tool where there is one, else the words.
  */
-export const EXPANSION_METHODS = ['auto', 'lexical', 'tool'] as const;
+export const EXPANSION_METHODS = ['auto', 'attention', 'lexical', 'tool'] as const;
 export type ExpansionMethod = (typeof EXPANSION_METHODS)[number];
 
 /** Text tokens of the passages of one question, where nobody says how many. */
@@ -30,7 +33,15 @@ export interface ExpandSettings {
 export interface Expandable<Reply extends Answer = Answer>
   extends Pick<OpenDocument, 'sources' | 'report'> {
   ask(question: string, options?: AskOptions): Promise<Reply>;
+  attend?(question: string): Promise<AttendedPage[] | null>;
   askWithReader?(question: string, reader: SourceReader, options?: AskOptions): Promise<Reply>;
+}
+
+interface ReadReply<Reply> {
+  answer: Reply;
+  read: readonly TextRange[];
+  tokens: number;
+  by: string;
 }
 
 /** One for each open document; its index is made with the first question. */
@@ -45,25 +56,45 @@ export class Expander<Reply extends Answer = Answer> {
     const source = await this.#source;
     const { method } = settings;
     const byTool = method === 'tool' || (method === 'auto' && this.opened.askWithReader);
-    return byTool
-      ? this.#askByTool(source, question, options, settings)
-      : this.#askWithPlaces(source, question, options, settings);
+    const { answer, read, tokens, by } = byTool
+      ? await this.#askByTool(source, question, options, settings)
+      : await this.#askWithPlaces(source, question, options, settings);
+    const text = read.map(({ start, end }) => source.text.slice(start, end)).join('\n');
+    const support = supportOf(answer.answer, question, text, source.text);
+    const expanded = read.flatMap((range) => source.placesOf(range));
+    const expansion = { method: by, tokens, expanded, support };
+    return { ...withSupport(answer, support), expansion };
   }
 
   async #askWithPlaces(
     source: ExpansionSource,
     question: string,
     options: AskOptions,
-    { budget, countTokens }: ExpandSettings,
-  ): Promise<Reply> {
-    const { passages, text, tokens } = expandPlaces(source.text, source.lexical.find(question), {
+    { method, budget, countTokens }: ExpandSettings,
+  ): Promise<ReadReply<Reply>> {
+    const by = method === 'attention' ? 'attention' : 'lexical';
+    const places =
+      by === 'attention'
+        ? await this.#attendedPlaces(source, question)
+        : source.lexical.find(question);
+    const { passages, text, tokens } = expandPlaces(source.text, places, {
       budget,
       countTokens,
       units: source.units,
     });
     const answer = await this.opened.ask(question, { ...options, passages: text });
-    const expanded = passages.flatMap((range) => source.placesOf(range));
-    return { ...answer, expansion: { method: 'lexical', tokens, expanded } };
+    return { answer, read: passages, tokens, by };
+  }
+
+  async #attendedPlaces(source: ExpansionSource, question: string): Promise<ScoredPlace[]> {
+    const pages = await this.opened.attend?.(question);
+    if (pages) return attendedPlaces(source, pages);
+    throw new GlyphpressError('GP_USAGE', {
+      message: this.opened.attend
+        ? 'It is not known which heads of this model look where an answer stands'
+        : 'What a model behind a server attends to is not told',
+      hint: 'Run "glyphpress model attention DIR" once for a model that runs here (and compress what an earlier version compressed anew), or use --expand lexical.',
+    });
   }
 
   async #askByTool(
@@ -71,7 +102,7 @@ export class Expander<Reply extends Answer = Answer> {
     question: string,
     options: AskOptions,
     { budget, countTokens }: ExpandSettings,
-  ): Promise<Reply> {
+  ): Promise<ReadReply<Reply>> {
     const { opened } = this;
     if (!opened.askWithReader) {
       throw new GlyphpressError('GP_USAGE', {
@@ -81,9 +112,7 @@ export class Expander<Reply extends Answer = Answer> {
     }
     const reader = new SourceReader(source, budget, countTokens);
     const answer = await opened.askWithReader(question, reader, options);
-    const { tokens, ranges } = reader;
-    const expanded = ranges.flatMap((range) => source.placesOf(range));
-    return { ...answer, expansion: { method: 'tool', tokens, expanded } };
+    return { answer, read: reader.ranges, tokens: reader.tokens, by: 'tool' };
   }
 }
 

@@ -1,8 +1,8 @@
 /** What an expansion reads from: the text of the opened documents as one, and where each range is drawn. */
 
-import type { ExpandedPlace } from '../backend.js';
 import { rectangleOf } from '../citing/citations.js';
 import type { CitedDocument } from '../citing/cite-documents.js';
+import type { ExpandedPlace } from './expanded-place.js';
 import { LexicalPlaces } from './lexical-places.js';
 import { type TextRange, unitsOf } from './text-units.js';
 

@@ -1,8 +1,8 @@
 /** Answers of several parts → one. */
 
-import type { ExpandedPlace } from '../backend.js';
 import type { Citation } from '../citing/citations.js';
 import { foldWord } from '../citing/text-folding.js';
+import type { ExpandedPlace } from '../expanding/expanded-place.js';
 import type { DocumentPart } from './plan-parts.js';
 
 /** What is compared of an answer. */

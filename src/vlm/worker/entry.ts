@@ -78,6 +78,10 @@ async function dispatch(
       const { handle: context, generate } = call.request;
       return { reply: await ready.generate(context, generate, onToken, job.abort.signal) };
     }
+    case 'attend': {
+      const { handle: context, attend } = call.request;
+      return { reply: await ready.attend(context, attend) };
+    }
     case 'forward':
       return { reply: await ready.forward(call.request.rows, call.request.cuts) };
     case 'close': {

@@ -3,7 +3,13 @@
  * the sender is done with them.
  */
 import { type ErrorCode, GlyphpressError } from '../../errors.js';
-import type { EngineOptions, Forward, Generated, GenerateRequest } from '../engine.js';
+import type {
+  AttendRequest,
+  EngineOptions,
+  Forward,
+  Generated,
+  GenerateRequest,
+} from '../engine.js';
 import type { PageImage } from '../image-processor.js';
 import type { ContextLayer } from '../kv-cache.js';
 import type { DropInput, DropPoint, KeptCells, Selection } from '../prefill.js';
@@ -34,6 +40,11 @@ export interface Calls {
     request: { handle: number; generate: GenerateRequest };
     /** Undefined: the context was evicted and must be loaded again. */
     reply: Generated | undefined;
+  };
+  attend: {
+    request: { handle: number; attend: AttendRequest };
+    /** Undefined: as for `generate`. */
+    reply: Float32Array[] | undefined;
   };
   forward: { request: { rows: PromptRows; cuts: number[] }; reply: Forward };
   close: { request: undefined; reply: undefined };
