@@ -7,6 +7,7 @@ import {
   charactersPerPage,
   DEFAULT_QUESTIONS_PER_DOCUMENT,
   type EvalPlan,
+  ExpansionAsker,
   haystackFrom,
   heatMap,
   loadTasks,
@@ -17,6 +18,7 @@ import {
   makeReport,
   PROMPT_STYLES,
   type PromptStyle,
+  planExpansion,
   planReaderSuite,
   planSuites,
   reportTable,
@@ -27,6 +29,7 @@ import {
 } from '../eval/index.js';
 import { makeFolderSync } from '../output-folder.js';
 import { DEFAULT_MODEL } from '../package-file.js';
+import { LocalBackend } from '../pipeline/backends/local.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import { planId } from '../prune/index.js';
@@ -66,8 +69,15 @@ import { Progress } from './progress.js';
 import { runQuestions } from './question-run.js';
 
 const QUICK_SUITES: readonly TaskSuite[] = ['lookup', 'hex', 'absent', 'transcribe'];
-const SUITES = ['reader', 'natural', 'quick', 'all', ...TASK_SUITES] as const;
+const SUITES = ['reader', 'natural', 'expansion', 'quick', 'all', ...TASK_SUITES] as const;
 type SuiteName = (typeof SUITES)[number];
+
+/** Of suites that ask one document of each length unless told otherwise. */
+const DEFAULT_PAGES: Partial<Record<SuiteName, number[]>> = {
+  reader: [1, 8],
+  quick: [1],
+  expansion: [1, 8, 16],
+};
 
 interface Flags
   extends InputFlags,
@@ -165,6 +175,8 @@ Suites:
                look-ups on 1 and 8 pages, 12-hex strings, absent answers
   natural      what people ask about letters, manuals, logs, contracts, code, … (46 documents):
                who, when, how many, why, is it allowed, what the text does not say
+  expansion    look-ups and questions of people about long documents, three ways: of pages,
+               of pages with passages beside them (--expand, default auto), of passages alone
   quick        a little of lookup, hex, absent and transcribe on one page
   lookup       one value, asked for by name
   needles      several values in one question
@@ -173,7 +185,7 @@ Suites:
   hex, uuid, numbers   look-ups of such values
   absent       questions that the text does not answer, beside some that it does
   transcribe   the text of the page, by character error rate
-  all          all of these but reader and quick
+  all          all of these but reader, quick and expansion
 
 A run that was broken off goes on where it was when the same command is given again, and gives the same
 report. Its folder holds results.jsonl (each question), report.json, report.txt and report.svg, for
@@ -205,13 +217,24 @@ async function evaluateModel(flags: Flags) {
     warnIfUntrained(model.info);
     const { rendering } = model.info;
     const { renderConfig, plan } = settingsFor(model.info, askedSettings(flags));
-    const asker = new ModelAsker(model, plan, planId(plan), {
-      chromium: chromiumOptions,
-      browsers: flags.browsers,
-      maxNewTokens: flags.maxTokens,
-      sidecar: flags.sidecar,
-      expand: expandSettings(flags, (text) => model.countTokens(text)),
-    });
+    const { browsers } = flags;
+    const countTokens = (text: string) => model.countTokens(text);
+    const drawing = { chromium: chromiumOptions, browsers };
+    const asker =
+      flags.suite === 'expansion'
+        ? new ExpansionAsker(
+            model,
+            new LocalBackend(model, drawing),
+            plan,
+            expandSettings({ ...flags, expand: methodOf(flags) }, countTokens)!,
+            planId(plan),
+          )
+        : new ModelAsker(model, plan, planId(plan), {
+            ...drawing,
+            maxNewTokens: flags.maxTokens,
+            sidecar: flags.sidecar,
+            expand: expandSettings(flags, countTokens),
+          });
     await evaluate(flags, asker, renderConfig, rendering ? 'bare' : 'full', {
       name: `${path.basename(model.info.dir)}, checkpoint ${model.info.checkpointHash.slice(0, 12)}`,
       calibration: model.info.calibration,
@@ -220,6 +243,9 @@ async function evaluateModel(flags: Flags) {
     await model.close();
   }
 }
+
+/** The suite compares with and without, so off means the usual way. */
+const methodOf = ({ expand = 'off' }: ExpandFlags) => (expand === 'off' ? 'auto' : expand);
 
 async function evaluateServer(flags: Flags) {
   const backend = openAiBackendOf(flags);
@@ -307,12 +333,13 @@ async function makePlan(
     style,
     hasProbe: asker.hasProbe ?? false,
     depths: flags.depths,
-    pages: flags.pages ?? (suite === 'reader' ? [1, 8] : suite === 'quick' ? [1] : [1, 2, 4]),
-    samples: flags.samples ?? (suite === 'reader' || suite === 'quick' ? 1 : 4),
+    pages: flags.pages ?? DEFAULT_PAGES[suite] ?? [1, 2, 4],
+    samples: flags.samples ?? (suite in DEFAULT_PAGES ? 1 : 4),
     ...(flags.haystack.length > 0 && { haystack: haystackFrom(text) }),
   };
   const measure: MeasurePage = (config, haystack) =>
     charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal });
+  if (suite === 'expansion') return planExpansion(setting, measure);
   if (suite === 'reader') return planReaderSuite(setting, measure);
   const parts = suite === 'all' ? TASK_SUITES : suite === 'quick' ? QUICK_SUITES : [suite];
   return planSuites(suite, parts, setting, measure);
@@ -326,6 +353,11 @@ function checkFlags(flags: Flags): void {
     conflict('--suite and --tasks both say what to ask', 'Give one of them.');
   if (flags.documents !== undefined && flags.suite !== 'natural')
     conflict('--documents goes with --suite natural', 'Elsewhere --samples says how many.');
+  if (flags.suite === 'expansion' && flags.backend === 'openai')
+    conflict(
+      '--suite expansion needs a model that runs here',
+      'Behind a server, run the other suites with and without --expand tool.',
+    );
   if (flags.suite === 'natural' && flags.haystack.length > 0)
     conflict('--haystack does not go with --suite natural', 'Its documents are fixed.');
   if (flags.tasks === undefined && (flags.metric || flags.limit !== undefined))

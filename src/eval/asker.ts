@@ -177,10 +177,11 @@ export async function openForQuestions(
   settings: ReadingSettings,
   signal: AbortSignal | undefined,
   maxNewTokens?: number,
-): Promise<OpenedDocument & { report: CompressionReport }> {
+): Promise<OpenedDocument & { report: CompressionReport; document: OpenDocument }> {
   const opened = await backend.open(document, settings, { signal });
   return {
     report: opened.report,
+    document: opened,
     ask: (question) => replyOf(opened, question, signal, maxNewTokens),
     close: () => opened.close(),
   };

@@ -23,6 +23,7 @@ export {
   shortParagraphs,
 } from './curve-tasks.js';
 export { curveMarkdown, curveTable } from './curve-text.js';
+export { ExpansionAsker, planExpansion } from './expansion-suite.js';
 export { haystackFrom } from './haystack.js';
 export { heatMap } from './heat-map.js';
 export { type LoadOptions, loadTasks } from './load-tasks.js';

@@ -43,6 +43,7 @@ describe('--help', () => {
         'eval curve',
         'model inspect',
         'model compile',
+        'model attention',
         'model calibrate',
         'plans',
         'search',

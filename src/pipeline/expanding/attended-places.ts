@@ -5,9 +5,11 @@ import type { ScoredPlace } from './expand-places.js';
 import type { ExpansionSource } from './expansion-source.js';
 import { unitsTouched } from './text-units.js';
 
+type Cells = Pick<PageGrid, 'rows' | 'cols'>;
+
 /** Attention over the cells of one page. */
 export interface AttendedPage {
-  grid: PageGrid;
+  grid: Cells;
   /** [rows · cols], row-major; over all pages it sums to 1. */
   share: Float32Array;
 }
@@ -15,7 +17,7 @@ export interface AttendedPage {
 /** Every head counts alike, however much of its attention goes to text. */
 export function attendedPages(
   heads: readonly AttendedCells[],
-  grids: readonly PageGrid[],
+  grids: readonly Cells[],
 ): AttendedPage[] {
   const pages = grids.map((grid) => ({ grid, share: new Float32Array(grid.rows * grid.cols) }));
   for (const { image, cell, share } of heads) {
@@ -81,7 +83,7 @@ interface Box {
 function* cellsUnder(
   { x, y, width, height }: Box,
   size: { width: number; height: number },
-  grid: PageGrid,
+  grid: Cells,
 ) {
   if (width <= 0) return;
   const overlap = (from: number, to: number, cell: number, side: number) =>
