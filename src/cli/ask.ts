@@ -42,6 +42,7 @@ import { keepCacheBounded } from './cache-bound.js';
 import {
   assertExpandsHere,
   type ExpandFlags,
+  expandFlagsFor,
   expandingBackend,
   withExpandOptions,
 } from './expand-options.js';
@@ -237,7 +238,7 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       browsers: flags.browsers,
     });
     const asking = {
-      backend: expandingBackend(backend, flags, countTokens),
+      backend: expandingBackend(backend, expandFlagsFor(flags, model.info), countTokens),
       settings,
       reader: localReader(model, settings),
       extractMs,

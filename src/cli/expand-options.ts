@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
 import type { Backend } from '../pipeline/backend.js';
+import { defaultExpansion } from '../pipeline/expanding/default-method.js';
 import {
   DEFAULT_EXPANSION_BUDGET,
   EXPANSION_METHODS,
@@ -11,6 +12,7 @@ import {
   MAX_EXPANSION_BUDGET,
 } from '../pipeline/expanding/expander.js';
 import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
+import type { ModelInfo } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
 export interface ExpandFlags {
@@ -23,10 +25,8 @@ export function withExpandOptions(command: Command): Command {
     .addOption(
       new Option(
         '--expand <method>',
-        'read what the question is about as text beside the pages: lexical (by its words), attention (by what the model attends to, after glyphpress model attention), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off',
-      )
-        .choices(['off', ...EXPANSION_METHODS])
-        .default('off'),
+        'read what the question is about as text beside the pages: lexical (by its words), attention (by what the model attends to, after glyphpress model attention), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off (default: auto for models that were measured to read passages better than pages, as the one that ships, else off)',
+      ).choices(['off', ...EXPANSION_METHODS]),
     )
     .option(
       '--expand-budget <n>',
@@ -43,6 +43,14 @@ export function expandingBackend(
 ): Backend {
   const expansion = expandSettings(flags, countTokens);
   return expansion ? new ExpandingBackend(backend, expansion) : backend;
+}
+
+/** What is done for a model that runs here where --expand is not given; pages read with the question first stay alone. */
+export function expandFlagsFor<T extends ExpandFlags & { questionFirst?: unknown }>(
+  flags: T,
+  info: Pick<ModelInfo, 'passages'>,
+): T {
+  return flags.expand || flags.questionFirst ? flags : { ...flags, expand: defaultExpansion(info) };
 }
 
 /** Before anything is read. @throws {GlyphpressError} GP_USAGE for what only a server's model can do */

@@ -58,7 +58,7 @@ export async function readQuestion(
 ): Promise<Question> {
   const { models, limits } = parts;
   const { model, glyphpress } = request;
-  models.info(model);
+  const info = models.info(model);
   const text = questionOf(request, limits.questionCharacters);
   const documents: Work[] = [];
   for (const asked of documentsOf(request, files, limits.questionDocuments))
@@ -73,7 +73,7 @@ export async function readQuestion(
     generate: generateOptionsOf(request, limits.answerTokens),
     waitMs: Math.min(wanted === undefined ? limits.waitMs : wanted * 1000, limits.waitMs),
     citations: glyphpress?.citations === true,
-    expand: expansionOf(glyphpress),
+    expand: expansionOf(glyphpress, info),
   };
 }
 

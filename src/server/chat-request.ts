@@ -1,6 +1,7 @@
 /** What a chat completion request asks: which document, which question, how to answer. */
 
 import { GlyphpressError } from '../errors.js';
+import { defaultExpansion } from '../pipeline/expanding/default-method.js';
 import {
   DEFAULT_EXPANSION_BUDGET,
   type ExpandSettings,
@@ -170,12 +171,14 @@ export function generateOptionsOf(
 }
 
 /** @returns undefined where nothing is to be read as text beside the pages */
-export function expansionOf({
-  expand = 'off',
-  expand_budget: budget = DEFAULT_EXPANSION_BUDGET,
-}: NonNullable<ChatRequest['glyphpress']> = {}):
-  | Pick<ExpandSettings, 'method' | 'budget'>
-  | undefined {
+export function expansionOf(
+  {
+    expand: asked,
+    expand_budget: budget = DEFAULT_EXPANSION_BUDGET,
+  }: NonNullable<ChatRequest['glyphpress']> = {},
+  model: Parameters<typeof defaultExpansion>[0],
+): Pick<ExpandSettings, 'method' | 'budget'> | undefined {
+  const expand = asked ?? defaultExpansion(model);
   return expand === 'off' ? undefined : { method: expand, budget };
 }
 

@@ -2,13 +2,7 @@
 
 import { GlyphpressError } from '../errors.js';
 import type { ExpansionMethod } from '../pipeline/expanding/expander.js';
-import {
-  type ChatMessage,
-  type ChatRequest,
-  type ContentPart,
-  expansionOf,
-  type QuestionRequest,
-} from './chat-request.js';
+import type { ChatMessage, ChatRequest, ContentPart, QuestionRequest } from './chat-request.js';
 
 interface InputPart {
   type: string;
@@ -53,7 +47,8 @@ export interface KeptRequest {
   seed: number | null;
   citations: boolean;
   /** Absent in what an earlier version kept. */
-  expand?: { method: ExpansionMethod; budget: number } | undefined;
+  /** As asked; undefined for the model's default. */
+  expand?: { method: 'off' | ExpansionMethod; budget?: number | undefined } | undefined;
   metadata: Record<string, string>;
   previousResponseId: string | null;
 }
@@ -109,7 +104,10 @@ export function keptRequestOf(
     topP: request.top_p ?? null,
     seed: question.seed ?? null,
     citations: question.glyphpress?.citations === true,
-    expand: expansionOf(question.glyphpress),
+    expand: question.glyphpress?.expand && {
+      method: question.glyphpress.expand,
+      budget: question.glyphpress.expand_budget,
+    },
     metadata: request.metadata ?? {},
     previousResponseId: request.previous_response_id ?? null,
   };
@@ -131,7 +129,8 @@ export function questionOfKept(kept: KeptRequest): QuestionRequest {
     glyphpress: {
       document_ids: documentIds,
       citations,
-      ...(expand && { expand: expand.method, expand_budget: expand.budget }),
+      ...(expand && { expand: expand.method }),
+      ...(expand?.budget !== undefined && { expand_budget: expand.budget }),
     },
   };
 }

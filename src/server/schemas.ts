@@ -210,7 +210,7 @@ export const glyphpressOptions = Type.Object(
       Type.Enum(['off', 'auto', 'attention', 'lexical'], {
         description:
           'Read what the question is about as text beside the pages: lexical (by its words), ' +
-          'attention (by what the model attends to), auto (what is there for the model) or off, the default. `glyphpress.expanded` of the answer says what was read.',
+          'attention (by what the model attends to), auto (what is there for the model) or off. The default: auto for models that read passages better than pages, else off. `glyphpress.expanded` of the answer says what was read.',
       }),
     ),
     expand_budget: Type.Optional(
