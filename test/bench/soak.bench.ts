@@ -30,30 +30,34 @@ const MB = 1024 ** 2;
 const base = mkdtempSync(path.join(os.tmpdir(), 'glyphpress-soak-'));
 const figures: Record<string, unknown> = { bench: 'soak', documents: DOCUMENTS };
 let running: RunningCli;
+let worker: RunningCli | undefined;
 let url: string;
 let model: string;
 
 beforeAll(async () => {
   // Contexts that are kept in memory fill it early, so that growth behind them shows.
   const args = ['serve', '--port', '0', '--json', '--log-level', 'error', '--context-mb', '64'];
-  running = startGlyphpress([...args, '--rate', '0'], {
-    env: { GLYPHPRESS_DATA: path.join(base, 'data'), TMPDIR: base, REDIS_URL: undefined },
-  });
+  const env = { GLYPHPRESS_DATA: path.join(base, 'data'), TMPDIR: base, REDIS_URL: undefined };
+  running = startGlyphpress([...args, '--rate', '0', '--workers', '0'], { env });
   let out = '';
   running.child.stdout!.on('data', (text: string) => {
     out += text;
   });
-  await until(() => out.includes('\n'), 90_000, 'the service');
+  await until(() => out.includes('\n'), 300_000, 'the service');
   url = (JSON.parse(out) as { url: string }).url;
+  // At the priority of everything else, so that a busy machine does not starve it.
+  worker = startGlyphpress(['worker'], { env });
   const models = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] };
   model = models.data[0]!.id;
-}, 120_000);
+}, 330_000);
 
 afterAll(async () => {
   emit(figures);
   if (process.env.SOAK_OUT) writeFileSync(process.env.SOAK_OUT, `${JSON.stringify(figures)}\n`);
-  running.child.kill('SIGTERM');
-  await running.result;
+  for (const started of [worker, running]) {
+    started?.child.kill('SIGTERM');
+    await started?.result;
+  }
   rmSync(base, { recursive: true, force: true });
 }, 60_000);
 
@@ -69,7 +73,8 @@ async function post(route: string, body: object): Promise<unknown> {
   for (;;) {
     const answer = await fetch(`${url}${route}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      // A connection that was idle may be closed in the moment that it is used again.
+      headers: { 'content-type': 'application/json', connection: 'close' },
       body: JSON.stringify(body),
     });
     const reply = await answer.text();

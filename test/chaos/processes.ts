@@ -20,7 +20,7 @@ function textOf(file: string): string {
 
 function roleOf(command: string): Role {
   if (/glyphpress\.js serve /.test(command)) return 'api';
-  if (/glyphpress\.js worker /.test(command)) return 'worker';
+  if (/glyphpress\.js worker( |$)/.test(command)) return 'worker';
   if (/^\S*(redis|valkey)-server/.test(command)) return 'redis';
   if (/extract\/child\.js/.test(command)) return 'extractor';
   if (/chrom/i.test(command.split(' ')[0]!)) return 'browser';
