@@ -16,7 +16,7 @@ import { expandPlaces } from '../../src/pipeline/expanding/expand-places.js';
 import { ExpansionSource } from '../../src/pipeline/expanding/expansion-source.js';
 import { decodeDocument } from '../../src/pipeline/read-document.js';
 import { countTextTokens } from '../../src/pipeline/text-tokens.js';
-import { loadRenderConfig } from '../../src/render/index.js';
+import { loadRenderConfig, parseRenderConfig } from '../../src/render/index.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { sharedFolder } from '../support/folders.js';
 import { ROOT } from '../support/repository.js';
@@ -30,7 +30,8 @@ const BUDGETS = [50, 100, 200];
 it('places that hold the value', { timeout: 3_000_000 }, async () => {
   const model = await VisionLanguageModel.open(DIR, { cacheDir: sharedFolder(), threads: 2 });
   try {
-    const config = loadRenderConfig('reader');
+    const { rendering } = model.info;
+    const config = rendering ? parseRenderConfig(rendering) : loadRenderConfig('reader');
     const options = { chromium: chromiumOptions, browsers: 1 };
     const plan = (seed: number, pages: readonly number[], samples: number) =>
       planSuites(
@@ -42,7 +43,7 @@ it('places that hold the value', { timeout: 3_000_000 }, async () => {
     const found = (await findAttentionHeads(
       model,
       (
-        await plan(2_000_003, [1], 2)
+        await plan(2_000_003, [1], Math.min(2, SAMPLES))
       ).documents,
       config,
       options,
