@@ -32,13 +32,13 @@ describe('text tokens', () => {
     ['lines', words(6_000).replace(/ (\w+ \w+) /g, '\n$1\n\n')],
     ['CRLF lines', words(6_000).replace(/ (\w+ \w+) /g, '.\r\n$1!\r\n\r\n')],
     ['code', '  if (a) {\n    b();\n\n  }\n'.repeat(1_500)],
-    ['letters without a space', letters(20_000)],
-    ['digits without a space', '0123456789'.repeat(2_000)],
-    ['spaces', ' '.repeat(20_000)],
-    ['newlines', '\n'.repeat(20_000)],
+    ['letters without a space', letters(10_000)],
+    ['digits without a space', '0123456789'.repeat(1_000)],
+    ['spaces', ' '.repeat(10_000)],
+    ['newlines', '\n'.repeat(10_000)],
     ['tabs', 'a\tb\t'.repeat(5_000)],
     ['Chinese', '北京大学的学生在图书馆里读书。'.repeat(1_200)],
-    ['emoji', '👩‍👩‍👧🔥'.repeat(2_000)],
+    ['emoji', '👩‍👩‍👧🔥'.repeat(1_000)],
   ];
   it.each(long)('are as many, but for one a piece, in long texts: %s', (_, text) => {
     const whole = reference(text);
@@ -62,15 +62,15 @@ describe('text tokens', () => {
         expect(extra).toBeGreaterThanOrEqual(0);
         expect(extra).toBeLessThanOrEqual(Math.ceil(t.length / PIECE));
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 
   it.each([
-    ['one letter', 'a'.repeat(1e6)],
-    ['a cycle', 'abcdefghij'.repeat(1e5)],
-    ['no order at all', letters(1e6)],
-  ])('of a million characters without a space are counted in time: %s', (_, text) => {
+    ['one letter', 'a'.repeat(2e5)],
+    ['a cycle', 'abcdefghij'.repeat(2e4)],
+    ['no order at all', letters(2e5)],
+  ])('of 200,000 characters without a space are counted in time: %s', (_, text) => {
     const start = performance.now();
     const count = countTextTokens(text);
     // Merged as one run it would take minutes.
