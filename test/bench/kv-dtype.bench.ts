@@ -1,6 +1,6 @@
 /**
  * What do keys and values in fewer bits cost an answer, and what do they save? SmolLM2-135M-Instruct over DEPTH (2048)
- * tokens of prose: the likeliest token and its log-probability after each of 64 further tokens, against float32 keys and
+ * tokens of prose: the likeliest token and its log-probability after each of FURTHER (64) further tokens, against float32 keys and
  * values; bytes; time of a token.
  *
  * SMOLLM2_GGUF is the file; peers/fetch-smollm2.sh gets it.
@@ -18,7 +18,7 @@ import { emit, median } from './measure.js';
 
 const FILE = process.env.SMOLLM2_GGUF;
 const DEPTH = Number(process.env.DEPTH ?? 2048);
-const FURTHER = 64;
+const FURTHER = Number(process.env.FURTHER ?? 64);
 const DECODED = 24;
 
 it.runIf(FILE)(
