@@ -39,13 +39,17 @@ for (const [n, { question, answer }] of sample.questions.entries()) {
 }
 process.stdout.write(`
 Done in ${seconds(startedMs)}. Next, with a document of your own:
-  npx glyphpress ask notes.txt "What was decided about the roof?"
+  npx glyphpress ask notes.txt "What was decided about the roof?" --expand lexical
   npx glyphpress --help
 `);
 
 /** The answer alone, from the JSON; what the command says beside it is the user's to read. */
 function ask(title, question) {
-  const stdout = step(title, [GLYPHPRESS, 'ask', OUT, question, '--json'], 'pipe');
+  const stdout = step(
+    title,
+    [GLYPHPRESS, 'ask', OUT, question, ...(sample.options ?? []), '--json'],
+    'pipe',
+  );
   const { answer } = JSON.parse(stdout);
   process.stdout.write(`${answer}\n`);
   return answer;

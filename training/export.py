@@ -1,4 +1,4 @@
-"""Write a trained reader as a Hugging Face folder, in the form of models/reader.
+"""Write a trained reader as a Hugging Face folder, in the form of test/fixtures/readers/look-up.
 
     python training/export.py --run training/runs/reader --out training/runs/export
 """

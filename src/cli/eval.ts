@@ -283,7 +283,11 @@ async function evaluate(
         ...(flags.tasks !== undefined
           ? { tasks: path.basename(flags.tasks) }
           : plan.suite === 'natural'
-            ? { questionsOfEach: flags.samples ?? DEFAULT_QUESTIONS_PER_DOCUMENT }
+            ? {
+                questionsOfEach: flags.samples ?? DEFAULT_QUESTIONS_PER_DOCUMENT,
+                ...(flags.documents !== undefined && { documents: flags.documents }),
+                ...(flags.pages && { pages: flags.pages }),
+              }
             : {
                 depths: flags.depths,
                 haystack: flags.haystack.map((file) => path.basename(file)),

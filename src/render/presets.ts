@@ -46,22 +46,12 @@ const gridPage: RawRenderConfig = {
   'crop-multiple': 28,
 };
 
-/**
- * What the reader that ships with glyphpress was trained on: a visual token holds exactly three rows
- * of five characters, so every character has its place in a cell. Lines break at any character: then
- * they are full, and each starts with the last characters of the line before, as the reader finds its
- * way by the nine characters that lead to the next.
- */
+/** For the reader that ships with glyphpress: two text rows a cell, the sparser half of what it was trained on. */
 const readerPage: RawRenderConfig = {
   ...gridPage,
   'margin-x': 0,
-  'font-family': 'DejaVu Sans Mono',
-  // 28 / 5 px a character
-  'font-size': 9.3015,
-  'line-breaking': 'anywhere',
-  // eight characters
-  'line-overlap': 44.8,
-  reflow: true,
+  'font-size': 11,
+  'line-height': 14,
 };
 
 export const PRESETS: Readonly<Record<string, RawRenderConfig>> = {

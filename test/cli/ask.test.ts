@@ -154,7 +154,8 @@ describe('glyphpress ask on a text', () => {
   });
 
   it('takes the reader that ships with glyphpress when no model is named', async () => {
-    const { code, stdout } = await ask([file, QUESTION, '--json', '--max-tokens', '2']);
+    const ours = { ...env, GLYPHPRESS_MODEL: '' };
+    const { code, stdout } = await ask([file, QUESTION, '--json', '--max-tokens', '2'], ours);
     expect(code).toBe(0);
     expect(JSON.parse(stdout).report.model).toBe('reader');
   });

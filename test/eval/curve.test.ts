@@ -20,8 +20,9 @@ import { runPlan } from '../../src/eval/run.js';
 import { contextShare, NAMED_PLANS, parsePrunePlan } from '../../src/prune/index.js';
 import { loadRenderConfig, renderConfigId } from '../../src/render/index.js';
 import { temporaryFolder } from '../support/folders.js';
+import { LOOK_UP_RENDERING } from '../support/models.js';
 
-const base = loadRenderConfig('reader', {});
+const base = loadRenderConfig(LOOK_UP_RENDERING, {});
 const renderings = curveRenderings(base);
 const conditions = curveConditions(renderings, { layers: 4, keeps: [0.75, 0.5], quick: false });
 const setting = {

@@ -63,7 +63,8 @@ describe('the package', () => {
     ).toEqual([]);
     expect(packed).toContain('dist/src/index.js');
     expect(packed).toContain('dist/src/index.d.ts');
-    expect(packed).toContain('models/reader/model.safetensors');
+    expect(packed).toContain('models/reader/model.safetensors.index.json');
+    expect(packed).toContain('models/reader/NOTICE');
   });
 
   it('holds whatever its pages link to', () => {

@@ -1,4 +1,4 @@
-/** The whole way with real pages: Chromium and the reader that ships. */
+/** The whole way with real pages: Chromium and a reader. */
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { ModelEvaluator } from '../../src/search/model-evaluator.js';
 import { searchInFolder } from '../../src/search/run-search.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { temporaryFolder } from '../support/folders.js';
-import { LOOK_UP_READER } from '../support/models.js';
+import { LOOK_UP_READER, LOOK_UP_RENDERING } from '../support/models.js';
 import { smallSearch, smallTasks } from './small-search.js';
 
 describe('a search with the reader', () => {
@@ -22,14 +22,19 @@ describe('a search with the reader', () => {
       cache: path.join(folder, 'cache'),
       chromium: chromiumOptions,
     });
-    const given = smallSearch(evaluator, smallTasks('bare'), ['reader', 'glyph-72']);
+    const given = smallSearch(
+      evaluator,
+      smallTasks('bare'),
+      ['model', 'glyph-72'],
+      LOOK_UP_RENDERING,
+    );
     const summary = await searchInFolder(given, folder);
     const log = readFileSync(path.join(folder, 'trials.jsonl'));
 
     expect(summary.counts.trials).toBe(4);
     expect(summary.counts.failed).toBe(0);
     const named = Object.fromEntries(summary.references.map((one) => [one.name, one]));
-    expect(named.reader!.characterErrorRate).toBeLessThan(0.1);
+    expect(named.model!.characterErrorRate).toBeLessThan(0.1);
     expect(named['glyph-72']!.characterErrorRate).toBeGreaterThan(0.5);
     expect(named['glyph-72']).toMatchObject({ outside: true, heldOut: { questions: 4 } });
     // What is predicted without the model is what the model does.

@@ -1,5 +1,6 @@
 /** A search that is small enough for real pages in a test. */
 
+import type { RawRenderConfig } from '../../src/render/index.js';
 import type { Evaluator } from '../../src/search/evaluator.js';
 import { EvolutionProposer } from '../../src/search/evolution-proposer.js';
 import { referenceCandidates } from '../../src/search/references.js';
@@ -22,15 +23,19 @@ const axes = {
   'grid-lock': true,
 };
 
-/** @param names presets to start from */
+/**
+ * @param names presets to start from
+ * @param trained what the model was trained to read, under the name `model`
+ */
 export function smallSearch(
   evaluator: Evaluator,
   tasks: SearchTasks,
   names: string[],
+  trained: RawRenderConfig | null = null,
 ): SearchSetting {
   const canPrune = evaluator.layers !== null;
   const space = parseSpace({ axes }, { canPrune });
-  const references = referenceCandidates(space, null, evaluator.layers);
+  const references = referenceCandidates(space, trained, evaluator.layers);
   return {
     space,
     tasks,

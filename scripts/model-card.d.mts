@@ -1,0 +1,1 @@
+export function modelCard(folder: string, reportFile: string): string;
