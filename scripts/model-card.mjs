@@ -34,7 +34,7 @@ export function modelCard(folder, reportFile) {
     '',
     '## Figures',
     '',
-    `${report.questions} questions of people about ${report.natural.documents} real documents, greedy answers, the weights of this folder${report.failed > 0 ? `; ${report.failed} could not be asked, since the document has more tokens than the model has positions` : ''}:`,
+    `${report.natural.rows[0].pages.questions} questions of people about ${report.natural.documents} real documents${lengths(report.settings)}, greedy answers, the weights of this folder${report.failed > 0 ? `; ${report.failed} could not be asked, since the document has more tokens than the model has positions` : ''}:`,
     '',
     '```sh',
     command,
@@ -97,12 +97,16 @@ function reading(render) {
 
 function flagsOf({ settings }) {
   return [
+    ...(settings.pages === undefined ? [] : [`--pages ${settings.pages.join(',')}`]),
     ...(settings.documents === undefined ? [] : [`--documents ${settings.documents}`]),
     ...(settings.questionsOfEach === 5 ? [] : [`--samples ${settings.questionsOfEach}`]),
     ...(settings.seed === 1 ? [] : [`--seed ${settings.seed}`]),
     '--json',
   ];
 }
+
+const lengths = ({ pages }) =>
+  pages === undefined ? '' : ` of ${pages.join(' or ')} ${`${pages}` === '1' ? 'page' : 'pages'}`;
 
 const HEADINGS = ['', 'pages', '95 % interval', 'text', '95 % interval', 'kept', 'questions'];
 

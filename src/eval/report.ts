@@ -200,7 +200,9 @@ function share(question: EvalQuestion, result: ResultLine, measure: Measure) {
 function accountOf(asked: readonly Asked[], rendering?: string) {
   const accounts = new Map<string, { account: Account; questions: number }>();
   for (const { document, result } of asked) {
-    if (rendering !== undefined && document.rendering !== rendering) continue;
+    // What is read as text is in no rendering.
+    const isOther = document.rendering !== rendering || document.as === 'text';
+    if (rendering !== undefined && isOther) continue;
     if (!result || !('account' in result)) continue;
     const { account } = result;
     const known = accounts.get(document.id) ?? { account, questions: 0 };

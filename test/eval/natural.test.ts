@@ -169,11 +169,13 @@ describe('the report of the natural suite', () => {
 
   it('shows pages beside text, and what they keep', async () => {
     // The text answers everything; pages all but the questions for names.
-    const { row, natural } = await reported(true, (question, isText) => ({
+    const { row, natural, base } = await reported(true, (question, isText) => ({
       answer: isText || question.kind !== 'who' ? perfect(question) : 'Somebody else.',
     }));
     expect(row('who').pages.value).toBe(0);
     expect(row('who').text!.value).toBe(1);
+    // Text is in no rendering.
+    expect(base.renderings[0]!.documents).toBe(natural.documents);
     expect(row('who').kept!.value).toBe(0);
     expect(row('when').kept).toMatchObject({ value: 1, low: 1, high: 1 });
     const all = row('all questions');
