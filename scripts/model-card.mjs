@@ -30,7 +30,7 @@ export function modelCard(folder, reportFile) {
     '',
     `Reads pages of text that glyphpress draws, and answers questions about them in plain words. ${parameters(text, vision)} parameters: SmolLM2-135M-Instruct as decoder (${text.num_hidden_layers} layers, ${text.hidden_size} wide, up to ${text.max_position_embeddings.toLocaleString('en')} positions), behind a Pixtral tower of ${vision.num_hidden_layers} layers that was trained from nothing, in the architecture \`${config.architectures[0]}\`. Where the text does not answer, it says "Not found: the document does not say."`,
     '',
-    `It is a very small model. It knows English, makes mistakes that a larger one would not, and does not calculate. ${reading(glyphpress.render)}`,
+    `It is a very small model. It knows English, makes mistakes that a larger one would not, and does not calculate.${pagesKept(report.natural)} ${reading(glyphpress.render)}`,
     '',
     '## Figures',
     '',
@@ -93,6 +93,14 @@ function reading(render) {
   if (!render) return 'It was trained on many typographies.';
   const { 'font-family': family, 'font-size': size, 'line-height': pitch } = render;
   return `It was trained on many typographies, and reads ${family} at ${size} px and ${pitch} px a line unless told otherwise.`;
+}
+
+/** Said before the figures where pages lose more than half. */
+function pagesKept({ rows }) {
+  const kept = rows[0].kept?.value ?? null;
+  return kept === null || kept >= 0.5
+    ? ''
+    : ` **It does not read pages well yet**: of what it answers from the text itself, it answers ${percent(kept)} from pages.`;
 }
 
 function flagsOf({ settings }) {
