@@ -6,7 +6,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
-import { DocumentRendering, type RenderConfig, type RenderedPage } from '../../render/index.js';
+import { DocumentRendering, type RenderConfig } from '../../render/index.js';
 import { sha256Hex } from '../../sha256.js';
 import {
   type ArtifactForm,
@@ -46,6 +46,9 @@ export interface StoredPagesBody {
   pages: number;
   characters: number;
 }
+
+/** Pages that are on their way to the store while the next ones are drawn. */
+const PAGES_UNDER_WAY = 8;
 
 /** Where the pages of a document under a rendering are kept, and by which key. */
 export interface PagePlace {
@@ -96,13 +99,22 @@ export async function ensurePages(
     ...(signal && { signal }),
     pageRange: { start: before, end: Number.MAX_SAFE_INTEGER },
   });
+  const underWay: Promise<void>[] = [];
+  let [pagesDone, share] = [before, 0];
   try {
     for await (const page of rendering.pages()) {
-      const record = await keepPage(work, page);
+      const record = pageRecord(page);
       records.push(record);
-      onPage?.({ pagesDone: records.length, share: record.end / document.text.length });
+      const kept = keepPage(work, record, page.png).then(() => {
+        share = Math.max(share, record.end / document.text.length);
+        onPage?.({ pagesDone: ++pagesDone, share });
+      });
+      kept.catch(() => {}); // met where it is waited for
+      underWay.push(kept);
+      if (underWay.length >= PAGES_UNDER_WAY) await underWay.shift();
       signal?.throwIfAborted();
     }
+    await Promise.all(underWay);
     const index: PageIndex = {
       version: 1,
       documentId: document.id,
@@ -116,6 +128,7 @@ export async function ensurePages(
       return { documentId: document.id, pages: records.length, characters: document.text.length };
     });
   } finally {
+    await Promise.allSettled(underWay);
     await rendering.close();
   }
   await work.remove();
@@ -194,21 +207,21 @@ export async function* storedPageRange(
     yield { index: range.start + at, png: await readArtifactFile(folder, manifest, file) };
 }
 
-/** A page whose description says the right checksum is whole: the description is written last. */
+/** A page whose description says its checksum is whole, whichever of the two was there first. */
 interface WorkRecord extends PageRecord {
   sha256: string;
 }
 
 const recordFileName = (file: string) => file.replace(/\.png$/, '.json');
 
-async function keepPage(work: FileSet, page: RenderedPage): Promise<PageRecord> {
-  const record = pageRecord(page);
+async function keepPage(work: FileSet, record: PageRecord, png: Buffer): Promise<void> {
   const { file } = record;
+  const described: WorkRecord = { ...record, sha256: sha256Hex(png) };
   // Two workers may draw the same page at once; each of them puts the same bytes there.
-  await work.put(file, page.png);
-  const described: WorkRecord = { ...record, sha256: sha256Hex(page.png) };
-  await work.put(recordFileName(file), JSON.stringify(described));
-  return record;
+  await Promise.all([
+    work.put(file, png),
+    work.put(recordFileName(file), JSON.stringify(described)),
+  ]);
 }
 
 /** The pages from the first one on that are whole. */
