@@ -131,8 +131,9 @@ export function temporaryFiles(store: string, scratch: string): string[] {
 }
 
 /**
- * Keys that stay when the last document is deleted: BullMQ's book-keeping of its queues, and what ends
- * by itself (idempotency keys, locks).
+ * Keys that do not belong there when the last document is deleted. BullMQ's book-keeping of its queues
+ * may, the turns of tenants, how the service introduced itself, and what ends by itself (idempotency
+ * keys, locks).
  */
 export async function foreignKeys(redis: Redis): Promise<string[]> {
   const foreign: string[] = [];
@@ -141,8 +142,8 @@ export async function foreignKeys(redis: Redis): Promise<string[]> {
     const isBookKeeping =
       ['extract', 'render', 'encode', 'prefill', 'webhooks'].includes(queue ?? '') &&
       ['meta', 'id', 'events', 'marker', 'pc', 'stalled-check'].includes(name ?? '');
-    const isOrderOfTenants = /^gp:turns:\w+$/.test(key);
-    if (!isBookKeeping && !isOrderOfTenants && (await redis.pttl(key)) < 0) foreign.push(key);
+    const isOfTheService = /^gp:(turns:\w+|service)$/.test(key);
+    if (!isBookKeeping && !isOfTheService && (await redis.pttl(key)) < 0) foreign.push(key);
   }
   return foreign.sort();
 }
