@@ -2,11 +2,13 @@
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -23,12 +25,33 @@ const installed = path.join(modules, 'glyphpress');
 /** Paths within the package. */
 let packed: string[] = [];
 
+/** Above this, a file of a model is packed by its name alone: pressing its weights takes longer than all the rest. */
+const LARGE_BYTES = 1_000_000;
+
+/** What the package is made of, without what lies in weights. */
+function sources(): string {
+  const copy = path.join(folder, 'sources');
+  const { files } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+  const names = (files as string[]).filter((name) => !name.startsWith('!'));
+  for (const name of ['package.json', ...names]) {
+    cpSync(path.join(ROOT, name), path.join(copy, name), {
+      recursive: true,
+      filter: (from, to) => {
+        const isWeights = from.endsWith('.safetensors') && statSync(from).size > LARGE_BYTES;
+        if (isWeights) writeFileSync(to, '');
+        return !isWeights;
+      },
+    });
+  }
+  return copy;
+}
+
 /** As npm lays it out; what it depends on comes from here, so that nothing is fetched. */
 beforeAll(() => {
   const out = execFileSync(
     'npm',
     ['pack', '--json', '--ignore-scripts', '--pack-destination', folder],
-    { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    { cwd: sources(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const { filename, files } = packedOf(JSON.parse(out));
   packed = files.map((file) => file.path);
