@@ -14,6 +14,11 @@ export function packageFile(path: string): string {
 /** The model that reads where none is named: the folder in GLYPHPRESS_MODEL, else the reader that ships. */
 export const DEFAULT_MODEL = resolve(process.env.GLYPHPRESS_MODEL || packageFile('models/reader'));
 
+/** The model that transcribes and proofreads where none is named: the one that ships with a legibility probe. */
+export const PROBED_MODEL = resolve(
+  process.env.GLYPHPRESS_MODEL || packageFile('models/look-up-reader'),
+);
+
 /**
  * A module that another thread or process starts: JavaScript that the build made, also where the caller
  * runs from its TypeScript source.

@@ -1,4 +1,4 @@
-"""Write a trained reader as a Hugging Face folder, in the form of test/fixtures/readers/look-up.
+"""Write a trained reader as a Hugging Face folder, in the form of models/look-up-reader.
 
     python training/export.py --run training/runs/reader --out training/runs/export
 """

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { DEFAULT_MODEL } from '../package-file.js';
+import { PROBED_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { prepareProofFolder, writeProof } from '../pipeline/proofing/proof-pictures.js';
 import { type ProofReport, proofread } from '../pipeline/proofing/proofread.js';
@@ -37,7 +37,7 @@ export function registerProofread(program: Command): void {
           .argument('<input...>', INPUT_ARGUMENT)
           .option(
             '--model <dir>',
-            'model folder with a legibility probe (default: the reader that ships)',
+            'model folder with a legibility probe (default: the look-up reader that ships)',
           )
           .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
           .option('--worst <n>', 'places to tell of', wholeNumber(0, 1_000), 10)
@@ -66,7 +66,7 @@ Examples:
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
       if (flags.out !== undefined) await prepareProofFolder(flags.out);
-      const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
+      const model = await openModel(flags.model ?? PROBED_MODEL, flags);
       try {
         const config = renderConfigOf(flags, model.info.rendering);
         const reader = {

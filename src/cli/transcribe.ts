@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DEFAULT_MODEL } from '../package-file.js';
+import { PROBED_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { transcribePage } from '../pipeline/proofing/transcribe.js';
 import {
@@ -32,7 +32,7 @@ export function registerTranscribe(program: Command): void {
         .option('--page <n>', 'which page', wholeNumber(1, 1e9), 1)
         .option(
           '--model <dir>',
-          'model folder with a legibility probe (default: the reader that ships)',
+          'model folder with a legibility probe (default: the look-up reader that ships)',
         )
         .option('--threads <n>', 'threads for the model', wholeNumber(1, 256))
         .option('--json', 'print rows, source ranges and rectangles as JSON'),
@@ -56,7 +56,7 @@ Examples:
         openInputs(sources, flags, { signal, progress }),
       ).finally(() => progress.stop());
       const { document } = inputs;
-      const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
+      const model = await openModel(flags.model ?? PROBED_MODEL, flags);
       try {
         const config = renderConfigOf(flags, model.info.rendering);
         const transcription = await interruptible((signal) =>

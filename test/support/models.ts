@@ -13,7 +13,7 @@ export const TINY_MODEL = path.join(ROOT, 'test/fixtures/vlm/tiny-glm4v');
  * has a legibility probe: quick, and right where it was trained to be. vitest.config.ts makes it the model
  * of tests that name none.
  */
-export const LOOK_UP_READER = path.join(ROOT, 'test/fixtures/readers/look-up');
+export const LOOK_UP_READER = path.join(ROOT, 'models/look-up-reader');
 
 export const READER_PROBE = path.join(LOOK_UP_READER, 'probe');
 
