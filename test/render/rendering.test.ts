@@ -183,11 +183,15 @@ describe('the span map', () => {
     ];
     await fc.assert(
       fc.asyncProperty(
-        oddText.filter((text) => text.trim() !== ''),
+        // Several in one document: a browser takes longer to start than to draw them.
+        fc.array(oddText, { minLength: 1, maxLength: 5 }).filter((t) => t.join('').trim() !== ''),
         fc.constantFrom(...configs),
-        async (text, config) => expectWholeSpanMap(text, await renderAll(text, config)),
+        async (texts, config) => {
+          const text = texts.join('\n');
+          expectWholeSpanMap(text, await renderAll(text, config));
+        },
       ),
-      { numRuns: 25 },
+      { numRuns: 9 },
     );
   }, 120_000);
 
