@@ -175,7 +175,7 @@ describe('the board of the queues', () => {
   });
 
   it('shows the queues in a browser, and no text of documents', async () => {
-    const { id } = await server.submit(TEXT, { model: 'look-up' }, keys.user);
+    const { id } = await server.submit(TEXT, { model: 'look-up-reader' }, keys.user);
     await server.finished(id, keys.user);
     const { page, problems } = await openPage();
     await page.authenticate({ username: 'admin', password: keys.admin! });
