@@ -112,7 +112,7 @@ describe('a search', () => {
 
   it.each([
     ['where much is readable', SMOOTH, 1.1],
-    ['where little is readable', NARROW, 1.4],
+    ['where little is readable', NARROW, 1.25],
   ])(
     'finds more than draws do, %s',
     async (_, landscape, advantage) => {
