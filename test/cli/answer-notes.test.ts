@@ -10,11 +10,25 @@ const result = {
   citations: [{ page: 2, start: 1_000, end: 1_014 }],
   usage: { promptTokens: 900, completionTokens: 2_048 },
   finishReason: 'stop',
+  expanded: [],
+  support: null,
+  report: { stackedRatio: 2 },
 } as unknown as AskResult;
 
 describe('what is said beside an answer', () => {
   it('is how sure it is, and where it stands', () => {
     expect(answerNotes(result)).toBe('confidence 0.50 | page 2, characters 1,000–1,014');
+  });
+
+  it('says what was read as text, and what stands nowhere', () => {
+    const read = {
+      ...result,
+      report: { ...result.report, expandedTokens: 1_204, stackedRatio: 1.5 },
+    };
+    const expanded = [{}, {}] as unknown as AskResult['expanded'];
+    expect(answerNotes({ ...read, expanded, support: 'none' })).toBe(
+      'confidence 0.50 | read as text: 2 passages of 1,204 tokens, 1.50× in all | names a value that stands nowhere in the text | page 2, characters 1,000–1,014',
+    );
   });
 
   it('begins with the limit that cut it off', () => {
