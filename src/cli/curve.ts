@@ -29,8 +29,17 @@ import {
 import { makeFolderSync } from '../output-folder.js';
 import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { DEFAULT_EXPANSION_BUDGET } from '../pipeline/expanding/expander.js';
 import { fitToCells } from '../render/index.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
+import {
+  assertAttends,
+  assertExpandsHere,
+  assertReadsPages,
+  type ExpandFlags,
+  expandSettings,
+  withExpandOptions,
+} from './expand-options.js';
 import { readHaystack } from './input-options.js';
 import { interruptible } from './interrupt.js';
 import { openModel, warnIfUntrained } from './model-options.js';
@@ -46,7 +55,7 @@ const WHOLE = {
 };
 const SEEDS = 3;
 
-interface Flags {
+interface Flags extends ExpandFlags {
   quick?: boolean;
   model?: string;
   threads?: number;
@@ -67,7 +76,7 @@ interface Flags {
 }
 
 export function registerCurve(evaluation: Command): void {
-  evaluation
+  const curve = evaluation
     .command('curve')
     .description('compare prune plans with denser renderings, at equal context tokens')
     .option('--quick', 'small counts: under ten minutes with the reader on two cores')
@@ -129,26 +138,41 @@ that is at least as dense, and with dropping as many at random.
 The folder of the run holds results.jsonl (each question), report.json, report.txt and a chart for each
 axis. A run that was broken off goes on when the same command is given again.
 
+With --expand all conditions are asked with passages of the source beside the pages, whose text tokens
+count in all ratios; those with the question first are left out.
+
 Examples:
   $ glyphpress eval curve --quick
   $ glyphpress eval curve --model models/reader --record --markdown docs/results/pruning.md
   $ glyphpress eval curve --only "trail, question first" --keeps 60,50
-  $ glyphpress eval curve --keeps 80,60 --seeds 5 --haystack book.txt -o runs/curve --json`,
+  $ glyphpress eval curve --keeps 80,60 --seeds 5 --haystack book.txt -o runs/curve --json
+  $ glyphpress eval curve --quick --model models/look-up-reader --expand lexical --expand-budget 60`,
     )
     .action(runCurve);
+  withExpandOptions(curve, 'off: pages alone');
 }
 
 async function runCurve(flags: Flags): Promise<void> {
+  assertExpandsHere(flags);
+  if (flags.record && isExpanding(flags)) {
+    throw new GlyphpressError('GP_USAGE', {
+      message: '--record notes how plans do by themselves; with --expand they do not',
+      hint: 'Leave out one of them.',
+    });
+  }
   if (flags.markdown !== undefined) makeFolderSync(path.dirname(flags.markdown));
   const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);
+    assertReadsPages(model.info, flags);
+    assertAttends(model, flags);
     await interruptible(async (signal) => {
       const { plan, settings } = await makePlan(flags, model, signal);
       const asker = new CurveAsker(model, plan, {
         chromium: chromiumOptions,
         browsers: flags.browsers,
+        expand: expandSettings(flags, (text) => model.countTokens(text)),
       });
       const run = { out: flags.out, progress, signal };
       const { key, folder, results } = await runQuestions(plan, asker, run);
@@ -208,11 +232,15 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
     style: flags.prompt ?? (info.rendering ? 'bare' : 'full'),
     haystack,
   };
-  const all = curveConditions(renderings, {
+  const every = curveConditions(renderings, {
     layers: info.layers,
     keeps,
     quick: flags.quick ?? false,
   });
+  // Pages that are read with one question in mind take no passages beside them.
+  const all = isExpanding(flags)
+    ? every.filter(({ questionFirstOf }) => questionFirstOf === undefined)
+    : every;
   const conditions = flags.only.length > 0 ? conditionsNamed(all, flags.only) : all;
   // Pages without pruning are always there.
   if (conditions.length === 1) {
@@ -231,6 +259,9 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
       flags.haystack.length > 0
         ? flags.haystack.map((file) => path.basename(file))
         : 'made-up prose',
+    ...(isExpanding(flags) && {
+      expand: `${flags.expand}, at most ${flags.expandBudget ?? DEFAULT_EXPANSION_BUDGET} text tokens`,
+    }),
   };
   return { plan: planCurve(renderings, conditions, setting), settings };
 }
@@ -267,8 +298,12 @@ function commandOf(flags: Flags): string {
   if (flags.seed !== 1) parts.push(`--seed ${flags.seed}`);
   for (const file of flags.haystack) parts.push(`--haystack ${path.basename(file)}`);
   if (flags.prompt) parts.push(`--prompt ${flags.prompt}`);
+  if (isExpanding(flags)) parts.push(`--expand ${flags.expand}`);
+  if (flags.expandBudget) parts.push(`--expand-budget ${flags.expandBudget}`);
   return parts.join(' ');
 }
+
+const isExpanding = ({ expand = 'off' }: Flags) => expand !== 'off';
 
 function shares(text: string): number[] {
   const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));

@@ -205,7 +205,7 @@ Examples:
       checkFlags(flags);
       return flags.backend === 'openai' ? evaluateServer(flags) : evaluateModel(flags);
     });
-  withInputOptions(withExpandOptions(evaluation));
+  withInputOptions(withExpandOptions(evaluation, 'off; for --suite expansion auto'));
   // Options behind a command below are that command's own.
   registerCurve(evaluation.enablePositionalOptions());
 }

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { GlyphpressError } from '../errors.js';
-import { type FrontPoint, optionsOf, readSummary } from '../search/index.js';
+import { type FrontPoint, optionsOf, readSummary, type SearchSummary } from '../search/index.js';
 import { appliedFile, applyRendering, resetRenderings } from './applied-rendering.js';
 import { wholeNumber } from './options.js';
 
@@ -57,7 +57,8 @@ function apply(run: string | undefined, number: number) {
       hint: 'For example: glyphpress search apply run --point 1.',
     });
   }
-  const { front, defaultConfig } = readSummary(run);
+  const summary = readSummary(run);
+  const { front, defaultConfig } = summary;
   const point = front.find((one) => one.point === number);
   if (!point) {
     throw new GlyphpressError('GP_USAGE', {
@@ -70,11 +71,11 @@ function apply(run: string | undefined, number: number) {
     config: point.settings.config,
     from: `${path.resolve(run)} #${number}`,
   });
-  return { applied: point.settings.config, message: messageOf(run, point) };
+  return { applied: point.settings.config, message: messageOf(run, point, summary) };
 }
 
-function messageOf(run: string, point: FrontPoint): string {
-  const [, ...others] = optionsOf(path.resolve(run), point).split(/ (?=--)/);
+function messageOf(run: string, point: FrontPoint, summary: SearchSummary): string {
+  const [, ...others] = optionsOf(path.resolve(run), point, summary).split(/ (?=--)/);
   const figure = point.heldOut;
   return [
     `point ${point.point} is the default rendering now: ${((figure?.accuracy ?? 0) * 100).toFixed(0)} % at ${figure?.stackedRatio.toFixed(2)}× on held-out texts`,

@@ -6,6 +6,7 @@ import { GlyphpressError } from '../errors.js';
 import type { PromptStyle } from '../eval/index.js';
 import { DEFAULT_MODEL } from '../package-file.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
+import { countTextTokens } from '../pipeline/text-tokens.js';
 import {
   DEFAULT_PRESET,
   loadRenderConfig,
@@ -31,6 +32,14 @@ import {
   Transcript,
 } from '../search/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
+import {
+  assertAttends,
+  assertExpandsHere,
+  assertReadsPages,
+  type ExpandFlags,
+  expandSettings,
+  withExpandOptions,
+} from './expand-options.js';
 import { type ModelFlags, openModel, warnIfUntrained } from './model-options.js';
 import { wholeNumber } from './options.js';
 import { SEARCH_SUITES, type TaskFlags } from './search-tasks.js';
@@ -41,6 +50,7 @@ export type ProposerName = (typeof PROPOSERS)[number];
 export interface SearchFlags
   extends TaskFlags,
     BackendFlags,
+    ExpandFlags,
     Pick<ModelFlags, 'model' | 'threads'> {
   budget: number;
   proposer: ProposerName;
@@ -57,7 +67,7 @@ export interface SearchFlags
 }
 
 export function withSearchOptions(command: Command): Command {
-  return withBackendOptions(
+  const searching = withBackendOptions(
     command
       .addOption(
         new Option('--suite <name>', 'questions made here (default: quick)').choices(SEARCH_SUITES),
@@ -115,6 +125,7 @@ export function withSearchOptions(command: Command): Command {
       .option('--max-tokens <n>', 'longest answer of a server', wholeNumber(1, 100_000), 4096)
       .option('--json', 'print the summary as JSON'),
   );
+  return withExpandOptions(searching, 'off: pages alone');
 }
 
 /** What trials are tried with, opened once for one or several searches. */
@@ -140,15 +151,20 @@ export async function withBench<T>(
       ...shared,
       concurrency,
       maxNewTokens,
+      expand: expandSettings(flags, countTextTokens),
     });
     return work({ evaluator, trained: null, defaultConfig: loadRenderConfig(), style: 'full' });
   }
+  assertExpandsHere(flags);
   const model = await openModel(flags.model ?? DEFAULT_MODEL, flags);
   try {
     warnIfUntrained(model.info);
+    assertReadsPages(model.info, flags);
+    assertAttends(model, flags);
+    const expand = expandSettings(flags, (text) => model.countTokens(text));
     const { rendering } = model.info;
     return await work({
-      evaluator: new ModelEvaluator(model, shared),
+      evaluator: new ModelEvaluator(model, { ...shared, expand }),
       trained: rendering,
       defaultConfig: loadRenderConfig(rendering ?? DEFAULT_PRESET),
       style: rendering ? 'bare' : 'full',

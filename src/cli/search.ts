@@ -47,9 +47,13 @@ command is given again, and makes the same trials.
 The proposer llm asks GLYPHPRESS_LLM_MODEL at GLYPHPRESS_LLM_BASE_URL (OpenAI-compatible), with the key
 in GLYPHPRESS_LLM_API_KEY; evolution and random need no server.
 
+With --expand every question of every trial is asked with passages of the source beside the pages, and
+their text tokens count in all ratios, in --min-ratio too.
+
 Examples:
   $ glyphpress search --suite quick --proposer evolution --budget 24 -o run
   $ glyphpress search --tasks hotpotqa.jsonl --budget 200 --min-ratio 3 --space mono.json -o run
+  $ glyphpress search --model models/vlm --expand lexical --expand-budget 100 --budget 60 -o run
   $ glyphpress search --suite lookup --haystack books/ --backend openai \\
       --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph --proposer llm -o run`,
     )

@@ -2,7 +2,10 @@
 
 import { keepLastPages } from '../pipeline/artifacts/page-memory.js';
 import { drawPages } from '../pipeline/artifacts/page-source.js';
+import type { Backend } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
+import type { ExpandSettings } from '../pipeline/expanding/expander.js';
+import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { decodeDocument } from '../pipeline/read-document.js';
 import { planId } from '../prune/index.js';
 import type { ChromiumOptions, RenderConfig } from '../render/index.js';
@@ -12,16 +15,24 @@ import { type Asker, type OpenedDocument, openForQuestions } from './asker.js';
 import type { CurvePlan } from './curve-tasks.js';
 import type { EvalDocument } from './task.js';
 
+export interface CurveAskerOptions {
+  chromium: () => ChromiumOptions;
+  browsers?: number | undefined;
+  /** Passages of the source beside the pages; no condition may have the question first then. */
+  expand?: ExpandSettings | undefined;
+}
+
 export class CurveAsker implements Asker {
   readonly concurrency = 1;
   readonly key: Record<string, string>;
-  readonly #backend: LocalBackend;
+  readonly #backend: Backend;
 
   constructor(
     model: VisionLanguageModel,
     readonly plan: CurvePlan,
-    options: { chromium: () => ChromiumOptions; browsers?: number | undefined },
+    options: CurveAskerOptions,
   ) {
+    const { expand, ...drawing } = options;
     const conditions = plan.conditions.map(({ name, rendering, plan, questionFirstOf }) => [
       name,
       rendering,
@@ -29,7 +40,8 @@ export class CurveAsker implements Asker {
       ...(questionFirstOf === undefined ? [] : ['question first']),
     ]);
     // Documents come in the order of their texts and renderings.
-    this.#backend = new LocalBackend(model, { openPages: keepLastPages(drawPages(options)) });
+    const backend = new LocalBackend(model, { openPages: keepLastPages(drawPages(drawing)) });
+    this.#backend = expand ? new ExpandingBackend(backend, expand) : backend;
     this.key = {
       ...this.#backend.key,
       conditions: sha256Hex(JSON.stringify(conditions)),

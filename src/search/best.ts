@@ -5,7 +5,7 @@ import path from 'node:path';
 import { makeFolderSync } from '../output-folder.js';
 import { writeWholeSync } from '../store/write-whole.js';
 import { BEST_FOLDER } from './search-folder.js';
-import type { FrontPoint } from './summary.js';
+import type { FrontPoint, SearchSummary } from './summary.js';
 
 export interface BestFiles {
   config: string;
@@ -33,12 +33,17 @@ export function writeBest(folder: string, front: readonly FrontPoint[]): void {
 }
 
 /** The options that use a point of the front. */
-export function optionsOf(folder: string, one: FrontPoint): string {
+export function optionsOf(
+  folder: string,
+  one: FrontPoint,
+  { expand }: Pick<SearchSummary, 'expand'>,
+): string {
   const { config, plan } = bestFiles(one);
   const hasPlan = one.settings.plan.encoder || one.settings.plan.decoder.length > 0;
   return [
     `--config ${path.join(folder, config)}`,
     ...(hasPlan ? [`--plan ${path.join(folder, plan)}`] : []),
     ...(one.settings.sidecar > 0 ? [`--sidecar ${one.settings.sidecar}`] : []),
+    ...(expand ? [`--expand ${expand.method} --expand-budget ${expand.budget}`] : []),
   ].join(' ');
 }

@@ -1,6 +1,7 @@
 /** Who tries a configuration: draws it, reads it, asks about it. */
 
 import type { EvalDocument } from '../eval/task.js';
+import type { ExpandSettings } from '../pipeline/expanding/expander.js';
 import type { RenderedPage } from '../render/index.js';
 import type { Settings } from './settings.js';
 import type { DocumentScore, RenderCheck } from './trial.js';
@@ -10,6 +11,8 @@ export interface Spent {
   renderMs: number;
   inferenceMs: number;
 }
+
+export type ExpansionChoice = Pick<ExpandSettings, 'method' | 'budget'>;
 
 export interface Evaluator {
   /** Configurations that may be tried side by side. */
@@ -21,6 +24,8 @@ export interface Evaluator {
   /** What results depend on, apart from texts and configurations. */
   readonly key: Readonly<Record<string, string>>;
   readonly spent: Spent;
+  /** Passages of the source that every question is asked with. @defaultValue none */
+  readonly expand?: ExpansionChoice | undefined;
   /**
    * Draws a text and counts its tokens; then reads it, if it is worth that.
    *

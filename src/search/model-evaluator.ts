@@ -3,8 +3,11 @@
 import path from 'node:path';
 import type { EvalDocument } from '../eval/task.js';
 import { decodePage } from '../pipeline/artifacts/page-images.js';
+import type { Backend } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { makeSidecar, SIDECAR_VERSION } from '../pipeline/exact-values/sidecar.js';
+import type { ExpandSettings } from '../pipeline/expanding/expander.js';
+import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { Tally } from '../pipeline/proofing/proofread.js';
 import { readPage } from '../pipeline/proofing/read-page.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
@@ -20,6 +23,7 @@ import {
 import { sha256Hex } from '../sha256.js';
 import { type EncodedImage, LegibilityProbe, type VisionLanguageModel } from '../vlm/index.js';
 import type { Evaluator, Spent } from './evaluator.js';
+import { withPredictedExpansion } from './expanded-tokens.js';
 import { PageStore } from './page-store.js';
 import { ResultCache } from './result-cache.js';
 import { scoreDocument } from './score-document.js';
@@ -37,6 +41,8 @@ export interface ModelEvaluatorOptions {
   /** For pages and results; several searches may share it. */
   cache: string;
   chromium: () => ChromiumOptions;
+  /** Every question is asked with passages of the source. @defaultValue none */
+  expand?: ExpandSettings | undefined;
 }
 
 export class ModelEvaluator implements Evaluator {
@@ -48,7 +54,9 @@ export class ModelEvaluator implements Evaluator {
   readonly #pages: PageStore;
   readonly #results: ResultCache;
   readonly #probe: LegibilityProbe | null;
-  readonly #backend: LocalBackend;
+  readonly expand: Evaluator['expand'];
+  /** Answers, with passages where they are wanted. */
+  readonly #asked: Backend;
   readonly #visualTokens = new VisualTokenMemory(ENCODED_BYTES);
 
   constructor(
@@ -58,39 +66,45 @@ export class ModelEvaluator implements Evaluator {
     const { dir, layers } = model.info;
     this.layers = layers;
     this.#pages = new PageStore(path.join(options.cache, 'pages'), options.chromium, this.spent);
-    this.#backend = new LocalBackend(model, {
+    const backend = new LocalBackend(model, {
       openPages: async (document, config, options) => ({
         ...(await this.#pages.open(document, config, options)),
         visualTokens: (page) => this.#encode(document, config, page),
       }),
     });
-    this.hasProbe = this.#backend.hasLegibilityProbe;
+    const { expand } = options;
+    this.expand = expand;
+    this.#asked = expand ? new ExpandingBackend(backend, expand) : backend;
+    this.hasProbe = backend.hasLegibilityProbe;
     this.#probe = this.hasProbe ? LegibilityProbe.open(dir, model.vision.tokenWidth) : null;
-    this.key = { ...this.#backend.key, figures: String(FIGURES_VERSION) };
+    this.key = { ...this.#asked.key, figures: String(FIGURES_VERSION) };
     this.#results = new ResultCache(path.join(options.cache, 'results'));
   }
 
   checkRendering(
     settings: Settings,
-    { text }: EvalDocument,
+    asked: EvalDocument,
     minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<RenderCheck> {
-    const document = decodeDocument(Buffer.from(text), 'the document');
+    const document = decodeDocument(Buffer.from(asked.text), 'the document');
     // The word under which stored results are found.
     const key = ['glance', this.key, settingsId(settings), document.hash, minRenderRatio];
-    return this.#results.get(key, () =>
-      this.#checkRendering(settings, document, minRenderRatio, signal),
-    );
+    // Passages depend on the questions.
+    const byQuestions = this.expand ? [questionsHash(asked)] : [];
+    return this.#results.get([...key, ...byQuestions], async () => {
+      const check = await this.#checkRendering(settings, document, minRenderRatio, signal);
+      return withPredictedExpansion(check, asked, this.options.expand);
+    });
   }
 
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore> {
     const source = decodeDocument(Buffer.from(document.text), 'the document');
-    const questions = sha256Hex(JSON.stringify(document.questions));
+    const questions = questionsHash(document);
     const sidecar = settings.sidecar > 0 ? SIDECAR_VERSION : 0;
     const key = ['score', this.key, settingsId(settings), source.hash, questions, sidecar];
     const score = () =>
-      scoreDocument(this.#backend, source, settings, document.questions, {
+      scoreDocument(this.#asked, source, settings, document.questions, {
         signal,
         onInference: (ms) => {
           this.spent.inferenceMs += ms;
@@ -184,3 +198,5 @@ export class ModelEvaluator implements Evaluator {
     });
   }
 }
+
+const questionsHash = ({ questions }: EvalDocument) => sha256Hex(JSON.stringify(questions));

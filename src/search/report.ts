@@ -5,6 +5,7 @@ import { escapeHtml } from './escape-html.js';
 import type { PagePicture } from './page-pictures.js';
 import { paretoPlot } from './pareto-plot.js';
 import type { Figure, FrontPoint, SearchSummary, TrialSummary } from './summary.js';
+import { expansionText } from './summary-text.js';
 
 /** Even what slipped through all escaping could load and run nothing. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
@@ -59,7 +60,7 @@ function heading(summary: SearchSummary): string {
       : ` What the probe reads and what is answered rightly correlate by ${probe.spearman.toFixed(2)} (Spearman, ${probe.trials} trials).`;
   return `<h1>Search over rendering and pruning</h1>
 <p class="muted">${t(proposer)}, seed ${seed}, ${t(tasks)}, model ${t(summary.key.model ?? '')}</p>
-<p>${counts.trials} of ${budget} trials, ended by ${stoppedBy}: ${counts.askedAll} were asked everything, ${counts.asked - counts.askedAll} were given up early, ${counts.infeasible} were below ratio ${summary.minRatio}, ${counts.failed} failed.${correlation}</p>
+<p>${counts.trials} of ${budget} trials, ended by ${stoppedBy}: ${counts.askedAll} were asked everything, ${counts.asked - counts.askedAll} were given up early, ${counts.infeasible} were below ratio ${summary.minRatio}, ${counts.failed} failed.${correlation}${summary.expand ? ` Questions were asked with ${t(expansionText(summary.expand))}.` : ''}</p>
 <p>Hypervolume (accuracy × log₂ of the ratio): ${hypervolume.train.toFixed(3)} on the texts that were searched with, ${hypervolume.heldOut.toFixed(3)} of the front on held-out texts. The difference is what the search read into chance.</p>
 <p class="muted">${(timings.wallMs / 1000).toFixed(0)} s, ${(timings.workShare * 100).toFixed(0)} % of it rendering (${(timings.renderMs / 1000).toFixed(0)} s) and inference (${(timings.inferenceMs / 1000).toFixed(0)} s).</p>`;
 }

@@ -63,6 +63,9 @@ export async function searchInFolder(
       questionsInAll: tasks.train.reduce((sum, { questions }) => sum + questions.length, 0),
       timings: clock.timings,
       concurrency: evaluator.concurrency,
+      expand: evaluator.expand
+        ? { method: evaluator.expand.method, budget: evaluator.expand.budget }
+        : null,
     });
     const pictures = await pagePictures(summary.front, tasks.train[0]!, evaluator, hooks.signal);
     const contributions = axisContributions(outcome.records, setting.space);

@@ -3,7 +3,9 @@
 import { scoreAnswer } from '../eval/score.js';
 import type { EvalQuestion } from '../eval/task.js';
 import type { Backend } from '../pipeline/backend.js';
+import { countExpanded } from '../pipeline/expanding/expander.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
+import type { CompressionReport } from '../pipeline/report.js';
 import { parsedConfig, type Settings } from './settings.js';
 import type { DocumentScore } from './trial.js';
 
@@ -29,18 +31,30 @@ export async function scoreDocument(
   };
   const opened = await backend.open(document, reading, { signal });
   try {
-    const { textTokens, visualTokens, contextTokens, timings } = opened.report;
+    const { textTokens, visualTokens, timings } = opened.report;
     onInference(timings.prefillMs + timings.pruneMs);
     const scores: number[] = [];
+    const read: CompressionReport[] = [];
     for (const question of questions) {
-      const { answer, timings } = await opened.ask(question.question, {
+      const { answer, timings, expansion } = await opened.ask(question.question, {
         maxNewTokens: maxNewTokens ?? question.maxNewTokens,
         signal,
       });
       onInference(timings.totalMs);
       scores.push(scoreAnswer(question.metric, answer, question).value);
+      read.push(expansion ? countExpanded(opened.report, expansion.tokens) : opened.report);
     }
-    return { scores, textTokens, visualTokens, contextTokens };
+    const mean = (field: 'contextTokens' | 'expandedTokens') =>
+      read.reduce((sum, report) => sum + (report[field] ?? 0), 0) / read.length;
+    const isExpanded = read.some(({ expandedTokens }) => expandedTokens !== undefined);
+    return {
+      scores,
+      textTokens,
+      visualTokens,
+      ...(isExpanded
+        ? { contextTokens: mean('contextTokens'), expandedTokens: mean('expandedTokens') }
+        : { contextTokens: opened.report.contextTokens }),
+    };
   } finally {
     await opened.close();
   }

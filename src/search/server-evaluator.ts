@@ -4,15 +4,19 @@ import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { serverKey } from '../eval/asker.js';
 import type { EvalDocument } from '../eval/task.js';
+import type { Backend } from '../pipeline/backend.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ServerBackend } from '../pipeline/backends/server.js';
 import { visualTokensOf } from '../pipeline/cells.js';
 import { makeSidecar } from '../pipeline/exact-values/sidecar.js';
+import type { ExpandSettings } from '../pipeline/expanding/expander.js';
+import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { decodeDocument } from '../pipeline/read-document.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import type { ChromiumOptions } from '../render/index.js';
 import { sha256Hex } from '../sha256.js';
 import type { Evaluator, Spent } from './evaluator.js';
+import { withPredictedExpansion } from './expanded-tokens.js';
 import { PageStore } from './page-store.js';
 import { ResultCache } from './result-cache.js';
 import { scoreDocument } from './score-document.js';
@@ -25,6 +29,8 @@ export interface ServerEvaluatorOptions {
   concurrency: number;
   /** Longest answer; a model that thinks aloud needs thousands. */
   maxNewTokens: number;
+  /** Every question is asked with passages of the source. @defaultValue none */
+  expand?: ExpandSettings | undefined;
 }
 
 export class ServerEvaluator implements Evaluator {
@@ -35,15 +41,18 @@ export class ServerEvaluator implements Evaluator {
   readonly spent: Spent = { renderMs: 0, inferenceMs: 0 };
   readonly #pages: PageStore;
   readonly #results: ResultCache;
-  readonly #backend: ServerBackend;
+  readonly expand: Evaluator['expand'];
+  readonly #backend: Backend;
 
   constructor(
     readonly client: OpenAiBackend,
     readonly options: ServerEvaluatorOptions,
   ) {
-    const { concurrency, maxNewTokens, chromium, cache } = options;
+    const { concurrency, maxNewTokens, chromium, cache, expand } = options;
     this.#pages = new PageStore(path.join(cache, 'pages'), chromium, this.spent);
-    this.#backend = new ServerBackend(client, { openPages: this.#pages.open, concurrency });
+    const server = new ServerBackend(client, { openPages: this.#pages.open, concurrency });
+    this.expand = expand;
+    this.#backend = expand ? new ExpandingBackend(server, expand) : server;
     this.concurrency = this.#backend.concurrency;
     this.key = serverKey(this.#backend, maxNewTokens);
     this.#results = new ResultCache(path.join(options.cache, 'results'));
@@ -52,21 +61,26 @@ export class ServerEvaluator implements Evaluator {
   /** Nothing reads the page: `characterErrorRate` is null. */
   async checkRendering(
     settings: Settings,
-    { text }: EvalDocument,
+    asked: EvalDocument,
     _minRenderRatio: number,
     signal?: AbortSignal,
   ): Promise<RenderCheck> {
+    const { text } = asked;
     const document = decodeDocument(Buffer.from(text), 'the document');
     const pages = await this.#pages.pages(document, parsedConfig(settings), signal);
     const visualTokens = visualTokensOf(pages, parsedConfig(settings).visualTokenPx);
     const sidecar = makeSidecar(text, settings.sidecar, countTextTokens);
-    return {
+    const check = {
       pages: pages.length,
       textTokens: countTextTokens(text),
       visualTokens,
       contextTokens: visualTokens + sidecar.tokens,
       characterErrorRate: null,
     };
+    const { expand } = this.options;
+    // A model that can read lines by itself does so where it is left to it.
+    const byItself = expand?.method === 'auto' ? { ...expand, method: 'tool' as const } : expand;
+    return withPredictedExpansion(check, asked, byItself);
   }
 
   score(settings: Settings, document: EvalDocument, signal?: AbortSignal): Promise<DocumentScore> {

@@ -19,6 +19,7 @@ export function summaryText(summary: SearchSummary, folder: string): string {
       : [
           `rank correlation of probe and answers: ${probe.spearman.toFixed(2)} (${probe.trials} trials)`,
         ]),
+    ...(summary.expand ? [expansionText(summary.expand)] : []),
     ...(llm
       ? [
           `language model: ${llm.rounds} rounds, evolution stood in for ${llm.fallbacks}, ${llm.unusable} proposals unusable`,
@@ -28,10 +29,20 @@ export function summaryText(summary: SearchSummary, folder: string): string {
     '',
     table(rows),
     '',
-    ...front.map((one) => `${one.point}: ${optionsOf(folder, one)}`),
+    ...front.map((one) => `${one.point}: ${optionsOf(folder, one, summary)}`),
     ...(front.length === 0 ? ['No trial answered a question rightly: nothing to choose.'] : []),
     ...versus(front, references),
   ].join('\n');
+}
+
+/** What every question of the search was asked with. */
+export function expansionText({
+  method,
+  budget,
+  tokens,
+}: NonNullable<SearchSummary['expand']>): string {
+  const read = tokens === null ? '' : `, ${Math.round(tokens)} a question in the mean`;
+  return `passages of the source beside the pages: ${method}, at most ${budget} text tokens${read}, counted in the ratios`;
 }
 
 function row(label: string, one: TrialSummary): string[] {

@@ -6,6 +6,7 @@ import { GlyphpressError } from '../errors.js';
 import { type Interval, wilsonInterval } from '../eval/interval.js';
 import { describePlan } from '../prune/index.js';
 import type { RawRenderConfig } from '../render/index.js';
+import type { ExpansionChoice } from './evaluator.js';
 import { hypervolume, type Objectives } from './pareto.js';
 import { rankCorrelation } from './rank-correlation.js';
 import { chosenOf, type FinalScores, finalPoint, trainPoint } from './result.js';
@@ -90,6 +91,13 @@ export interface SearchSummary {
     promptTokens: number;
     replyTokens: number;
   } | null;
+  /** Passages that questions were asked with; null for none. */
+  expand:
+    | (ExpansionChoice & {
+        /** Text tokens of a question's passages, in the mean over all train questions asked. */
+        tokens: number | null;
+      })
+    | null;
   timings: {
     /** Over all runs that the search was broken into. */
     wallMs: number;
@@ -106,6 +114,7 @@ export interface SummarySetting
     'key' | 'proposer' | 'seed' | 'budget' | 'minRatio' | 'tasks' | 'defaultConfig'
   > {
   timings: Timings;
+  expand: ExpansionChoice | null;
   /** Trials side by side. */
   concurrency: number;
   questionsInAll: number;
@@ -113,7 +122,7 @@ export interface SummarySetting
 
 export function summarise(outcome: SearchOutcome, setting: SummarySetting): SearchSummary {
   const { records, generations, finals, stoppedBy } = outcome;
-  const { timings, concurrency, questionsInAll, ...about } = setting;
+  const { timings, concurrency, questionsInAll, expand, ...about } = setting;
   const { wallMs, renderMs, inferenceMs } = timings;
   const summaries = records.map((record) => trialSummary(record, finals));
   const of = (record: TrialRecord) => summaries[record.trial.id - 1]!;
@@ -148,6 +157,7 @@ export function summarise(outcome: SearchOutcome, setting: SummarySetting): Sear
     trials: summaries,
     probe: { spearman: rankCorrelation(pairs), trials: pairs.length },
     llm: llmSummary(generations),
+    expand: expand && { ...expand, tokens: meanExpandedTokens(records) },
     timings: {
       wallMs: Math.round(wallMs),
       renderMs: Math.round(renderMs),
@@ -174,7 +184,12 @@ export function readSummary(folder: string): SearchSummary {
       usual?: RawRenderConfig | null;
     };
     if (summary.version === 1 && Array.isArray(summary.front))
-      return { ...summary, defaultConfig: summary.defaultConfig ?? usual };
+      return {
+        ...summary,
+        defaultConfig: summary.defaultConfig ?? usual,
+        // Runs from before searches with passages do not say.
+        expand: summary.expand ?? null,
+      };
   } catch {}
   throw new GlyphpressError('GP_ARTIFACT_DAMAGED', {
     message: `${file} is not the summary of a search`,
@@ -208,6 +223,18 @@ function trialSummary(record: TrialRecord, finals: readonly FinalScores[]): Tria
     validation: final('validation'),
     heldOut: final('heldOut'),
   };
+}
+
+function meanExpandedTokens(records: readonly TrialRecord[]): number | null {
+  const asked = records
+    .flatMap(({ documents }) => documents)
+    .filter(({ scores }) => scores.length > 0);
+  const questions = asked.reduce((sum, { scores }) => sum + scores.length, 0);
+  const tokens = asked.reduce(
+    (sum, { expandedTokens = 0, scores }) => sum + expandedTokens * scores.length,
+    0,
+  );
+  return questions === 0 ? null : tokens / questions;
 }
 
 function figure(point: Objectives, documents: readonly DocumentScore[]): Figure {

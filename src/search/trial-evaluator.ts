@@ -18,6 +18,7 @@ export class TrialEvaluator implements Evaluator {
   readonly hasProbe: boolean;
   readonly key: Readonly<Record<string, string>>;
   readonly spent: Spent;
+  readonly expand: Evaluator['expand'];
 
   /**
    * @param here the evaluator of this process, of the same model
@@ -33,6 +34,7 @@ export class TrialEvaluator implements Evaluator {
     this.hasProbe = here.hasProbe;
     this.key = here.key;
     this.spent = here.spent;
+    this.expand = here.expand;
   }
 
   checkRendering(

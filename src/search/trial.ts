@@ -30,8 +30,13 @@ export interface RenderCheck {
   pages: number;
   textTokens: number;
   visualTokens: number;
-  /** Predicted from the plan, exactly: counts do not depend on what is ranked. */
+  /**
+   * Predicted, exactly: counts do not depend on what a plan ranks, nor passages by words on the pages. Where
+   * the model says itself what it reads, the passages count as their budget.
+   */
   contextTokens: number;
+  /** Of these, text tokens of the passages of a question, in the mean; absent where none are read. */
+  expandedTokens?: number;
   /** Characters that the probe reads wrongly, of all; null where there is no probe. */
   characterErrorRate: number | null;
 }
@@ -43,7 +48,10 @@ export interface DocumentScore {
   scores: number[];
   textTokens: number;
   visualTokens: number;
+  /** A question, in the mean. */
   contextTokens: number;
+  /** Of these, text tokens of the passages; absent where none were to be read. */
+  expandedTokens?: number;
 }
 
 export interface Failure {

@@ -80,7 +80,35 @@ describe('glyphpress eval curve', () => {
     expect(told.plans[0]).toMatchObject({ name: 'lossless', measured: report.plans.lossless });
   }, 240_000);
 
+  it('asks with passages beside the pages, and counts them', async () => {
+    const model = untrainedModel(path.join(temporaryFolder(), 'tiny'));
+    const folder = temporaryFolder();
+    const { code, stdout } = await glyphpress(
+      [
+        ...['eval', 'curve', '--quick', '--model', model, '--threads', '1', '--browsers', '1'],
+        ...['--pages', '0.02', '--questions', '1', '--seeds', '1', '--keeps', '50'],
+        ...['--only', 'V²Drop', '--expand', 'lexical', '--expand-budget', '90'],
+        ...['-o', path.join(folder, 'run'), '--config', 'reader', '--json'],
+        ...['--markdown', path.join(folder, 'page.md')],
+      ],
+      { env },
+    );
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout) as CurveReport;
+    expect(report.answered).toBe(report.questions);
+    expect(report.key.expansion).toMatch(/^lexical 90 /);
+    expect(report.settings.expand).toBe('lexical, at most 90 text tokens');
+    expect(report.points.some(({ questionFirstOf }) => questionFirstOf)).toBe(false);
+    const base = report.points.find(({ name }) => name === 'no pruning')!;
+    expect(base.contextTokens).toBeGreaterThan(base.visualTokens + 5);
+    expect(base.contextTokens).toBeLessThanOrEqual(base.visualTokens + 90);
+    expect(readFileSync(path.join(folder, 'page.md'), 'utf8')).toContain(
+      '--expand lexical --expand-budget 90',
+    );
+  }, 120_000);
+
   it.each([
+    ['--record', '--expand', 'lexical'],
     ['--keeps', '100'],
     ['--keeps', '50,x'],
     ['--pages', '0'],

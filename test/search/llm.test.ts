@@ -234,6 +234,7 @@ describe('a bad language model', () => {
       tasks: 'synthetic',
       timings: { wallMs: 0, renderMs: 0, inferenceMs: 0 },
       concurrency: 1,
+      expand: null,
       questionsInAll: QUESTIONS,
     });
     const contributions = axisContributions(outcome.records, space);

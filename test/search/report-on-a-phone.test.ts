@@ -51,6 +51,7 @@ async function report(): Promise<string> {
     tasks: 'synthetic',
     timings: { wallMs: 0, renderMs: 0, inferenceMs: 0 },
     concurrency: 1,
+    expand: null,
     questionsInAll: 12,
   });
   const page = sharp({ create: { width: 588, height: 840, channels: 3, background: '#fff' } });

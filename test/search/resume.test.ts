@@ -191,6 +191,7 @@ describe('a search', () => {
       tasks: 'synthetic',
       timings: { wallMs: 0, renderMs: 0, inferenceMs: 0 },
       concurrency: 1,
+      expand: null,
       questionsInAll: QUESTIONS,
     });
     expect(counts.infeasible).toBeGreaterThan(0);
