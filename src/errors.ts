@@ -150,6 +150,7 @@ export const ERROR_CATALOGUE = {
     meaning: 'No configuration of the search could be evaluated.',
     retryable: false,
   },
+  GP_TLS: { meaning: 'The TLS certificate or its key cannot be used.', retryable: false },
   GP_SERVICE: { meaning: 'The service cannot start with this configuration.', retryable: false },
 } as const satisfies Record<string, { meaning: string; retryable: boolean }>;
 

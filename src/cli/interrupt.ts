@@ -1,17 +1,22 @@
 /** Ctrl-C and SIGTERM end a command in order: browsers closed, no partial file left. */
 
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  signals: readonly StopSignal[] = STOP_SIGNALS,
+): Promise<T> {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(130); // asked twice: do not wait
     controller.abort();
   };
-  for (const signal of STOP_SIGNALS) process.on(signal, stop);
+  for (const signal of signals) process.on(signal, stop);
   try {
     return await work(controller.signal);
   } finally {
-    for (const signal of STOP_SIGNALS) process.off(signal, stop);
+    for (const signal of signals) process.off(signal, stop);
   }
 }

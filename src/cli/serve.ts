@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander';
 import { packageFile, packageJson } from '../package-file.js';
+import type { RunningService } from '../server/service.js';
 import { WorkerChildren } from '../server/worker-children.js';
 import { aborted } from '../service/changes.js';
-import { interruptible } from './interrupt.js';
+import { interruptible, STOP_SIGNALS, type StopSignal } from './interrupt.js';
 import { warnIfUntrained } from './model-options.js';
+import { type NetworkFlags, networkOptionsOf, withNetworkOptions } from './network-options.js';
 import { wholeNumber } from './options.js';
 import {
   type DataFlags,
@@ -29,7 +31,7 @@ import {
   workArguments,
 } from './work-options.js';
 
-interface Flags extends DataFlags, ServiceModelFlags, StoreFlags, WorkFlags {
+interface Flags extends DataFlags, NetworkFlags, ServiceModelFlags, StoreFlags, WorkFlags {
   host: string;
   port: number;
   workers: number;
@@ -85,7 +87,7 @@ export function registerServe(program: Command): void {
         .option('--require-key', 'ask for an API key on this machine too'),
     ),
   );
-  withStoreOptions(withWorkOptions(command))
+  withStoreOptions(withWorkOptions(withNetworkOptions(command)))
     .option('--max-document-mb <n>', 'largest document', wholeNumber(1, 256), 64)
     .option('--max-unfinished <n>', 'documents of a tenant at once', wholeNumber(1, 1e6), 1_000)
     .option(
@@ -129,20 +131,23 @@ export function registerServe(program: Command): void {
       'after',
       `
 Redis: REDIS_URL, else a private one (redis-server or valkey-server on PATH) in the data folder.
-Off this machine (--host 0.0.0.0) every request needs a key: glyphpress keys create.
+Off this machine (--host 0.0.0.0) and behind a proxy every request needs a key: glyphpress keys create.
 
 Examples:
   $ glyphpress serve
   $ glyphpress serve --port 8080 --workers 2 --model ~/models/Glyph
+  $ glyphpress serve --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem
+  $ glyphpress serve --trust-proxy 127.0.0.1
   $ REDIS_URL=redis://db:6379 glyphpress serve --host 0.0.0.0 --workers 0
   $ REDIS_URL=redis://db:6379 glyphpress serve --store s3://documents/glyphpress`,
     )
     .action(async (flags: Flags) => {
-      await interruptible((signal) => serve(flags, signal));
+      await interruptible((signal) => serve(flags, signal), stopSignals(flags));
     });
 }
 
 async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
+  const network = networkOptionsOf(flags);
   // Loaded late: the other commands need no HTTP.
   const { startService } = await import('../server/service.js');
   const store = {
@@ -162,6 +167,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       host: flags.host,
       port: flags.port,
       requireKey: flags.requireKey ?? false,
+      ...network,
       limits: {
         documentBytes: flags.maxDocumentMb * MB,
         perTenant: flags.maxUnfinished,
@@ -193,6 +199,7 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       count: flags.workers,
       onExit: (pid, code, by) => service.app.log.error({ pid, code, signal: by }, 'worker ended'),
     });
+    const stopRenewing = renewTlsOnHangUp(service);
     try {
       const started = { url: service.url, workers: flags.workers, dataFolder };
       process.stdout.write(
@@ -201,12 +208,30 @@ async function serve(flags: Flags, signal: AbortSignal): Promise<void> {
       await Promise.race([aborted(signal), redis.lost]);
       if (!flags.json) process.stderr.write('stopping\n');
     } finally {
+      stopRenewing();
       await Promise.all([service.close(ANSWER_GRACE_MS), workers.close(WORKER_GRACE_MS)]);
     }
   } finally {
     await redis.stop();
     await models.close();
   }
+}
+
+/** A certificate is renewed while the service runs, by whoever renews it. */
+function renewTlsOnHangUp({ app, renewTls }: RunningService): () => void {
+  const renew = () => {
+    renewTls().then(
+      (tls) => tls && app.log.info({ expiresAt: tls.expiresAt }, 'certificate renewed'),
+      (error) => app.log.error({ error }, 'certificate not renewed, the one before stays'),
+    );
+  };
+  process.on('SIGHUP', renew);
+  return () => process.off('SIGHUP', renew);
+}
+
+/** With a certificate, SIGHUP means to read it again; else that the terminal is gone. */
+function stopSignals({ tlsCert }: NetworkFlags): StopSignal[] {
+  return tlsCert === undefined ? [...STOP_SIGNALS] : STOP_SIGNALS.filter((it) => it !== 'SIGHUP');
 }
 
 function hostList(text: string): string[] {

@@ -1,6 +1,8 @@
 /** The HTTP face: routes, checks, errors. Knows nothing of how it was started. */
 
 import { randomUUID } from 'node:crypto';
+import http from 'node:http';
+import https from 'node:https';
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
@@ -12,6 +14,7 @@ import type { ServerParts } from './context.js';
 import { assertDeclaredSize } from './declared-size.js';
 import { sendFailure } from './errors.js';
 import { Pressure } from './pressure.js';
+import { loggedRequest } from './request-log.js';
 import type { ResponseRunner } from './response-runner.js';
 import { adminRoutes } from './routes/admin.js';
 import { chatRoutes } from './routes/chat.js';
@@ -23,12 +26,18 @@ import { operationRoutes } from './routes/operations.js';
 import { responseRoutes } from './routes/responses.js';
 import { settingRoutes } from './routes/settings.js';
 import { webhookRoutes } from './routes/webhooks.js';
+import type { TlsIdentity } from './tls.js';
+import type { TrustProxy } from './trusted-proxies.js';
 import type { App } from './typed-app.js';
 import { endUnreadBodies } from './unread-body.js';
 
 export interface AppOptions {
   requireKey: boolean;
   logger?: FastifyServerOptions['logger'] | undefined;
+  /** @defaultValue plain HTTP */
+  tls?: TlsIdentity | undefined;
+  /** @defaultValue nobody: forwarded addresses are ignored */
+  trustProxy?: TrustProxy | undefined;
 }
 
 /** Timeout for the request head, and for an idle connection after it. */
@@ -45,19 +54,15 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export async function createApp(
   parts: ServerParts & { runner: ResponseRunner },
-  { requireKey, logger = false }: AppOptions,
+  { requireKey, logger = false, tls, trustProxy }: AppOptions,
 ): Promise<App> {
   const { limits } = parts;
   const app: App = Fastify({
-    logger,
+    logger:
+      typeof logger === 'object' ? { ...logger, serializers: { req: loggedRequest } } : logger,
+    ...(trustProxy && { trustProxy }),
+    serverFactory: (answer) => serverFor(answer, tls),
     bodyLimit: limits.jsonBytes,
-    connectionTimeout: IDLE_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_EVERY_MS,
-    },
     forceCloseConnections: 'idle',
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];
@@ -72,7 +77,7 @@ export async function createApp(
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
-  boundConnections(app.server, limits);
+  boundConnections(app.server, limits, trustProxy);
   app.setErrorHandler((error, request, reply) => sendFailure(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const error = new GlyphpressError('GP_ROUTE', {
@@ -124,6 +129,23 @@ export async function createApp(
   consoleRoutes(app);
   await app.ready();
   return app;
+}
+
+function serverFor(answer: http.RequestListener, tls: TlsIdentity | undefined): http.Server {
+  const times = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+  };
+  const server = tls
+    ? https.createServer(
+        { ...times, cert: tls.cert, key: tls.key, handshakeTimeout: HEADERS_TIMEOUT_MS },
+        answer,
+      )
+    : http.createServer(times, answer);
+  server.setTimeout(IDLE_TIMEOUT_MS);
+  return server;
 }
 
 function commonHeaders({ id }: Pick<FastifyRequest, 'id'>): Record<string, string> {

@@ -33,6 +33,8 @@ declare module 'fastify' {
 /** Tenant that owns the documents of a service without API keys. */
 const LOCAL_TENANT = 'local';
 
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'via'] as const;
+
 const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export interface GuardParts {
@@ -110,6 +112,13 @@ function keyIn({ headers, routeOptions }: FastifyRequest): string | undefined {
 
 function assertLocal({ headers }: FastifyRequest): void {
   const { host = '', origin } = headers;
+  // Whatever name a proxy asks under, it brings people from elsewhere.
+  if (PROXY_HEADERS.some((name) => headers[name] !== undefined)) {
+    throw new GlyphpressError('GP_FORBIDDEN', {
+      message: 'A service that asks for no key answers no proxy',
+      hint: 'Start it with --trust-proxy and the address of the proxy, and make a key: glyphpress keys create.',
+    });
+  }
   const foreignOrigin = origin !== undefined && !isLocalOrigin(origin);
   if (LOCAL_HOST.test(host) && !foreignOrigin) return;
   throw new GlyphpressError('GP_FORBIDDEN', {

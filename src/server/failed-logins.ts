@@ -70,15 +70,26 @@ function remember<T>(map: Map<string, T>, name: string, value: T): void {
 }
 
 /** Whoever has one address of IPv6 has the 2⁶⁴ beside it too. */
-function networkOf(address: string): string {
+function networkOf(given: string): string {
+  const address = withoutPort(given);
   if (!isIPv6(address)) return address;
   const [head = '', tail = ''] = address.toLowerCase().split('::');
   const groups = (part: string) => (part === '' ? [] : part.split(':'));
   const missing = 8 - groups(head).length - groups(tail).length;
   const all = [...groups(head), ...Array<string>(Math.max(0, missing)).fill('0'), ...groups(tail)];
   // An address of IPv4 in the form of IPv6 is one address.
-  if (all.some((group) => group.includes('.'))) return address.toLowerCase();
+  const mapped = all.find((group) => group.includes('.'));
+  if (mapped !== undefined) return mapped;
   return all.slice(0, 4).join(':');
+}
+
+/** Some proxies write the port of the client behind its address. */
+function withoutPort(address: string): string {
+  return (
+    /^(\d+(?:\.\d+){3}):\d+$/.exec(address)?.[1] ??
+    /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ??
+    address
+  );
 }
 
 const digest = (key: string) => createHash('sha256').update(key).digest('base64');

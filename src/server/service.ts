@@ -1,5 +1,6 @@
 /** A running service in this process: connections, store, models, engine, HTTP. */
 
+import type https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyServerOptions } from 'fastify';
 import type { Redis } from 'ioredis';
@@ -28,6 +29,8 @@ import { DEFAULT_LIMITS, type ServiceLimits } from './limits.js';
 import { Metrics } from './metrics.js';
 import { RateLimiter } from './rate-limit.js';
 import { ResponseRunner, type RunnerOptions } from './response-runner.js';
+import { readTlsIdentity, type TlsFiles, type TlsIdentity } from './tls.js';
+import type { TrustProxy } from './trusted-proxies.js';
 import type { App } from './typed-app.js';
 
 export interface ServiceOptions {
@@ -41,6 +44,10 @@ export interface ServiceOptions {
   port: number;
   /** Off this machine a key is needed in any case. */
   requireKey: boolean;
+  /** @defaultValue plain HTTP */
+  tls?: TlsFiles;
+  /** Whose forwarded addresses are believed; whoever comes through a proxy needs a key. */
+  trustProxy?: TrustProxy;
   limits?: Partial<ServiceLimits>;
   engine?: EngineOptions;
   sweeper?: SweeperOptions;
@@ -54,6 +61,13 @@ export interface RunningService {
   app: App;
   url: string;
   keys: ApiKeys;
+  /**
+   * Reads the certificate again, for the connections from now on.
+   *
+   * @returns null for a service without one
+   * @throws {GlyphpressError} GP_TLS; the one before stays in use
+   */
+  renewTls(): Promise<TlsIdentity | null>;
   /** No new requests; answers under way go on for `graceMs`, event streams end at once. */
   close(graceMs: number): Promise<void>;
 }
@@ -65,6 +79,7 @@ const LAST_WORDS_MS = 500;
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { models, host, port, version, redisUrl } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const tls = options.tls && (await readTlsIdentity(options.tls));
   const connections: Redis[] = [];
   const connect = async (use: 'request' | 'worker') => {
     const redis = await connectRedis(redisUrl, use);
@@ -88,7 +103,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   try {
     const redis = await connect('request');
     const keys = new ApiKeys(redis);
-    const requireKey = options.requireKey || !isLoopback(host);
+    const requireKey = options.requireKey || !isLoopback(host) || options.trustProxy !== undefined;
     if (requireKey && (await keys.count()) === 0) throw noKeys(host);
     const records = new DocumentRecords(redis);
     const queue = new CompressionQueue(redis);
@@ -136,7 +151,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       if (channel === RESPONSE_STOP_CHANNEL) runner.stop(member);
     });
     await subscriber.subscribe(RESPONSE_STOP_CHANNEL);
-    const app = await createApp({ ...parts, runner }, { requireKey, logger: options.logger });
+    const { logger, trustProxy } = options;
+    const app = await createApp({ ...parts, runner }, { requireKey, logger, tls, trustProxy });
     running = app;
     cleanUp.push(() => app.close());
     const sweeper = new Sweeper(
@@ -151,8 +167,14 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const shown = host.includes(':') ? `[${host}]` : host;
     return {
       app,
-      url: `http://${shown}:${bound}`,
+      url: `http${tls ? 's' : ''}://${shown}:${bound}`,
       keys,
+      async renewTls() {
+        if (!options.tls) return null;
+        const renewed = await readTlsIdentity(options.tls);
+        (app.server as https.Server).setSecureContext(renewed);
+        return renewed;
+      },
       async close(graceMs) {
         closing.abort();
         const end = setTimeout(() => {
@@ -192,7 +214,7 @@ async function listen(app: App, host: string, port: number): Promise<void> {
 function noKeys(host: string): GlyphpressError {
   return new GlyphpressError('GP_SERVICE', {
     message: isLoopback(host)
-      ? 'A key is required, and there is none'
+      ? 'API keys are required, and there is none yet'
       : `${host} can be reached by others, and there is no API key yet`,
     hint: 'Make one first: glyphpress keys create --tenant NAME. Or stay on 127.0.0.1.',
     details: { host },
