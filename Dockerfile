@@ -39,6 +39,6 @@ VOLUME /data
 EXPOSE 8747
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:8747/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const s = process.env.GLYPHPRESS_TLS_CERT ? 'https' : 'http'; require(s).get(s + '://127.0.0.1:8747/livez', { rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["/usr/bin/tini", "--", "node", "bin/glyphpress.js"]
 CMD ["serve", "--host", "0.0.0.0", "--workers", "0"]

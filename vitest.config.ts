@@ -8,6 +8,7 @@ import { LOOK_UP_READER } from './test/support/models.js';
 const WHOLE = [
   'test/{cli,environment,library,queue,server,service}/**/*.test.ts',
   'test/quickstart.test.ts',
+  'test/deploy/proxies.test.ts',
   'test/eval/{cli,run}.test.ts',
   'test/pipeline/backends/{compress,live-contexts,question-first,text}.test.ts',
   'test/pipeline/exact-values/sidecar-context.test.ts',

@@ -1,8 +1,6 @@
 /** The HTTP face: routes, checks, errors. Knows nothing of how it was started. */
 
 import { randomUUID } from 'node:crypto';
-import http from 'node:http';
-import https from 'node:https';
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
@@ -13,6 +11,7 @@ import { boundConnections } from './connections.js';
 import type { ServerParts } from './context.js';
 import { assertDeclaredSize } from './declared-size.js';
 import { sendFailure } from './errors.js';
+import type { Listeners } from './listeners.js';
 import { Pressure } from './pressure.js';
 import { loggedRequest } from './request-log.js';
 import type { ResponseRunner } from './response-runner.js';
@@ -26,7 +25,6 @@ import { operationRoutes } from './routes/operations.js';
 import { responseRoutes } from './routes/responses.js';
 import { settingRoutes } from './routes/settings.js';
 import { webhookRoutes } from './routes/webhooks.js';
-import type { TlsIdentity } from './tls.js';
 import type { TrustProxy } from './trusted-proxies.js';
 import type { App } from './typed-app.js';
 import { endUnreadBodies } from './unread-body.js';
@@ -34,34 +32,23 @@ import { endUnreadBodies } from './unread-body.js';
 export interface AppOptions {
   requireKey: boolean;
   logger?: FastifyServerOptions['logger'] | undefined;
-  /** @defaultValue plain HTTP */
-  tls?: TlsIdentity | undefined;
+  listeners: Listeners;
   /** @defaultValue nobody: forwarded addresses are ignored */
   trustProxy?: TrustProxy | undefined;
 }
-
-/** Timeout for the request head, and for an idle connection after it. */
-const HEADERS_TIMEOUT_MS = 15_000;
-const IDLE_TIMEOUT_MS = 120_000;
-/** Between two requests. */
-const KEEP_ALIVE_MS = 30_000;
-/** How often Node looks for those who are too slow. */
-const CHECK_EVERY_MS = 5_000;
-/** For a whole request body: large documents on slow lines take their time. */
-const REQUEST_TIMEOUT_MS = 15 * 60_000;
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export async function createApp(
   parts: ServerParts & { runner: ResponseRunner },
-  { requireKey, logger = false, tls, trustProxy }: AppOptions,
+  { requireKey, listeners, logger = false, trustProxy }: AppOptions,
 ): Promise<App> {
   const { limits } = parts;
   const app: App = Fastify({
     logger:
       typeof logger === 'object' ? { ...logger, serializers: { req: loggedRequest } } : logger,
     ...(trustProxy && { trustProxy }),
-    serverFactory: (answer) => serverFor(answer, tls),
+    serverFactory: (answer) => listeners.create(answer),
     bodyLimit: limits.jsonBytes,
     forceCloseConnections: 'idle',
     genReqId: ({ headers }) => {
@@ -129,23 +116,6 @@ export async function createApp(
   consoleRoutes(app);
   await app.ready();
   return app;
-}
-
-function serverFor(answer: http.RequestListener, tls: TlsIdentity | undefined): http.Server {
-  const times = {
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    connectionsCheckingInterval: CHECK_EVERY_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-  };
-  const server = tls
-    ? https.createServer(
-        { ...times, cert: tls.cert, key: tls.key, handshakeTimeout: HEADERS_TIMEOUT_MS },
-        answer,
-      )
-    : http.createServer(times, answer);
-  server.setTimeout(IDLE_TIMEOUT_MS);
-  return server;
 }
 
 function commonHeaders({ id }: Pick<FastifyRequest, 'id'>): Record<string, string> {

@@ -116,7 +116,7 @@ function assertLocal({ headers }: FastifyRequest): void {
   if (PROXY_HEADERS.some((name) => headers[name] !== undefined)) {
     throw new GlyphpressError('GP_FORBIDDEN', {
       message: 'A service that asks for no key answers no proxy',
-      hint: 'Start it with --trust-proxy and the address of the proxy, and make a key: glyphpress keys create.',
+      hint: 'Ask it directly; whoever runs it can let it ask for keys and name the proxy as trusted.',
     });
   }
   const foreignOrigin = origin !== undefined && !isLocalOrigin(origin);

@@ -1,6 +1,5 @@
 /** A running service in this process: connections, store, models, engine, HTTP. */
 
-import type https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyServerOptions } from 'fastify';
 import type { Redis } from 'ioredis';
@@ -26,6 +25,7 @@ import { ApiKeys } from './api-keys.js';
 import { createApp } from './app.js';
 import type { ServerParts } from './context.js';
 import { DEFAULT_LIMITS, type ServiceLimits } from './limits.js';
+import { Listeners } from './listeners.js';
 import { Metrics } from './metrics.js';
 import { RateLimiter } from './rate-limit.js';
 import { ResponseRunner, type RunnerOptions } from './response-runner.js';
@@ -79,7 +79,8 @@ const LAST_WORDS_MS = 500;
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { models, host, port, version, redisUrl } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const tls = options.tls && (await readTlsIdentity(options.tls));
+  const tls = options.tls ? await readTlsIdentity(options.tls) : null;
+  const listeners = new Listeners(tls);
   const connections: Redis[] = [];
   const connect = async (use: 'request' | 'worker') => {
     const redis = await connectRedis(redisUrl, use);
@@ -152,7 +153,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     });
     await subscriber.subscribe(RESPONSE_STOP_CHANNEL);
     const { logger, trustProxy } = options;
-    const app = await createApp({ ...parts, runner }, { requireKey, logger, tls, trustProxy });
+    const app = await createApp(
+      { ...parts, runner },
+      { requireKey, listeners, logger, trustProxy },
+    );
     running = app;
     cleanUp.push(() => app.close());
     const sweeper = new Sweeper(
@@ -172,7 +176,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       async renewTls() {
         if (!options.tls) return null;
         const renewed = await readTlsIdentity(options.tls);
-        (app.server as https.Server).setSecureContext(renewed);
+        listeners.renew(renewed);
         return renewed;
       },
       async close(graceMs) {

@@ -78,7 +78,7 @@ function privateKeyIn(text: string, file: string): KeyObject {
   try {
     return createPrivateKey(text);
   } catch (cause) {
-    const isLocked = (cause as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE';
+    const isLocked = /^(-----BEGIN|Proc-Type:).*ENCRYPTED/m.test(text);
     throw unusable(
       file,
       isLocked ? `The key in ${file} has a passphrase` : `${file} holds no private key in PEM`,

@@ -107,6 +107,38 @@ describe('the compose file', () => {
   });
 });
 
+describe('what is laid over the compose file', () => {
+  const base: Manifest = parse(read('compose.yaml'), { merge: true });
+  const over = (name: string): Manifest => parse(read(`deploy/${name}`), { merge: true });
+
+  it('for an object store: holds no key, and tells API and workers the same', () => {
+    const { services, secrets } = over('compose.store.yaml');
+    expect(Object.keys(services).sort()).toEqual(['api', 'worker']);
+    expect(services.api).toEqual(services.worker);
+    expect(Object.keys(services.api.environment)).not.toContain('AWS_SECRET_ACCESS_KEY');
+    expect(services.api.environment.AWS_SHARED_CREDENTIALS_FILE).toBe('/run/secrets/aws');
+    expect(secrets.aws.file).toMatch(/aws-credentials/);
+    for (const network of services.worker.networks)
+      expect(Object.keys(base.networks)).toContain(network);
+  });
+
+  it('for a proxy: is hardened too, and the only network that is believed', () => {
+    const { services, networks } = over('compose.proxy.yaml');
+    expect(services.proxy).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+    expect(services.proxy.image).toMatch(/:\d+\.\d+\.\d+/);
+    expect(services.proxy.networks).toEqual(['front']);
+    expect(services.api.environment.GLYPHPRESS_TRUST_PROXY).toBe(
+      networks.front.ipam.config[0].subnet,
+    );
+    expect(services.api.networks).toEqual([...base.services.api.networks, 'front']);
+    const [mounted] = services.proxy.volumes;
+    expect(existsSync(path.join(ROOT, mounted.split(':')[0]))).toBe(true);
+    const caddyfile = read('deploy/proxy/Caddyfile');
+    for (const name of Object.keys(services.proxy.environment))
+      expect(caddyfile).toContain(`{$${name}:`);
+  });
+});
+
 describe('the chart', () => {
   const folder = 'deploy/helm/glyphpress';
   const chart = parse(read(`${folder}/Chart.yaml`)) as Json;
@@ -198,6 +230,72 @@ describe('the chart', () => {
       ports.map((one: Manifest) => one.port),
     );
     expect(new Set(ports)).toEqual(new Set([53, 6379]));
+  });
+
+  it('keeps documents in a store, with a key that only a secret holds, and then needs no claim', () => {
+    const all = manifests((values) => {
+      values.store.url = 's3://documents/glyphpress';
+      values.store.endpoint = 'https://minio.storage:9000';
+      values.store.credentialsSecret = 'store-key';
+      values.store.egress = [{ ports: [{ port: 9000, protocol: 'TCP' }] }];
+    });
+    expect(all.some(({ kind }) => kind === 'PersistentVolumeClaim')).toBe(false);
+    for (const name of ['-api', '-worker']) {
+      const pod = of(all, 'Deployment', name).spec.template.spec;
+      expect(pod.volumes[0]).toEqual({ name: 'data', emptyDir: { sizeLimit: '8Gi' } });
+      const { env } = pod.containers[0];
+      expect(env).toContainEqual({ name: 'GLYPHPRESS_STORE', value: 's3://documents/glyphpress' });
+      expect(env).toContainEqual({
+        name: 'GLYPHPRESS_STORE_ENDPOINT',
+        value: 'https://minio.storage:9000',
+      });
+      for (const secret of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
+        expect(env).toContainEqual({
+          name: secret,
+          valueFrom: { secretKeyRef: { name: 'store-key', key: secret } },
+        });
+      }
+    }
+    const { egress } = of(all, 'NetworkPolicy', '-worker').spec;
+    expect(egress.at(-1)).toEqual({ ports: [{ port: 9000, protocol: 'TCP' }] });
+  });
+
+  it('takes a role in place of a key', () => {
+    const all = manifests((values) => {
+      values.store.url = 's3://documents';
+      values.serviceAccount = 'glyphpress-store';
+    });
+    for (const name of ['-api', '-worker']) {
+      const pod = of(all, 'Deployment', name).spec.template.spec;
+      expect(pod.serviceAccountName).toBe('glyphpress-store');
+      expect(JSON.stringify(pod)).not.toMatch(/AWS_(ACCESS|SECRET)/);
+    }
+    expect(JSON.stringify(manifests())).not.toMatch(/AWS_|serviceAccountName|GLYPHPRESS_STORE/);
+  });
+
+  it('has a way in from outside, which holds no events back and is believed', () => {
+    expect(manifests().some(({ kind }) => kind === 'Ingress')).toBe(false);
+    const all = manifests((values) => {
+      values.ingress.enabled = true;
+      values.ingress.tlsSecret = 'docs-tls';
+      values.api.trustProxy = '10.244.0.0/16';
+    });
+    const { metadata, spec } = of(all, 'Ingress', '');
+    const [rule] = spec.rules;
+    const { service } = rule.http.paths[0].backend;
+    expect(spec.tls).toEqual([{ hosts: [rule.host], secretName: 'docs-tls' }]);
+    const ports = of(all, 'Service', '').spec.ports.map(({ name }: Manifest) => name);
+    expect(service.name).toBe(of(all, 'Service', '').metadata.name);
+    expect(ports).toContain(service.port.name);
+    for (const [name, value] of Object.entries(metadata.annotations)) {
+      expect([name, typeof value]).toEqual([name, 'string']);
+    }
+    expect(metadata.annotations).toMatchObject({
+      'nginx.ingress.kubernetes.io/proxy-buffering': 'off',
+      'nginx.ingress.kubernetes.io/proxy-request-buffering': 'off',
+    });
+    const { env } = of(all, 'Deployment', '-api').spec.template.spec.containers[0];
+    expect(env).toContainEqual({ name: 'GLYPHPRESS_TRUST_PROXY', value: '10.244.0.0/16' });
   });
 
   it('takes a Redis of elsewhere, and scales workers by their load', () => {

@@ -42,10 +42,48 @@ capabilities:
 {{- end }}
 {{- end }}
 
+{{- define "glyphpress.storeEnv" -}}
+{{- if .Values.store.url }}
+- name: GLYPHPRESS_STORE
+  value: {{ .Values.store.url | quote }}
+- name: GLYPHPRESS_STORE_CACHE_MB
+  value: {{ .Values.store.cacheMb | quote }}
+- name: AWS_REGION
+  value: {{ .Values.store.region | quote }}
+{{- if .Values.store.endpoint }}
+- name: GLYPHPRESS_STORE_ENDPOINT
+  value: {{ .Values.store.endpoint | quote }}
+{{- end }}
+{{- if .Values.store.credentialsSecret }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.store.credentialsSecret }}
+      key: AWS_ACCESS_KEY_ID
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.store.credentialsSecret }}
+      key: AWS_SECRET_ACCESS_KEY
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "glyphpress.account" -}}
+{{- if .Values.serviceAccount }}
+serviceAccountName: {{ .Values.serviceAccount }}
+{{- end }}
+{{- end }}
+
 {{- define "glyphpress.volumes" -}}
 - name: data
+{{- if .Values.store.url }}
+  emptyDir:
+    sizeLimit: {{ .Values.store.scratch }}
+{{- else }}
   persistentVolumeClaim:
     claimName: {{ include "glyphpress.name" . }}-data
+{{- end }}
 - name: tmp
   emptyDir:
     sizeLimit: 2Gi
