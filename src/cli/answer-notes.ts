@@ -28,10 +28,10 @@ export function answerNotes(result: AskResult): string {
   if (finishReason === 'loop') notes.push('cut off where it began to repeat itself');
   if (confidence !== null)
     notes.push(`confidence ${confidence.toFixed(2)}${calibrated ? '' : ' (uncalibrated)'}`);
-  const { expandedTokens, stackedRatio } = report;
+  const { expandedTokens, passages, stackedRatio } = report;
   if (expandedTokens !== undefined)
     notes.push(
-      `read as text: ${counted(expanded.length, 'passage')} of ${counted(expandedTokens, 'token')}, ${stackedRatio.toFixed(2)}× in all`,
+      `read as text${passages === 'alone' ? ', without the pages' : ''}: ${counted(expanded.length, 'passage')} of ${counted(expandedTokens, 'token')}, ${stackedRatio.toFixed(2)}× in all`,
     );
   if (support === 'none') notes.push('names a value that stands nowhere in the text');
   if (citations.length > 0) notes.push(citations.map(placeText).join('; '));

@@ -176,7 +176,8 @@ Suites:
   natural      what people ask about letters, manuals, logs, contracts, code, … (46 documents):
                who, when, how many, why, is it allowed, what the text does not say
   expansion    look-ups and questions of people about long documents, three ways: of pages,
-               of pages with passages beside them (--expand, default auto), of passages alone
+               of pages with passages beside them (--expand, default auto), of passages alone;
+               two ways for a model that reads passages without the pages by itself
   quick        a little of lookup, hex, absent and transcribe on one page
   lookup       one value, asked for by name
   needles      several values in one question
@@ -343,7 +344,10 @@ async function makePlan(
   };
   const measure: MeasurePage = (config, haystack) =>
     charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal });
-  if (suite === 'expansion') return planExpansion(setting, measure);
+  if (suite === 'expansion') {
+    const { conditions } = asker as ExpansionAsker;
+    return planExpansion({ ...setting, conditions }, measure);
+  }
   if (suite === 'reader') return planReaderSuite(setting, measure);
   const parts = suite === 'all' ? TASK_SUITES : suite === 'quick' ? QUICK_SUITES : [suite];
   return planSuites(suite, parts, setting, measure);

@@ -5,8 +5,8 @@ import { LocalBackend, type LocalBackendOptions } from '../pipeline/backends/loc
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ServerBackend, type ServerBackendOptions } from '../pipeline/backends/server.js';
 import { TextBackend } from '../pipeline/backends/text.js';
+import { countExpanded } from '../pipeline/expanding/count-expanded.js';
 import type { ExpandSettings } from '../pipeline/expanding/expander.js';
-import { countExpanded } from '../pipeline/expanding/expander.js';
 import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { joinLines, type ReadLine } from '../pipeline/proofing/read-page.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
@@ -198,6 +198,6 @@ async function replyOf(
     { maxNewTokens: maxNewTokens ?? question.maxNewTokens, signal },
   );
   const { totalMs } = timings;
-  const report = expansion ? countExpanded(opened.report, expansion.tokens) : opened.report;
+  const report = expansion ? countExpanded(opened.report, expansion) : opened.report;
   return { answer, finishReason, usage, logProb, totalMs, report };
 }

@@ -1,10 +1,12 @@
 /**
  * What a second look is worth: every question is asked of the pages alone, of the pages with passages beside
- * them, and of passages alone, as text, that take as many tokens as pages and passages did together.
+ * them, and of passages alone, as text, that take as many tokens as pages and passages did together. A model
+ * that reads passages alone by itself is asked two ways: the last two are one.
  */
 
 import type { Backend } from '../pipeline/backend.js';
 import { TextBackend } from '../pipeline/backends/text.js';
+import { countExpanded } from '../pipeline/expanding/count-expanded.js';
 import { expandPlaces } from '../pipeline/expanding/expand-places.js';
 import type { ExpandSettings } from '../pipeline/expanding/expander.js';
 import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
@@ -13,7 +15,7 @@ import { decodeDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
-import type { VisionLanguageModel } from '../vlm/index.js';
+import type { ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 import { type Asker, type OpenedDocument, openForQuestions } from './asker.js';
 import { planNatural } from './natural/natural-plan.js';
 import { type NaturalText, readNaturalSuite } from './natural/natural-suite.js';
@@ -24,28 +26,39 @@ import type { EvalDocument, EvalQuestion } from './task.js';
 export const EXPANSION_CONDITIONS = ['pages', 'expanded', 'passages'] as const;
 export type ExpansionCondition = (typeof EXPANSION_CONDITIONS)[number];
 
+/** The ways that differ for a model. */
+export function expansionConditions({
+  passages,
+}: Pick<ModelInfo, 'passages'>): readonly ExpansionCondition[] {
+  return passages === 'alone' ? ['pages', 'passages'] : EXPANSION_CONDITIONS;
+}
+
 const TASKS = ['lookup', 'hex', 'uuid', 'numbers', 'absent'] as const;
 /** Shorter documents of the natural suite are not asked: their pages are few. */
 const MIN_NATURAL_TOKENS = 4_000;
 const QUESTIONS_PER_DOCUMENT = 5;
 const MARK = '#';
 
-/** Each document three times in a row, so that its pages are read once. */
+const ONE_WAY =
+  'this model reads passages without the pages by itself: pages with passages and passages alone are one way, and asked once';
+
+/** Each document once for each way, in a row, so that its pages are read once. */
 export async function planExpansion(
-  setting: SuiteSetting,
+  setting: SuiteSetting & { conditions: readonly ExpansionCondition[] },
   measure: MeasurePage,
   suite: readonly NaturalText[] = readNaturalSuite(),
 ): Promise<EvalPlan> {
   const { documents } = await planSuites('expansion', TASKS, setting, measure);
-  const { config, seed, style } = setting;
+  const { config, seed, style, conditions } = setting;
   const long = suite.filter(({ textTokens }) => textTokens >= MIN_NATURAL_TOKENS);
   const asked = { config, seed, style, questions: QUESTIONS_PER_DOCUMENT };
   const natural = long.length > 0 ? await planNatural(asked, async () => [], long) : null;
   return {
     suite: 'expansion',
     renderings: { page: config },
+    ...(!conditions.includes('expanded') && { notes: [ONE_WAY] }),
     documents: [...documents, ...(natural?.documents ?? [])].flatMap((document) =>
-      EXPANSION_CONDITIONS.map((condition) => under(document, condition)),
+      conditions.map((condition) => under(document, condition)),
     ),
   };
 }
@@ -70,7 +83,7 @@ interface Held {
 export class ExpansionAsker implements Asker {
   readonly concurrency = 1;
   readonly key: Record<string, string>;
-  readonly #expanding: ExpandingBackend;
+  readonly conditions: readonly ExpansionCondition[];
   #held: Promise<Held> | undefined;
 
   constructor(
@@ -80,8 +93,8 @@ export class ExpansionAsker implements Asker {
     private readonly expand: ExpandSettings,
     planName: string,
   ) {
-    this.#expanding = new ExpandingBackend(backend, expand);
-    this.key = { ...this.#expanding.key, prunePlan: planName };
+    this.conditions = expansionConditions(model.info);
+    this.key = { ...new ExpandingBackend(backend, expand).key, prunePlan: planName };
   }
 
   async open(
@@ -93,17 +106,24 @@ export class ExpansionAsker implements Asker {
     const at = id.lastIndexOf(MARK);
     const condition = id.slice(at + 1) as ExpansionCondition;
     const held = await this.#hold(id.slice(0, at), text, config, signal);
-    const ask =
-      condition === 'passages'
-        ? await this.#passagesOf(text, held, signal)
-        : (question: EvalQuestion) => held[condition].ask(question);
     return {
-      ask,
-      // The last of the three is done with the document.
+      ask: await this.#askOf(condition, text, held, signal),
+      // The last of them is done with the document.
       close: async () => {
-        if (condition === EXPANSION_CONDITIONS.at(-1)) await this.#letGo();
+        if (condition === this.conditions.at(-1)) await this.#letGo();
       },
     };
+  }
+
+  async #askOf(
+    condition: ExpansionCondition,
+    text: string,
+    held: Held,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedDocument['ask']> {
+    if (condition === 'pages') return held.pages.ask;
+    const isOwnWay = condition === 'expanded' || !this.conditions.includes('expanded');
+    return isOwnWay ? held.expanded.ask : this.#passagesOf(text, held, signal);
   }
 
   async #hold(
@@ -155,7 +175,11 @@ export class ExpansionAsker implements Asker {
       const opened = await openForQuestions(backend, document, {} as never, signal);
       try {
         const reply = await opened.ask(question);
-        return { ...reply, report: { ...pages.report, contextTokens: Math.max(1, tokens) } };
+        const report = countExpanded(pages.report, {
+          tokens: Math.max(1, tokens),
+          reading: 'alone',
+        });
+        return { ...reply, report };
       } finally {
         await opened.close();
       }

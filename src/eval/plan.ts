@@ -9,6 +9,8 @@ export interface EvalPlan {
   documents: EvalDocument[];
   /** Rows of the table; without them every group and kind is a row. */
   headlines?: Headline[];
+  /** What whoever reads the report has to know about how it was asked, a sentence each. */
+  notes?: string[];
 }
 
 export interface Headline {

@@ -1,6 +1,6 @@
 /** The report as a table for people. */
 
-import type { EvalReport, Figure, TableRow } from './report.js';
+import type { EvalReport, Figure, PassageCounts, TableRow } from './report.js';
 
 export function reportTable(report: EvalReport): string {
   const rows = report.table.map((row) => [
@@ -22,6 +22,8 @@ export function reportTable(report: EvalReport): string {
     ]),
     '',
     '↑ higher is better, ↓ lower is better',
+    ...report.notes,
+    ...passageLines(report.passages),
     '',
     ...columns([
       ['rendering', 'id', 'pages', 'text tokens', 'visual tokens', 'render', 'prune', 'stacked'],
@@ -41,6 +43,18 @@ export function reportTable(report: EvalReport): string {
   if (errors.length > 0)
     lines.push('', `errors: ${errors.map(([code, count]) => `${code} (${count})`).join(', ')}`);
   return lines.join('\n');
+}
+
+/** How passages were read: what stands in the column of the pages may have nothing of them. */
+export function passageLines(passages: PassageCounts | null): string[] {
+  if (!passages) return [];
+  const { answers, withoutPages } = passages;
+  if (withoutPages === 0)
+    return [`${answers} answers were given passages of the source beside the pages`];
+  const all = withoutPages === answers ? 'all ' : '';
+  return [
+    `passages were read alone, without the pages, for ${all}${withoutPages} of ${answers} answers that were given some: their ratios count the passages only`,
+  ];
 }
 
 /** What the value of a row is, and which way is better. */

@@ -3,7 +3,7 @@
 import { type RenderConfig, renderConfigId } from '../render/index.js';
 import { bootstrapInterval, type Interval, wilsonInterval } from './interval.js';
 import type { EvalPlan, Headline, Measure } from './plan.js';
-import type { Account, ResultLine } from './results-log.js';
+import type { Account, QuestionAccount, ResultLine } from './results-log.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
 import { type TokenRatios, tokenRatios } from './token-ratios.js';
 
@@ -23,6 +23,15 @@ export interface TableRow extends Figure, TokenRatios {
   rendering: string;
   /** As chosen, or the mean of what the given documents came to. */
   pages: number;
+  /** Of the answers of this row; null where none was given passages. */
+  passages: PassageCounts | null;
+}
+
+/** Answers that were given passages of the source as text. */
+export interface PassageCounts {
+  answers: number;
+  /** Of these, answers for which the pages were not read: the model reads passages alone. */
+  withoutPages: number;
 }
 
 /** Sums over its documents. */
@@ -51,6 +60,10 @@ export interface EvalReport {
   questions: number;
   answered: number;
   failed: number;
+  /** Null where no answer was given passages. */
+  passages: PassageCounts | null;
+  /** How it was asked, where that is not what one expects. */
+  notes: string[];
   table: TableRow[];
   renderings: RenderingRow[];
   cells: DepthCell[];
@@ -87,6 +100,8 @@ export function makeReport(
     questions: asked.length,
     answered,
     failed: Object.values(errors).reduce((sum, count) => sum + count, 0),
+    passages: passageCounts(asked),
+    notes: [...(plan.notes ?? [])],
     table: (plan.headlines ?? everyGroup(asked)).map((headline) => tableRow(headline, asked)),
     renderings: Object.entries(plan.renderings).map(([name, config]) => {
       const { documents, ...account } = accountOf(asked, name);
@@ -95,6 +110,15 @@ export function makeReport(
     cells: depthCells(asked),
     errors,
   };
+}
+
+export function passageCounts(asked: readonly Asked[]): PassageCounts | null {
+  const readings = asked.flatMap(({ result }) =>
+    result && 'account' in result && result.account.passages ? [result.account.passages] : [],
+  );
+  if (readings.length === 0) return null;
+  const withoutPages = readings.filter((reading) => reading === 'alone').length;
+  return { answers: readings.length, withoutPages };
 }
 
 export function askedOf(plan: EvalPlan, results: ReadonlyMap<string, ResultLine>): Asked[] {
@@ -160,6 +184,7 @@ function tableRow(headline: Headline, asked: readonly Asked[]): TableRow {
     measure,
     rendering: rows[0]!.document.rendering,
     pages: rows[0]!.document.pages ?? account.pages / Math.max(1, account.documents),
+    passages: passageCounts(rows),
     renderRatio: account.renderRatio,
     pruneRatio: account.pruneRatio,
     stackedRatio: account.stackedRatio,
@@ -198,15 +223,19 @@ function share(question: EvalQuestion, result: ResultLine, measure: Measure) {
 
 /** Tokens of the distinct documents that were opened. */
 function accountOf(asked: readonly Asked[], rendering?: string) {
-  const accounts = new Map<string, { account: Account; questions: number }>();
+  const accounts = new Map<
+    string,
+    { account: QuestionAccount; questions: number; readsPages: boolean }
+  >();
   for (const { document, result } of asked) {
     // What is read as text is in no rendering.
     const isOther = document.rendering !== rendering || document.as === 'text';
     if (rendering !== undefined && isOther) continue;
     if (!result || !('account' in result)) continue;
     const { account } = result;
-    const known = accounts.get(document.id) ?? { account, questions: 0 };
+    const known = accounts.get(document.id) ?? { account, questions: 0, readsPages: false };
     known.questions++;
+    known.readsPages ||= account.passages !== 'alone';
     // What is read as text differs from question to question: the mean counts.
     const contextTokens =
       known.account.contextTokens +
@@ -214,19 +243,24 @@ function accountOf(asked: readonly Asked[], rendering?: string) {
     accounts.set(document.id, {
       account: { ...account, contextTokens },
       questions: known.questions,
+      readsPages: known.readsPages,
     });
   }
   const sum = (field: keyof Account) =>
     [...accounts.values()].reduce((total, { account }) => total + account[field], 0);
   const [pages, textTokens, visualTokens] = [sum('pages'), sum('textTokens'), sum('visualTokens')];
   const contextTokens = sum('contextTokens');
+  const ratios = tokenRatios({ textTokens, visualTokens, contextTokens });
+  const readsPages = [...accounts.values()].some(({ readsPages }) => readsPages);
   return {
     documents: accounts.size,
     pages,
     textTokens,
     visualTokens,
     contextTokens,
-    ...tokenRatios({ textTokens, visualTokens, contextTokens }),
+    ...ratios,
+    // Pages that were not read were not pruned.
+    ...(!readsPages && { pruneRatio: 0 }),
   };
 }
 

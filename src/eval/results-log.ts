@@ -2,7 +2,7 @@
 
 import { GlyphpressError } from '../errors.js';
 import { LineLog, recoverLines } from '../store/line-log.js';
-import type { AnswerLogProb } from '../vlm/index.js';
+import type { AnswerLogProb, PassageReading } from '../vlm/index.js';
 import type { Score } from './score.js';
 
 /** Tokens of the document that a question was asked about, see the compression report. */
@@ -13,6 +13,12 @@ export interface Account {
   contextTokens: number;
 }
 
+/** What one question took. */
+export interface QuestionAccount extends Account {
+  /** How passages of the source were read; absent where there were none. */
+  passages?: PassageReading;
+}
+
 export type ResultLine = {
   /** Of the question. */
   id: string;
@@ -21,7 +27,7 @@ export type ResultLine = {
   | {
       answer: string;
       score: Score;
-      account: Account;
+      account: QuestionAccount;
       finishReason: string | null;
       completionTokens: number | null;
       answerMs: number;

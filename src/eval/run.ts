@@ -141,13 +141,19 @@ async function resultOf(
   opened: OpenedDocument,
 ): Promise<ResultLine> {
   const { answer, report, finishReason, usage, totalMs, logProb } = await opened.ask(question);
-  const { pages, textTokens, visualTokens, contextTokens } = report;
+  const { pages, textTokens, visualTokens, contextTokens, passages } = report;
   return {
     id: question.id,
     document: document.id,
     answer,
     score: scoreAnswer(question.metric, answer, question),
-    account: { pages, textTokens, visualTokens, contextTokens },
+    account: {
+      pages,
+      textTokens,
+      visualTokens,
+      contextTokens,
+      ...(passages && { passages }),
+    },
     finishReason,
     completionTokens: usage.completionTokens,
     answerMs: Math.round(totalMs),

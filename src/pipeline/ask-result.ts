@@ -3,8 +3,8 @@
 import type { Confidence } from '../vlm/index.js';
 import type { Answer, OpenDocument, PlacedCitation } from './backend.js';
 import type { AnswerSupport } from './expanding/answer-support.js';
+import { countExpanded } from './expanding/count-expanded.js';
 import type { ExpandedPlace } from './expanding/expanded-place.js';
-import { countExpanded } from './expanding/expander.js';
 import type { CompressionReport } from './report.js';
 
 export interface AskResult extends Confidence {
@@ -35,14 +35,20 @@ export interface AskResult extends Confidence {
 
 export function askResult(
   { report, cached }: Pick<OpenDocument, 'report' | 'cached'>,
-  { logProb: _, expansion, timings: { firstTokenMs, totalMs }, ...answer }: Answer,
+  {
+    logProb: _,
+    passagesRead: __,
+    expansion,
+    timings: { firstTokenMs, totalMs },
+    ...answer
+  }: Answer,
   { loadMs, questionFirst }: { loadMs: number; questionFirst: boolean },
 ): AskResult {
   return {
     ...answer,
     expanded: expansion?.expanded ?? [],
     support: expansion?.support ?? null,
-    report: expansion ? countExpanded(report, expansion.tokens) : report,
+    report: expansion ? countExpanded(report, expansion) : report,
     timings: { loadMs, firstTokenMs, totalMs: loadMs + totalMs },
     cached,
     questionFirst,

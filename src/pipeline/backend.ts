@@ -6,7 +6,13 @@
 
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
-import type { AnswerLogProb, Confidence, FinishReason, SamplingOptions } from '../vlm/index.js';
+import type {
+  AnswerLogProb,
+  Confidence,
+  FinishReason,
+  PassageReading,
+  SamplingOptions,
+} from '../vlm/index.js';
 import type { Key } from './artifacts/keys.js';
 import type { Citation } from './citing/citations.js';
 import type { CitedDocument } from './citing/cite-documents.js';
@@ -140,6 +146,8 @@ export interface Answer extends Confidence {
   /** Of the tokens of `answer`; null if there are none, or the server reports none. */
   logProb: AnswerLogProb | null;
   timings: { firstTokenMs: number; totalMs: number };
+  /** How passages that were handed over were read; absent where there were none. */
+  passagesRead?: PassageReading;
   /** What was read as text for this question; absent where nothing of the kind was asked for. */
   expansion?: AnswerExpansion;
 }
@@ -151,6 +159,8 @@ export interface AnswerExpansion {
   expanded: ExpandedPlace[];
   /** Text tokens of what was read. */
   tokens: number;
+  /** `alone`: the pages were not read for this answer. Null where there was nothing to read. */
+  reading: PassageReading | null;
   /** Whether the exact values of the answer stand there. */
   support: AnswerSupport;
 }

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import type { RenderSummary } from '../render/index.js';
-import type { VisionLanguageModel } from '../vlm/index.js';
+import type { PassageReading, VisionLanguageModel } from '../vlm/index.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
 export interface ReportTimings {
@@ -47,6 +47,11 @@ export interface CompressionReport extends TextAccount {
   questionTokens: number;
   /** Text tokens of the source that were read for one question; in the report of its answer, part of C. */
   expandedTokens?: number;
+  /**
+   * How that text was read; `alone`: without the pages, so that it is all of C, and V / C says nothing of
+   * pruning.
+   */
+  passages?: PassageReading;
   /** Of V, cells that hold no ink, dropped or not; null if not counted. */
   blankTokens: number | null;
   /** Of V, cells that repeat an earlier page; null unless the plan drops them. */

@@ -3,7 +3,7 @@
 import { scoreAnswer } from '../eval/score.js';
 import type { EvalQuestion } from '../eval/task.js';
 import type { Backend } from '../pipeline/backend.js';
-import { countExpanded } from '../pipeline/expanding/expander.js';
+import { countExpanded } from '../pipeline/expanding/count-expanded.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { parsedConfig, type Settings } from './settings.js';
@@ -42,7 +42,7 @@ export async function scoreDocument(
       });
       onInference(timings.totalMs);
       scores.push(scoreAnswer(question.metric, answer, question).value);
-      read.push(expansion ? countExpanded(opened.report, expansion.tokens) : opened.report);
+      read.push(expansion ? countExpanded(opened.report, expansion) : opened.report);
     }
     const mean = (field: 'contextTokens' | 'expandedTokens') =>
       read.reduce((sum, report) => sum + (report[field] ?? 0), 0) / read.length;

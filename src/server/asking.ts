@@ -1,7 +1,7 @@
 /** A question on its way to its answer, whichever route it came in by. */
 
 import { GlyphpressError } from '../errors.js';
-import { countExpanded } from '../pipeline/expanding/expander.js';
+import { countExpanded } from '../pipeline/expanding/count-expanded.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
 import type { ContentStore } from '../service/content-store.js';
@@ -194,7 +194,7 @@ const reportOf = ({ record }: Work) => JSON.parse(record.report!) as Compression
 export function costOf(documents: readonly Work[], answer: EngineAnswer) {
   const { usage, timings, expansion } = answer;
   const expandedTokens = expansion?.tokens ?? 0;
-  const report = countExpanded(answer.report, expandedTokens);
+  const report = expansion ? countExpanded(answer.report, expansion) : answer.report;
   const ids = documents.map(({ record }) => record.id);
   return {
     document_id: ids[0]!,

@@ -271,5 +271,10 @@ export const evidenceObject = Type.Object({
       }),
     ),
   ),
+  passages: Type.Optional(
+    Type.Enum(['behind-pages', 'alone'], {
+      description: 'How that was read; alone: without the pages.',
+    }),
+  ),
   citations: Type.Optional(Type.Array(citation)),
 });

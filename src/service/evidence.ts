@@ -3,6 +3,7 @@
 import type { Answer, PlacedCitation } from '../pipeline/backend.js';
 import type { AnswerSupport } from '../pipeline/expanding/answer-support.js';
 import type { ExpandedPlace } from '../pipeline/expanding/expanded-place.js';
+import type { PassageReading } from '../vlm/index.js';
 
 /** Offsets and page are those of the document. */
 export interface DocumentPlace extends Omit<ExpandedPlace, 'document'> {
@@ -22,6 +23,8 @@ export interface Evidence {
   /** Only where passages were to be read as text beside the pages. */
   expanded?: DocumentPlace[];
   support?: AnswerSupport;
+  /** `alone`: the pages were not read for this answer. */
+  passages?: PassageReading;
   /** Only when asked for: they are looked up in the whole text. The likeliest first. */
   citations?: DocumentCitation[];
 }
@@ -43,6 +46,7 @@ export function evidenceOf(
     ...(expansion && {
       expanded: expansion.expanded.map(named),
       support: expansion.support,
+      ...(expansion.reading && { passages: expansion.reading }),
     }),
   };
   if (!withCitations) return evidence;

@@ -39,7 +39,7 @@ export interface EngineQuestion extends AskOptions {
 export interface EngineAnswer extends LocalAnswer {
   /** Of what was asked: the document, or all of them together. */
   report: CompressionReport;
-  /** Tokens of the prompt that were there before the question came. */
+  /** Tokens of the prompt that were there before the question came; 0 where passages were read alone. */
   contextTokens: number;
   /** Time in line. */
   waitMs: number;
@@ -137,7 +137,8 @@ export class QuestionEngine {
             })
           : await opened.ask(text, options);
         const { report, context } = opened;
-        return { ...answer, report, contextTokens: context.promptTokens, waitMs, loadMs };
+        const contextTokens = answer.passagesRead === 'alone' ? 0 : context.promptTokens;
+        return { ...answer, report, contextTokens, waitMs, loadMs };
       } catch (error) {
         if (isDeadModel(error)) await this.#forgetModel(name, opened.model);
         throw error;

@@ -57,6 +57,7 @@ export {
   VisionLanguageModel,
 } from './model.js';
 export { locateModel } from './model-location.js';
+export type { PassageReading } from './passage-reading.js';
 export type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
 export { CELL_COLUMNS, CELL_ROWS, LegibilityProbe, PROBE_FILE } from './probe.js';
 export type { PromptImage } from './prompt.js';

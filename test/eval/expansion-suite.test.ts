@@ -1,16 +1,30 @@
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ExpansionAsker, planExpansion } from '../../src/eval/expansion-suite.js';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import {
+  EXPANSION_CONDITIONS,
+  ExpansionAsker,
+  expansionConditions,
+  planExpansion,
+} from '../../src/eval/expansion-suite.js';
 import { makeReport } from '../../src/eval/report.js';
+import { reportTable } from '../../src/eval/report-table.js';
 import { runPlan } from '../../src/eval/run.js';
 import { LocalBackend } from '../../src/pipeline/backends/local.js';
 import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { sharedFolder, temporaryFolder } from '../support/folders.js';
-import { TINY_MODEL } from '../support/models.js';
+import { passagesAloneModel, TINY_MODEL } from '../support/models.js';
 import { smallConfig } from '../support/rendering.js';
 
 const config = smallConfig({ 'page-size': '280,280' });
-const setting = { config, seed: 3, style: 'bare' as const, pages: [1], samples: 1, depths: [0.5] };
+const setting = {
+  config,
+  seed: 3,
+  style: 'bare' as const,
+  pages: [1],
+  samples: 1,
+  depths: [0.5],
+  conditions: EXPANSION_CONDITIONS,
+};
 
 describe('the expansion suite', () => {
   let model: VisionLanguageModel;
@@ -58,5 +72,33 @@ describe('the expansion suite', () => {
     expect(expanded).toBeLessThanOrEqual(pages! + 60);
     expect(passages).toBeLessThanOrEqual(pages! + 60);
     expect(passages).toBeGreaterThan(0);
+  });
+
+  it('asks a model that reads passages alone two ways, and says so', async () => {
+    const dir = path.join(temporaryFolder(), 'alone');
+    const alone = await VisionLanguageModel.open(passagesAloneModel(dir), { threads: 1 });
+    onTestFinished(() => alone.close());
+    const conditions = expansionConditions(alone.info);
+    const whole = await planExpansion({ ...setting, conditions }, async () => 500, []);
+    const plan = { ...whole, documents: whole.documents.slice(0, 2) };
+    const countTokens = (text: string) => alone.countTokens(text);
+    const expand = { method: 'lexical' as const, budget: 60, countTokens };
+    const backend = new LocalBackend(alone, { browsers: 1 });
+    const asker = new ExpansionAsker(alone, backend, { decoder: [] }, expand, 'none');
+    const results = await runPlan(plan, asker, temporaryFolder());
+    const report = makeReport(plan, results, {});
+    expect(report.failed).toBe(0);
+    const [pages, passages] = report.table;
+    expect([pages!.group, passages!.group]).toEqual(['lookup, pages', 'lookup, passages']);
+    expect([pages!.passages, passages!.passages]).toEqual([null, { answers: 1, withoutPages: 1 }]);
+    const read = [...results.values()].flatMap((one) => ('account' in one ? [one.account] : []));
+    const { textTokens, contextTokens } = read[1]!;
+    expect(contextTokens).toBeLessThanOrEqual(60);
+    expect(passages!.stackedRatio).toBe(textTokens / contextTokens);
+    // Nothing was pruned for it.
+    expect([pages!.pruneRatio, passages!.pruneRatio]).toEqual([1, 0]);
+    const text = reportTable(report);
+    expect(text).toContain('without the pages, for all 1 of 1 answers');
+    expect(text).toContain('are one way, and asked once');
   });
 });

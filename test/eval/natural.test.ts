@@ -10,9 +10,11 @@ import { makeNaturalReport } from '../../src/eval/natural/natural-report.js';
 import { readNaturalSuite } from '../../src/eval/natural/natural-suite.js';
 import { naturalMarkdown, naturalTable } from '../../src/eval/natural/natural-text.js';
 import { makeReport } from '../../src/eval/report.js';
+import { reportTable } from '../../src/eval/report-table.js';
 import type { ResultLine } from '../../src/eval/results-log.js';
 import { scoreAnswer } from '../../src/eval/score.js';
 import type { EvalDocument, EvalQuestion } from '../../src/eval/task.js';
+import type { PassageReading } from '../../src/vlm/index.js';
 import { smallConfig } from '../support/rendering.js';
 
 const config = smallConfig();
@@ -132,6 +134,7 @@ describe('the report of the natural suite', () => {
     question: EvalQuestion,
     answer: string,
     mean = -0.1,
+    passages?: PassageReading,
   ): ResultLine => ({
     id: question.id,
     document: document.id,
@@ -141,7 +144,8 @@ describe('the report of the natural suite', () => {
       pages: document.as === 'text' ? 0 : 1,
       textTokens: 100,
       visualTokens: 50,
-      contextTokens: 50,
+      contextTokens: passages === 'alone' ? 20 : 50,
+      ...(passages && { passages }),
     },
     finishReason: 'stop',
     completionTokens: 5,
@@ -152,13 +156,17 @@ describe('the report of the natural suite', () => {
   const reported = async (
     readsText: boolean,
     answer: (question: EvalQuestion, isText: boolean) => { answer: string; mean?: number },
+    passages?: PassageReading,
   ) => {
     const asked = await plan({ readsText });
     const results = new Map(
       asked.documents.flatMap((document) =>
         document.questions.map((question) => {
-          const said = answer(question, document.as === 'text');
-          return [question.id, answerOf(document, question, said.answer, said.mean)] as const;
+          const isText = document.as === 'text';
+          const said = answer(question, isText);
+          const read = isText ? undefined : passages;
+          const line = answerOf(document, question, said.answer, said.mean, read);
+          return [question.id, line] as const;
         }),
       ),
     );
@@ -220,5 +228,26 @@ describe('the report of the natural suite', () => {
     expect(page).toContain('| all questions | 100.0 % |');
     expect(page).toContain('npx x');
     expect(`${table}${page}`).not.toMatch(/NaN|undefined|null/);
+  });
+
+  it('says what was read where passages were, and that the pages were not', async () => {
+    const perfectly = (question: EvalQuestion) => ({ answer: perfect(question) });
+    const alone = await reported(true, perfectly, 'alone');
+    expect(alone.natural.reading).toBe('passages');
+    const { passages, renderings } = alone.base;
+    expect(passages!.withoutPages).toBe(passages!.answers);
+    expect(passages!.answers).toBe(alone.row('all questions').pages.questions);
+    expect(renderings[0]).toMatchObject({ renderRatio: 2, pruneRatio: 0, stackedRatio: 5 });
+    expect(naturalTable(alone.natural)).toMatch(/^ +passages +95 %/);
+    const page = naturalMarkdown(
+      { ...alone.base, natural: alone.natural },
+      { command: 'c', model: 'm' },
+    );
+    expect(page).toContain('| all | passages | 95 % interval | text |');
+    expect(page).toContain('without the pages, for all');
+    const behind = await reported(true, perfectly, 'behind-pages');
+    expect(behind.natural.reading).toBe('pages and passages');
+    expect(behind.base.passages).toMatchObject({ withoutPages: 0 });
+    expect(reportTable(behind.base)).toContain('beside the pages');
   });
 });

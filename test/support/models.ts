@@ -27,9 +27,18 @@ export const SHIPPED_READER = path.join(ROOT, 'models/reader');
 
 /** A copy in `folder` that says of itself that it is untrained. */
 export function untrainedModel(folder: string): string {
+  return tinyModelThat(folder, { trained: false });
+}
+
+/** A copy in `folder` that reads passages without the pages. */
+export function passagesAloneModel(folder: string): string {
+  return tinyModelThat(folder, { passages: 'alone' });
+}
+
+function tinyModelThat(folder: string, glyphpress: Record<string, unknown>): string {
   cpSync(TINY_MODEL, folder, { recursive: true });
   const file = path.join(folder, 'config.json');
   const config = JSON.parse(readFileSync(file, 'utf8'));
-  writeFileSync(file, JSON.stringify({ ...config, glyphpress: { trained: false } }));
+  writeFileSync(file, JSON.stringify({ ...config, glyphpress }));
   return folder;
 }

@@ -5,7 +5,7 @@ import { areaUnderRoc } from '../auroc.js';
 import { type Reliability, reliabilityOf } from '../calibrate.js';
 import type { Interval } from '../interval.js';
 import type { EvalPlan, Measure } from '../plan.js';
-import { type Asked, askedOf, type Figure, figureOf } from '../report.js';
+import { type Asked, askedOf, type Figure, figureOf, passageCounts } from '../report.js';
 import type { ResultLine } from '../results-log.js';
 import { SeededRandom } from '../seeded-random.js';
 import { lengthClass, TEXT_GROUP, TEXT_MARK } from './natural-plan.js';
@@ -46,8 +46,13 @@ export interface ConfidenceFigures extends Reliability {
   areaUnderRoc: number | null;
 }
 
+/** What stands under `pages` was read so; passages that were read alone leave the pages out. */
+export type NaturalReading = 'pages' | 'pages and passages' | 'passages';
+
 export interface NaturalReport {
   documents: number;
+  /** What the figures under `pages` are of. */
+  reading: NaturalReading;
   rows: NaturalRow[];
   /** Of answers whose tokens are known; null without any. */
   confidence: { pages: ConfidenceFigures | null; text: ConfidenceFigures | null };
@@ -124,6 +129,7 @@ export function makeNaturalReport(
       answerable.filter((pair) => aboutOf(pair).origin === origin),
     );
   return {
+    reading: readingOf(pairs.map(({ pages }) => pages)),
     documents: new Set(pairs.map(({ pages }) => pages.document.id)).size,
     rows,
     confidence: {
@@ -190,6 +196,12 @@ function ratioOf(scores: readonly { pages: number; text: number }[]): number | n
 function scoreOf(asked: Asked | null): number | null {
   const result = asked?.result;
   return result && 'score' in result ? result.score.value : null;
+}
+
+function readingOf(asked: readonly Asked[]): NaturalReading {
+  const counts = passageCounts(asked);
+  if (!counts) return 'pages';
+  return counts.withoutPages === counts.answers ? 'passages' : 'pages and passages';
 }
 
 function confidenceFigures(

@@ -2,8 +2,13 @@
 
 import type { Interval } from '../interval.js';
 import type { EvalReport, Figure } from '../report.js';
-import { columns } from '../report-table.js';
-import type { ConfidenceFigures, NaturalReport, NaturalRow } from './natural-report.js';
+import { columns, passageLines } from '../report-table.js';
+import type {
+  ConfidenceFigures,
+  NaturalReading,
+  NaturalReport,
+  NaturalRow,
+} from './natural-report.js';
 
 const SECTIONS = {
   all: 'all',
@@ -13,8 +18,8 @@ const SECTIONS = {
   origin: 'answered by the text, by origin',
 } as const satisfies Record<NaturalRow['section'], string>;
 
-const HEADINGS = [
-  'pages',
+const headingsOf = (reading: NaturalReading) => [
+  reading,
   '95 % interval',
   'text',
   '95 % interval',
@@ -23,19 +28,20 @@ const HEADINGS = [
   'questions',
 ];
 
-export function naturalTable({ rows, confidence }: NaturalReport): string {
+export function naturalTable({ rows, confidence, reading }: NaturalReport): string {
+  const headings = headingsOf(reading);
   const table = columns([
-    ['', ...HEADINGS],
+    ['', ...headings],
     ...Object.entries(SECTIONS).flatMap(([section, title]) => {
       const these = rows.filter((row) => row.section === section);
       if (these.length === 0) return [];
       return [
-        [title, ...HEADINGS.map(() => '')],
+        [title, ...headings.map(() => '')],
         ...these.map((row) => [`  ${row.label}`, ...cellsOf(row)]),
       ];
     }),
   ]);
-  return [...table, '', ...confidenceLines(confidence)].join('\n');
+  return [...table, '', ...confidenceLines(confidence, reading)].join('\n');
 }
 
 /** A section for docs/results. */
@@ -44,6 +50,8 @@ export function naturalMarkdown(
   { command, model }: { command: string; model: string },
 ): string {
   const { natural, settings } = report;
+  const { reading } = natural;
+  const headings = headingsOf(reading);
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rendering = report.renderings[0]!;
   return [
@@ -55,27 +63,31 @@ export function naturalMarkdown(
       .map(([key, value]) => `${key} ${String(value)}`)
       .join(
         ', ',
-      )}. Rendering ${rendering.renderConfigId}: ${rendering.pages} pages, ${rendering.textTokens} text tokens, ${rendering.renderRatio.toFixed(2)}× rendered, ${rendering.stackedRatio.toFixed(2)}× with the prune plan.`,
+      )}. Rendering ${rendering.renderConfigId}: ${rendering.pages} pages, ${rendering.textTokens} text tokens, ${rendering.renderRatio.toFixed(2)}× rendered, ${rendering.stackedRatio.toFixed(2)}× ${reading === 'pages' ? 'with the prune plan' : `of ${reading}`}.`,
     '',
     '```sh',
     command,
     '```',
     '',
-    '`pages` and `text` are shares of right answers with Wilson\'s interval; `kept` is pages ÷ text over questions that were answered both ways, its interval a bootstrap over documents. What the rules of "right" are: [evaluation](../evaluation.md#natural).',
+    `\`${reading}\` and \`text\` are shares of right answers with Wilson's interval; \`kept\` is ${reading} ÷ text over questions that were answered both ways, its interval a bootstrap over documents. What the rules of "right" are: [evaluation](../evaluation.md#natural).`,
     '',
+    ...passageLines(report.passages).flatMap((text) => [
+      `${text[0]!.toUpperCase()}${text.slice(1)}.`,
+      '',
+    ]),
     ...Object.entries(SECTIONS).flatMap(([section, title]) => {
       const rows = natural.rows.filter((row) => row.section === section);
       if (rows.length === 0) return [];
       return [
-        line([title, ...HEADINGS]),
-        line(['---', ...HEADINGS.map(() => '---:')]),
+        line([title, ...headings]),
+        line(['---', ...headings.map(() => '---:')]),
         ...rows.map((row) => line([row.label, ...cellsOf(row)])),
         '',
       ];
     }),
     '## Confidence',
     '',
-    ...confidenceLines(natural.confidence).map((text) => `- ${text}`),
+    ...confidenceLines(natural.confidence, reading).map((text) => `- ${text}`),
     '',
   ].join('\n');
 }
@@ -92,8 +104,15 @@ function cellsOf({ pages, text, kept }: NaturalRow): string[] {
   ];
 }
 
-function confidenceLines(confidence: NaturalReport['confidence']): string[] {
-  return Object.entries(confidence).map(([as, figures]: [string, ConfidenceFigures | null]) => {
+function confidenceLines(
+  { pages, text }: NaturalReport['confidence'],
+  reading: NaturalReading,
+): string[] {
+  const figuresOf: [string, ConfidenceFigures | null][] = [
+    [reading, pages],
+    ['text', text],
+  ];
+  return figuresOf.map(([as, figures]) => {
     if (!figures) return `${as}: not known`;
     const { answers, calibrated, expectedCalibrationError, areaUnderRoc } = figures;
     const roc = areaUnderRoc === null ? '–' : areaUnderRoc.toFixed(3);

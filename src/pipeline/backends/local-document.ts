@@ -128,8 +128,9 @@ export class LocalDocument implements OpenDocument {
       ...(maxNewTokens !== undefined && { maxNewTokens }),
       ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
     };
+    const reading = passages ? this.model.info.passages : null;
     const generated =
-      passages && this.model.info.passages === 'alone'
+      passages && reading === 'alone'
         ? await this.#readAlone(passages, question, generateOptions, onText)
         : await generateAnswer(
             this.model,
@@ -142,6 +143,7 @@ export class LocalDocument implements OpenDocument {
     const { answer, logProb } = generated;
     return {
       ...generated,
+      ...(reading && { passagesRead: reading }),
       found: !saysNotFound(finalAnswer(answer)),
       ...confidenceOf(logProb, this.model.info.calibration),
       citations: citations ? await citeDocuments(answer, question, this.sources) : [],

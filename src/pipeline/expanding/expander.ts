@@ -2,7 +2,6 @@
 
 import { GlyphpressError } from '../../errors.js';
 import type { Answer, AskOptions, OpenDocument } from '../backend.js';
-import type { CompressionReport } from '../report.js';
 import { supportOf, withSupport } from './answer-support.js';
 import { type AttendedPage, attendedPlaces } from './attended-places.js';
 import { expandPlaces, type ScoredPlace } from './expand-places.js';
@@ -62,7 +61,8 @@ export class Expander<Reply extends Answer = Answer> {
     const text = read.map(({ start, end }) => source.text.slice(start, end)).join('\n');
     const support = supportOf(answer.answer, question, text, source.text);
     const expanded = read.flatMap((range) => source.placesOf(range));
-    const expansion = { method: by, tokens, expanded, support };
+    const reading = read.length === 0 ? null : (answer.passagesRead ?? 'behind-pages');
+    const expansion = { method: by, tokens, expanded, support, reading };
     return { ...withSupport(answer, support), expansion };
   }
 
@@ -114,20 +114,4 @@ export class Expander<Reply extends Answer = Answer> {
     const answer = await opened.askWithReader(question, reader, options);
     return { answer, read: reader.ranges, tokens: reader.tokens, by: 'tool' };
   }
-}
-
-/** The report of one answer: the text that was read for it counts as context. */
-export function countExpanded(
-  report: CompressionReport,
-  expandedTokens: number,
-): CompressionReport {
-  const contextTokens = report.contextTokens + expandedTokens;
-  return {
-    ...report,
-    expandedTokens,
-    contextTokens,
-    finalTokens: report.finalTokens + expandedTokens,
-    pruneRatio: report.visualTokens / contextTokens,
-    stackedRatio: report.textTokens / contextTokens,
-  };
 }

@@ -18,8 +18,8 @@ import type { SourceDocument } from '../read-document.js';
 import type { CompressionReport } from '../report.js';
 import { Expander, type ExpandSettings } from './expander.js';
 
-/** Raised when the same question and budget give other passages. */
-const EXPANSION_VERSION = 1;
+/** Raised when the same question and budget give other passages, or their tokens are counted otherwise. */
+const EXPANSION_VERSION = 2;
 
 export class ExpandingBackend implements Backend {
   readonly key: Readonly<Key>;

@@ -1,6 +1,6 @@
 /** Reports of several parts → the report of what was read of the document. */
 
-import { countExpanded } from '../expanding/expander.js';
+import { countExpanded } from '../expanding/count-expanded.js';
 import { type CompressionReport, tokenAccount } from '../report.js';
 
 /**
@@ -54,5 +54,8 @@ export function mergeReports(
     missingSample: [...new Set(reports.flatMap(({ missingSample }) => missingSample))],
     timings,
   };
-  return expandedTokens > 0 ? countExpanded(merged, expandedTokens) : merged;
+  if (expandedTokens === 0) return merged;
+  // Parts that were read alone have no other tokens left to count.
+  const reading = reports.every(({ passages }) => passages === 'alone') ? 'alone' : 'behind-pages';
+  return countExpanded(merged, { tokens: expandedTokens, reading });
 }
