@@ -43,6 +43,8 @@ export interface ListPage {
   order?: 'newest' | 'oldest' | undefined;
   origin?: string | undefined;
   purpose?: string | undefined;
+  /** What the file name or the id holds, whatever its case. */
+  name?: string | undefined;
 }
 
 /** Records that are looked at in one go where not all are wanted. */
@@ -152,7 +154,7 @@ export class DocumentRecords {
    * @throws {GlyphpressError} GP_DOCUMENT_UNKNOWN where `after` is no document of the tenant
    */
   async list(tenant: string, page: ListPage): Promise<DocumentRecord[]> {
-    const { limit, after, order = 'newest', origin, purpose } = page;
+    const { limit, after, order = 'newest', origin, purpose, name } = page;
     const { index } = keysOf({ tenant, id: '' });
     const [rankOf, rangeOf] =
       order === 'newest' ? (['zrevrank', 'zrevrange'] as const) : (['zrank', 'zrange'] as const);
@@ -163,11 +165,12 @@ export class DocumentRecords {
       from = rank + 1;
     }
     const wanted: DocumentRecord[] = [];
-    const isFiltered = origin !== undefined || purpose !== undefined;
+    const filter = { origin, purpose, name: name || undefined };
+    const isFiltered = Object.values(filter).some((value) => value !== undefined);
     const step = isFiltered ? Math.max(limit, LIST_STEP) : limit;
     for (;;) {
       const ids = await this.#redis[rangeOf](index, from, from + step - 1);
-      const matching = isFiltered ? await this.#matching(tenant, ids, { origin, purpose }) : ids;
+      const matching = isFiltered ? await this.#matching(tenant, ids, filter) : ids;
       const records = await Promise.all(
         matching.slice(0, limit - wanted.length).map((id) => this.get({ tenant, id })),
       );
@@ -177,22 +180,25 @@ export class DocumentRecords {
     }
   }
 
-  /** Those of these documents that came in by this door and for this purpose. */
+  /** Those of these documents that came in by this door, for this purpose, and under such a name. */
   async #matching(
     tenant: string,
     ids: readonly string[],
-    { origin, purpose }: Pick<ListPage, 'origin' | 'purpose'>,
+    { origin, purpose, name }: Pick<ListPage, 'origin' | 'purpose' | 'name'>,
   ): Promise<string[]> {
     const pipeline = this.#redis.pipeline();
-    for (const id of ids) pipeline.hmget(keysOf({ tenant, id }).record, 'origin', 'purpose');
+    for (const id of ids)
+      pipeline.hmget(keysOf({ tenant, id }).record, 'origin', 'purpose', 'filename');
     const replies = (await pipeline.exec()) ?? [];
-    return ids.filter((_, i) => {
+    const wanted = name?.toLowerCase();
+    return ids.filter((id, i) => {
       const [error, fields] = replies[i] as [Error | null, (string | null)[]];
       if (error) throw error;
-      const [itsOrigin, itsPurpose] = fields;
+      const [itsOrigin, itsPurpose, filename] = fields;
       return (
         (origin === undefined || itsOrigin === origin) &&
-        (purpose === undefined || itsPurpose === purpose)
+        (purpose === undefined || itsPurpose === purpose) &&
+        (wanted === undefined || `${filename ?? ''} ${id}`.toLowerCase().includes(wanted))
       );
     });
   }

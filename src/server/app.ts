@@ -18,6 +18,7 @@ import type { ResponseRunner } from './response-runner.js';
 import { adminRoutes } from './routes/admin.js';
 import { chatRoutes } from './routes/chat.js';
 import { consoleRoutes } from './routes/console.js';
+import { documentContentRoutes } from './routes/document-contents.js';
 import { documentRoutes } from './routes/documents.js';
 import { fileRoutes } from './routes/files.js';
 import { modelRoutes } from './routes/models.js';
@@ -105,6 +106,7 @@ export async function createApp(
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
 
   documentRoutes(app, parts);
+  documentContentRoutes(app, parts);
   fileRoutes(app, parts);
   modelRoutes(app, parts);
   chatRoutes(app, parts);

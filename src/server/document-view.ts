@@ -1,5 +1,6 @@
 /** A document's record as clients see it. */
 
+import type { CompressionReport } from '../pipeline/report.js';
 import type { DocumentRecord } from '../queue/document-record.js';
 import { parseSettings } from '../service/document-settings.js';
 
@@ -20,6 +21,7 @@ export function documentView(record: DocumentRecord) {
     bytes: record.bytes,
     characters: record.characters,
     storage: storageOf(record),
+    compression: compressionOf(record),
     model,
     settings,
     priority: record.priority,
@@ -40,6 +42,26 @@ function storageOf({ storedBytes, peakBytes, textBytes }: DocumentRecord) {
     text_bytes: textBytes,
     amplification: times(storedBytes),
     peak_amplification: times(peakBytes),
+  };
+}
+
+/** The figures of its report that a list of documents shows; null before there is one. */
+function compressionOf({ report }: DocumentRecord) {
+  if (!report) return null;
+  const figures = JSON.parse(report) as CompressionReport;
+  return {
+    text_tokens: figures.textTokens,
+    tokenizer: figures.tokenizer,
+    visual_tokens: figures.visualTokens,
+    encoded_tokens: figures.encodedTokens,
+    context_tokens: figures.contextTokens,
+    final_tokens: figures.finalTokens,
+    sidecar_tokens: figures.sidecarTokens,
+    render_ratio: figures.renderRatio,
+    prune_ratio: figures.pruneRatio,
+    stacked_ratio: figures.stackedRatio,
+    kv_bytes: figures.kvBytes,
+    text_kv_bytes: figures.textKvBytes,
   };
 }
 

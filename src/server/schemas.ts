@@ -150,6 +150,30 @@ export const documentObject = Type.Object(
         },
       ),
     ),
+    compression: nullable(
+      Type.Object(
+        {
+          text_tokens: Type.Number({ description: 'Of the text, in `tokenizer`.' }),
+          tokenizer: Type.String(),
+          visual_tokens: Type.Number({ description: 'Cells of all pages.' }),
+          encoded_tokens: Type.Number({ description: 'After the drop behind the encoder.' }),
+          context_tokens: Type.Number({
+            description:
+              'Mean over the decoder layers, those of the sidecar included: what a question reads of the document.',
+          }),
+          final_tokens: Type.Number({ description: 'In the last decoder layer.' }),
+          sidecar_tokens: Type.Number(),
+          render_ratio: Type.Number({ description: 'text_tokens / visual_tokens' }),
+          prune_ratio: Type.Number({ description: 'visual_tokens / context_tokens' }),
+          stacked_ratio: Type.Number({ description: 'text_tokens / context_tokens' }),
+          kv_bytes: nullable(Type.Number({ description: 'Of the stored context.' })),
+          text_kv_bytes: nullable(
+            Type.Number({ description: 'What the context of the plain text would take.' }),
+          ),
+        },
+        { description: 'Figures of the report; null before the document is completed.' },
+      ),
+    ),
     model: Type.String(),
     settings: Type.Record(Type.String(), Type.Unknown()),
     priority,

@@ -1,6 +1,7 @@
 /** Pages, span map and text of a document, as far as they are there. */
 
 import { GlyphpressError } from '../errors.js';
+import { CELLS_FILE, type DocumentCells, parseCells } from '../pipeline/artifacts/page-cells.js';
 import { type PageIndex, pageFileName } from '../pipeline/artifacts/page-folder.js';
 import { CONTEXT_FORM } from '../pipeline/artifacts/stored-context.js';
 import { PAGES_FORM, readPageIndex } from '../pipeline/artifacts/stored-pages.js';
@@ -63,6 +64,26 @@ export async function pageIndex(work: Work): Promise<PageIndex> {
   const artifact = await artifactOf(work);
   if (artifact) return readPageIndex(artifact.folder, artifact.manifest);
   throw notThere(work, 'pages');
+}
+
+/**
+ * Which cells of its pages are left after each stage of pruning.
+ *
+ * @throws {GlyphpressError} GP_DOCUMENT_PENDING before it is compressed; GP_DOCUMENT_STATE for one that was
+ *   compressed before this was written down
+ */
+export async function documentCells(work: Work): Promise<DocumentCells> {
+  const folder = contextFolder(work);
+  const manifest = await manifestOrNull(folder, CONTEXT_FORM);
+  if (!manifest) throw notThere(work, 'map of kept cells');
+  if (!Object.hasOwn(manifest.files, CELLS_FILE)) {
+    throw new GlyphpressError('GP_DOCUMENT_STATE', {
+      message: 'This document was compressed before kept cells were written down',
+      hint: 'Delete it and submit it again.',
+      details: { state: work.record.state },
+    });
+  }
+  return parseCells(await readArtifactFile(folder, manifest, CELLS_FILE));
 }
 
 /** Pending where it will come, a state that does not allow it where it never will, damage where it was. */

@@ -1,7 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { CELLS_FILE } from '../../src/pipeline/artifacts/page-cells.js';
+import { CONTEXT_FORM } from '../../src/pipeline/artifacts/stored-context.js';
+import { MANIFEST_FILE, readManifest } from '../../src/store/artifact-folder.js';
+import { manifestText } from '../../src/store/manifest.js';
 import { type DocumentJson, type TestServer, testServer } from '../support/http.js';
 import { words } from '../support/rendering.js';
 import {
@@ -175,7 +179,6 @@ describe('a document handed in', () => {
     for (const answer of answers)
       expect(await problemOf(answer)).toMatchObject({ status: 413, code: 'GP_REQUEST_TOO_LARGE' });
     const uploads = path.join(redis.dataFolder, 'store/uploads');
-    const { readdirSync } = await import('node:fs');
     expect(existsSync(uploads) ? readdirSync(uploads) : []).toEqual([]);
   });
 });
@@ -246,6 +249,67 @@ describe('looking into a document', () => {
     expect(await (await server.fetch(`/v1/documents/${done.id}/text`)).text()).toBe(text);
   });
 
+  it('shows the figures of its report', async () => {
+    const report = await (await server.fetch(`/v1/documents/${done.id}/report`)).json();
+    expect(done.compression).toMatchObject({
+      text_tokens: report.textTokens,
+      tokenizer: report.tokenizer,
+      visual_tokens: report.visualTokens,
+      context_tokens: report.contextTokens,
+      kv_bytes: report.kvBytes,
+    });
+    const { compression } = done as unknown as { compression: Record<string, number> };
+    expect(compression.stacked_ratio).toBeCloseTo(report.textTokens / report.contextTokens, 6);
+  });
+
+  it('shows which cells each stage of pruning left', async () => {
+    const plan = {
+      encoder: { method: 'norm', keepRatio: 0.6 },
+      decoder: [
+        { layer: 1, keepRatio: 0.5, method: 'v2drop' },
+        { layer: 3, keepRatio: 0.4, method: 'v2drop', scope: 'page', minPerPage: 1 },
+      ],
+    };
+    const { id } = await server.submit(text, { plan });
+    const pruned = await server.finished(id);
+    const report = await (await server.fetch(`/v1/documents/${id}/report`)).json();
+    const cells = await (await server.fetch(`/v1/documents/${id}/cells`)).json();
+    expect(cells.stages).toEqual([
+      { at: 'encoder', layer: null },
+      { at: 'decoder', layer: 1 },
+      { at: 'decoder', layer: 3 },
+    ]);
+    expect(cells.pages).toHaveLength(pruned.progress.pages!);
+    const left = (stages: number) =>
+      cells.pages
+        .flatMap(({ survived }: { survived: number[] }) => survived)
+        .filter((survived: number) => survived >= stages).length;
+    expect([left(0), left(1)]).toEqual([report.visualTokens, report.encodedTokens]);
+    expect([left(1), left(2), left(2), left(3)]).toEqual(report.layerTokens);
+    const second = await (await server.fetch(`/v1/documents/${id}/cells?page=2`)).json();
+    expect(second.pages).toEqual([cells.pages[1]]);
+    expect(second.pages[0].survived).toHaveLength(second.pages[0].rows * second.pages[0].cols);
+    expect((await server.fetch(`/v1/documents/${id}/cells?page=99`)).status).toBe(404);
+
+    const whole = await (await server.fetch(`/v1/documents/${done.id}/cells?page=1`)).json();
+    expect(whole.stages).toEqual([]);
+    expect(new Set(whole.pages[0].survived)).toEqual(new Set([0]));
+  });
+
+  it('says so where a context was stored without its cells', async () => {
+    const { id } = await server.submit(`${text} An older one.`);
+    await server.finished(id);
+    const [folder] = readdirSync(redis.dataFolder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => path.basename(name) === CELLS_FILE)
+      .map((name) => path.join(redis.dataFolder, path.dirname(name)))
+      .filter((name) => readFileSync(path.join(name, 'source.txt'), 'utf8').endsWith('older one.'));
+    const manifest = (await readManifest<unknown>(folder!, CONTEXT_FORM))!;
+    const { [CELLS_FILE]: _, ...files } = manifest.files;
+    writeFileSync(path.join(folder!, MANIFEST_FILE), manifestText({ ...manifest, files }));
+    const answer = await server.fetch(`/v1/documents/${id}/cells`);
+    expect(await problemOf(answer)).toMatchObject({ status: 422, code: 'GP_DOCUMENT_STATE' });
+  });
+
   it('tells its events again from any of them, and then that there are no more', async () => {
     const all = await (await server.fetch(`/v1/documents/${done.id}/events`)).text();
     const ids = [...all.matchAll(/^id: (.+)$/gm)].map(([, id]) => id!);
@@ -275,6 +339,25 @@ describe('looking into a document', () => {
     expect(new Set(seen).size).toBe(seen.length);
     expect(seen).toContain(done.id);
   });
+
+  it('finds documents by a part of their name or id', async () => {
+    const named: string[] = [];
+    for (const filename of ['Harbour 1.md', 'other.md', 'the HARBOUR 2.md'])
+      named.push((await server.submit('text', { filename })).id);
+    const found = async (name: string, more = '') => {
+      const response = await server.fetch(`/v1/documents?name=${encodeURIComponent(name)}${more}`);
+      const { data, has_more } = await response.json();
+      return { ids: data.map(({ id }: DocumentJson) => id), more: has_more };
+    };
+    expect(await found('harbour')).toEqual({ ids: [named[2], named[0]], more: false });
+    expect(await found('harbour', '&limit=1')).toEqual({ ids: [named[2]], more: true });
+    expect(await found('harbour', `&limit=1&after=${named[2]}`)).toEqual({
+      ids: [named[0]],
+      more: false,
+    });
+    expect((await found(named[1]!.slice(4))).ids).toEqual([named[1]]);
+    expect((await found('no such name')).ids).toEqual([]);
+  });
 });
 
 describe('ending a document', () => {
@@ -287,7 +370,7 @@ describe('ending a document', () => {
     expect(report).toMatchObject({ status: 422, code: 'GP_DOCUMENT_STATE' });
     const gone = await server.fetch(`/v1/documents/${document.id}`, { method: 'DELETE' });
     expect(gone.status).toBe(204);
-    for (const rest of ['', '/report', '/events', '/text', '/spans', '/pages/1.png'])
+    for (const rest of ['', '/report', '/events', '/text', '/spans', '/cells', '/pages/1.png'])
       expect((await server.fetch(`/v1/documents/${document.id}${rest}`)).status).toBe(404);
   });
 

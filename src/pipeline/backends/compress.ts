@@ -4,9 +4,10 @@ import path from 'node:path';
 import { type PrunePlan, planId } from '../../prune/index.js';
 import { type RenderSummary, renderConfigId } from '../../render/index.js';
 import type { AnyPlace } from '../../store/place.js';
-import type { PrefilledContext, VisionLanguageModel } from '../../vlm/index.js';
+import type { PrefilledContext, PromptImage, VisionLanguageModel } from '../../vlm/index.js';
 import { asStored, storedBytes, writeContext } from '../artifacts/context-file.js';
 import { contextKey, textKey } from '../artifacts/keys.js';
+import { documentCells, writeCells } from '../artifacts/page-cells.js';
 import { type PageRecord, pageRecord, writePages } from '../artifacts/page-folder.js';
 import type { OpenPages, PageSource, SourcePage } from '../artifacts/page-source.js';
 import {
@@ -110,23 +111,24 @@ class Compression {
         async (source, take) => {
           await writePages(source, temporary, document, take);
         },
-        async (prefilled) => {
+        async (prefilled, images) => {
           await writeContext(temporary, prefilled, tools.model.info);
+          await writeCells(temporary, documentCells(images, prefilled, settings.plan));
         },
       ),
     );
   }
 
-  /** @param keep gets the context while the model holds it */
+  /** @param keep gets the context while the model holds it, and what of the pages went into it */
   async #run(
     walk: WalkPages,
-    keep: (prefilled: PrefilledContext) => Promise<void>,
+    keep: (prefilled: PrefilledContext, images: readonly PromptImage[]) => Promise<void>,
   ): Promise<CompressionReport> {
     const summary = await this.#readPages(walk);
     const renderMs = performance.now() - this.#start - this.#encoder.ms;
-    const { prefilled, ...prefill } = await this.#prefill();
+    const { prefilled, kept, ...prefill } = await this.#prefill();
     try {
-      await keep(prefilled);
+      await keep(prefilled, kept);
     } finally {
       // Questions go to the stored form of the context; what the model holds is more exact than that. Not
       // waited for: the model may be busy with another document.
@@ -199,7 +201,7 @@ class Compression {
       ...(questionFirst !== undefined && { questionFirst }),
     });
     const prefillMs = performance.now() - start - (pruning.ms - encoderPruneMs);
-    return { prefilled, encodedTokens, prefillMs };
+    return { prefilled, kept, encodedTokens, prefillMs };
   }
 
   #report(

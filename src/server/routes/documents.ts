@@ -7,9 +7,9 @@ import Value from 'typebox/value';
 import { GlyphpressError } from '../../errors.js';
 import { isTerminal } from '../../queue/document-record.js';
 import type { Upload } from '../../service/content-store.js';
-import { notThere, pageImage, pageIndex } from '../../service/document-pages.js';
+import { notThere } from '../../service/document-pages.js';
 import type { Submission } from '../../service/documents.js';
-import { openWork, storedText } from '../../service/work.js';
+import { openWork } from '../../service/work.js';
 import type { ServerParts } from '../context.js';
 import { documentView } from '../document-view.js';
 import { problemOf } from '../errors.js';
@@ -42,24 +42,6 @@ const shownBody = Type.Object(
   { ...jsonBody.properties, render: Type.Optional(renderObject) },
   { additionalProperties: false },
 );
-
-const lineBox = Type.Object({
-  x: Type.Number(),
-  y: Type.Number(),
-  width: Type.Number(),
-  height: Type.Number(),
-  start: Type.Integer(),
-  end: Type.Integer(),
-});
-
-const spanPage = Type.Object({
-  page: Type.Integer({ description: 'Counted from 1.' }),
-  width_px: Type.Integer(),
-  height_px: Type.Integer(),
-  start: Type.Integer({ description: 'UTF-16 offset into the text.' }),
-  end: Type.Integer(),
-  lines: Type.Array(lineBox),
-});
 
 export function documentRoutes(app: App, parts: ServerParts): void {
   const { documents, redis, store } = parts;
@@ -115,6 +97,12 @@ export function documentRoutes(app: App, parts: ServerParts): void {
           {
             limit: Type.Optional(queryNumber),
             after: Type.Optional(Type.String({ maxLength: 100 })),
+            name: Type.Optional(
+              Type.String({
+                maxLength: 255,
+                description: 'Only those whose file name or id holds this, whatever its case.',
+              }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -130,7 +118,8 @@ export function documentRoutes(app: App, parts: ServerParts): void {
     },
     async ({ caller, query }) => {
       const limit = Math.max(1, Math.min(Number(query.limit ?? 20), MAX_LIST));
-      const records = await documents.list(caller.tenant, { limit: limit + 1, after: query.after });
+      const { after, name } = query;
+      const records = await documents.list(caller.tenant, { limit: limit + 1, after, name });
       return {
         object: 'list' as const,
         data: records.slice(0, limit).map(documentView),
@@ -243,116 +232,6 @@ export function documentRoutes(app: App, parts: ServerParts): void {
       return reply;
     },
   );
-
-  app.get(
-    '/v1/documents/:id/pages/:page(^[0-9]{1,6}$).png',
-    {
-      config: { access: ['query', 'submit'] },
-      schema: {
-        tags,
-        summary: 'A page as it was drawn',
-        params: Type.Object({ id: documentParams.properties.id, page: queryNumber }),
-        produces: ['image/png'],
-      },
-    },
-    async (request, reply) => {
-      const work = await workOf(request);
-      const number = Number(request.params.page);
-      const png = number < 1 ? null : await pageImage(work, number - 1);
-      if (!png) {
-        const { pages } = work.record;
-        if (number >= 1 && (pages === null || number <= pages)) throw notThere(work, 'such page');
-        throw noSuchPage(pages);
-      }
-      return reply.type('image/png').header('cache-control', 'private, max-age=3600').send(png);
-    },
-  );
-
-  app.get(
-    '/v1/documents/:id/spans',
-    {
-      config: { access: ['query', 'submit'] },
-      schema: {
-        tags,
-        summary: 'Which characters of the text each line of the pages holds',
-        params: documentParams,
-        querystring: Type.Object(
-          { page: Type.Optional(queryNumber) },
-          { additionalProperties: false },
-        ),
-        response: {
-          200: Type.Object({ characters: Type.Integer(), pages: Type.Array(spanPage) }),
-          ...ownErrors,
-        },
-      },
-    },
-    async (request) => {
-      const { characters, pages } = await pageIndex(await workOf(request));
-      const wanted = request.query.page === undefined ? undefined : Number(request.query.page);
-      if (wanted !== undefined && !pages[wanted - 1]) throw noSuchPage(pages.length);
-      return {
-        characters,
-        pages: pages
-          .map(({ widthPx, heightPx, start, end, lines }, index) => ({
-            page: index + 1,
-            width_px: widthPx,
-            height_px: heightPx,
-            start,
-            end,
-            lines,
-          }))
-          .filter(({ page }) => wanted === undefined || page === wanted),
-      };
-    },
-  );
-
-  app.get(
-    '/v1/documents/:id/text',
-    {
-      config: { access: ['query', 'submit'] },
-      schema: {
-        tags,
-        summary: 'The text, or a range of it',
-        params: documentParams,
-        querystring: Type.Object(
-          {
-            range: Type.Optional(
-              Type.String({
-                pattern: '^[0-9]{1,9}-[0-9]{1,9}$',
-                description: 'start-end in UTF-16 offsets, the end not included.',
-              }),
-            ),
-          },
-          { additionalProperties: false },
-        ),
-        produces: ['text/plain'],
-      },
-    },
-    async (request, reply) => {
-      const work = await workOf(request);
-      const text = await storedText(work);
-      if (text === null) throw notThere(work, 'text');
-      const [from = 0, to = text.length] = request.query.range?.split('-').map(Number) ?? [];
-      if (from > to) {
-        throw new GlyphpressError('GP_REQUEST', {
-          message: `Expected a range whose end is not before its start, got ${from}-${to}`,
-          hint: 'For example range=0-100 for the first hundred characters.',
-          details: { param: 'range' },
-        });
-      }
-      const [start, end] = [Math.min(from, text.length), Math.min(to, text.length)];
-      void reply.header('x-text-range', `${start}-${end}/${text.length}`);
-      return reply.type('text/plain; charset=utf-8').send(text.slice(start, end));
-    },
-  );
-}
-
-function noSuchPage(pages: number | null): GlyphpressError {
-  return new GlyphpressError('GP_ROUTE', {
-    message: `The document has ${pages ?? 0} pages`,
-    hint: 'Pages are counted from 1.',
-    details: { param: 'page', pages },
-  });
 }
 
 async function readSubmission(request: FastifyRequest, parts: ServerParts): Promise<Submission> {
