@@ -1,10 +1,9 @@
-import path from 'node:path';
-import puppeteer, { type Browser, type Page } from 'puppeteer';
+import type { Browser } from 'puppeteer';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
 import { connectRedis } from '../../src/queue/connection.js';
 import { ApiKeys } from '../../src/server/api-keys.js';
 import { ModelRegistry } from '../../src/service/models.js';
+import { openBrowser, openPage, picture, violations } from '../support/console-page.js';
 import { type TestServer, testServer } from '../support/http.js';
 import { LOOK_UP_READER } from '../support/models.js';
 import { cleanUpAtEnd, type TestRedis, testRedis } from '../support/service.js';
@@ -32,82 +31,12 @@ beforeAll(async () => {
   keys.user = (await store.create({ tenant: 'acme', scopes: ['submit', 'query'] })).key;
   const options = { requireKey: true, models: reader() };
   server = await testServer(redis, cleanUp, options, { models: reader() });
-  const { executablePath } = chromiumOptions();
-  browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  cleanUp.push(() => browser.close());
+  browser = await openBrowser(cleanUp);
 });
 
-/** What a page must not do: break its policy, or throw. */
-async function openPage(): Promise<{ page: Page; problems: string[] }> {
-  const page = await browser.newPage();
-  await page.setViewport({ width: 1400, height: 900 });
-  const problems: string[] = [];
-  page.on('pageerror', (error) => problems.push(String(error)));
-  page.on('console', (message) => {
-    const isAskedFor = /status of 401/.test(message.text());
-    if (message.type() === 'error' && !isAskedFor) problems.push(message.text());
-  });
-  return { page, problems };
-}
-
-/** A picture for people who look at what was tested. */
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.GLYPHPRESS_TEST_PICTURES;
-  if (folder) await page.screenshot({ path: path.join(folder, `${name}.png`) as `${string}.png` });
-}
-
 describe('the console', () => {
-  it('asks for a key, takes a file, shows its pages, and answers with the place', async () => {
-    const { page, problems } = await openPage();
-    await page.goto(server.url);
-    await page.waitForSelector('#key-form:not([hidden])');
-    await page.type('#key', keys.user!);
-    await page.click('#key-form button');
-    await page.waitForFunction(() => document.querySelectorAll('#model option').length === 1);
-
-    const input = (await page.waitForSelector('#file'))!;
-    await page.evaluate((text) => {
-      const files = new DataTransfer();
-      files.items.add(new File([text], '<img src=x onerror=alert(1)>.txt'));
-      const file = document.querySelector<HTMLInputElement>('#file')!;
-      file.files = files.files;
-      file.dispatchEvent(new Event('change', { bubbles: true }));
-    }, TEXT);
-    await input.dispose();
-    await page.waitForFunction(
-      () => document.querySelector('#list .state')?.textContent?.startsWith('completed'),
-      { timeout: 60_000 },
-    );
-    expect(await page.$eval('#list .name', (name) => name.textContent)).toContain('<img src=x');
-
-    await page.click('#list .open');
-    await page.waitForSelector('#page img');
-    expect(await page.$eval('#page-number', (text) => text.textContent)).toBe('Page 1 of 1');
-
-    await page.type('#question', 'What is the access code of the north gate?');
-    await page.click('#send');
-    await page.waitForFunction(() => document.querySelector('.cost')?.textContent, {
-      timeout: 60_000,
-    });
-    expect(await page.$eval('.answer', (text) => text.textContent)).toContain('4817');
-    await page.waitForSelector('#page .mark');
-    expect(await page.$eval('.citations q', (quote) => quote.textContent)).toContain('4817');
-    expect(await page.$eval('.cost', (cost) => cost.textContent)).toMatch(/as text \d+ · [\d.]+×/);
-    await picture(page, 'console');
-
-    await page.setViewport({ width: 420, height: 900 });
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(overflow).toBeLessThanOrEqual(420);
-    await picture(page, 'console-narrow');
-
-    await page.click('#list .remove');
-    await page.waitForFunction(() => document.querySelectorAll('#list li').length === 0);
-    expect(problems).toEqual([]);
-    await page.close();
-  });
-
   it('shows the interface as the OpenAPI document has it', async () => {
-    const { page, problems } = await openPage();
+    const { page, problems } = await openPage(browser);
     await page.goto(`${server.url}/api.html`);
     await page.waitForSelector('.operation');
     const { openapi, paths } = await (await fetch(`${server.url}/openapi.json`)).json();
@@ -120,8 +49,9 @@ describe('the console', () => {
     });
     expect(await page.$eval('.operation[open]', (text) => text.textContent)).toContain('sidecar');
     await picture(page, 'api');
+    expect(await violations(page)).toEqual([]);
     expect(problems).toEqual([]);
-    await page.close();
+    await page.browserContext().close();
   });
 
   it('is static, and may run nothing but its own files', async () => {
@@ -177,7 +107,7 @@ describe('the board of the queues', () => {
   it('shows the queues in a browser, and no text of documents', async () => {
     const { id } = await server.submit(TEXT, { model: 'look-up-reader' }, keys.user);
     await server.finished(id, keys.user);
-    const { page, problems } = await openPage();
+    const { page, problems } = await openPage(browser);
     await page.authenticate({ username: 'admin', password: keys.admin! });
     await page.goto(`${server.url}/admin/queues`);
     await page.waitForFunction(
@@ -196,6 +126,6 @@ describe('the board of the queues', () => {
     expect(text).not.toContain('Wexmoor');
     // It asks for a font elsewhere, and is refused.
     expect(problems.filter((problem) => !/fonts\.googleapis/.test(problem))).toEqual([]);
-    await page.close();
+    await page.browserContext().close();
   });
 });

@@ -1,0 +1,43 @@
+/**
+ * Questions and their answers, kept in this browser for each key: the service keeps no list of them. The
+ * newest first.
+ */
+
+import { key } from './api.js';
+
+const MOST = 200;
+
+const place = () => `glyphpress-history:${key.id()}`;
+
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(place()) ?? '[]');
+    return Array.isArray(kept) ? kept : [];
+  } catch {
+    return [];
+  }
+}
+
+/** What does not fit goes, the oldest half at a time. */
+function write(entries) {
+  for (let kept = entries.slice(0, MOST); ; kept = kept.slice(0, kept.length >> 1)) {
+    try {
+      if (kept.length === 0) localStorage.removeItem(place());
+      else localStorage.setItem(place(), JSON.stringify(kept));
+      return;
+    } catch {
+      if (kept.length === 0) return;
+    }
+  }
+}
+
+export const isAbout = (id) => (entry) => entry.documents.some((one) => one.id === id);
+
+export const history = {
+  all: read,
+  about: (id) => read().filter(isAbout(id)),
+  add: (entry) => write([entry, ...read()]),
+  remove: (id) => write(read().filter((entry) => entry.id !== id)),
+  /** What was asked about a document goes with it. */
+  forget: (documentId) => write(read().filter((entry) => !isAbout(documentId)(entry))),
+};
