@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import os from 'node:os';
 import path from 'node:path';
 import type { Browser, Page } from 'puppeteer';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectRedis } from '../../src/queue/connection.js';
 import { ApiKeys } from '../../src/server/api-keys.js';
 import { ModelRegistry } from '../../src/service/models.js';
@@ -22,6 +22,9 @@ import { type DocumentJson, type TestServer, testServer } from '../support/http.
 import { LOOK_UP_READER } from '../support/models.js';
 import { words } from '../support/rendering.js';
 import { cleanUpAtEnd, testRedis } from '../support/service.js';
+
+// Models, workers and a browser at once: a busy machine takes its time.
+vi.setConfig({ testTimeout: 180_000 });
 
 const cleanUp = cleanUpAtEnd();
 let server: TestServer;
