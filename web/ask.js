@@ -95,7 +95,9 @@ export async function ask(question) {
     hooks.onAsking();
   }
   const { evidence } = entry;
-  const [first] = evidence?.found ? evidence.citations : [];
+  const [first] = evidence?.found
+    ? [...evidence.citations, ...evidence.expanded.filter(({ page }) => page !== null)]
+    : [];
   // Beside the answer where there is room for both; nobody is taken away from what they read.
   if (first) await showPlace(first, evidence).catch(failure);
 }

@@ -63,7 +63,8 @@ export function showRow(row, doc, { ticked, canBeAsked }) {
   problem.textContent = doc.error ? problemOf(doc.error) : '';
 }
 
-function problemOf({ message, hint }) {
+/** In words for people: what is wrong, and what to do. */
+export function problemOf({ message, hint }) {
   return `${message.replace(/\.$/, '')}. ${hint}`;
 }
 

@@ -54,6 +54,10 @@ export async function lookUp(id) {
 
 export async function openList(given) {
   hooks = given;
+  watching.abort();
+  watching = new AbortController();
+  waiting = [];
+  watched.clear();
   chosen.clear();
   known.clear();
   opened = null;
@@ -225,9 +229,11 @@ function forget(id) {
   void showCount();
 }
 
-const waiting = [];
+let waiting = [];
 const watched = new Set();
 let streams = 0;
+/** Ends with the list that it belongs to: another key sees other documents. */
+let watching = new AbortController();
 
 /** The oldest first: they are compressed first. */
 function watch(id) {
@@ -251,10 +257,11 @@ function pump() {
 
 /** Until it is finished; a stream that is lost is taken up where it was. */
 async function follow(id) {
-  for (let last = null; known.has(id); ) {
+  const { signal } = watching;
+  for (let last = null; known.has(id) && !signal.aborted; ) {
     try {
       const headers = last === null ? {} : { 'last-event-id': last };
-      const response = await request(`/v1/documents/${id}/events`, { headers });
+      const response = await request(`/v1/documents/${id}/events`, { headers, signal });
       for await (const event of eventsOf(response)) {
         last = event.id ?? last;
         const doc = known.get(id);
@@ -267,7 +274,7 @@ async function follow(id) {
       if (isOver(doc)) return tell(doc);
     } catch (error) {
       if (error.status === 404) return forget(id);
-      if (error.status === 401) return;
+      if (error.status === 401 || signal.aborted) return;
     }
     await new Promise((resolve) => setTimeout(resolve, LOST_PAUSE_MS));
   }

@@ -12,7 +12,7 @@ export function showFigures(doc) {
 
 const WAITS = {
   failed: 'It could not be compressed: there are no figures.',
-  cancelled: 'It was cancelled: there are no figures.',
+  cancelled: 'It was cancelled before it was compressed.',
 };
 
 const pending = ({ status }) =>

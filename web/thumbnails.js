@@ -6,30 +6,32 @@ import { $, element } from './dom.js';
 const WIDTH_PX = 112;
 const AT_ONCE = 4;
 
-let shown = { key: '', strip: null, stop: () => {} };
+let shown = { id: null, items: [], loader: null };
 
-/** @returns the strip, which can be told which page is looked at */
+/** Those that are there stay: pages come one by one while they are drawn. */
 export function showThumbnails(id, pages, page, { onOpen, places }) {
   const list = $('#thumbnails');
   list.hidden = pages < 2;
-  const key = `${id} ${pages}`;
-  if (shown.key !== key) {
-    shown.stop();
-    const loader = loaderOf(id, list);
-    const items = Array.from({ length: pages }, (_, at) => thumbnail(at + 1, onOpen));
-    list.replaceChildren(...items);
-    for (const item of items) loader.observe(item);
-    shown = { key, stop: () => loader.stop(), strip: { mark: (number) => mark(items, number) } };
+  if (shown.id !== id) {
+    shown.loader?.stop();
+    list.replaceChildren();
+    shown = { id, items: [], loader: loaderOf(id, list) };
   }
+  const { items, loader } = shown;
+  while (items.length < pages) {
+    const item = thumbnail(items.length + 1, onOpen);
+    items.push(item);
+    list.append(item);
+    loader.observe(item);
+  }
+  while (items.length > pages) items.pop().remove();
   const on = (kind, number) => places[kind].some((place) => place.page === number);
-  for (const [at, item] of [...list.children].entries()) {
+  for (const [at, item] of items.entries()) {
     const kinds = ['cited', 'read'].filter((kind) => on(kind, at + 1));
     item.className = kinds.join(' ');
-    const button = item.firstElementChild;
-    button.setAttribute('aria-label', [`Page ${at + 1}`, ...kinds].join(', '));
+    item.firstElementChild.setAttribute('aria-label', [`Page ${at + 1}`, ...kinds].join(', '));
   }
-  shown.strip.mark(page);
-  return shown.strip;
+  markThumbnail(page);
 }
 
 function thumbnail(number, onOpen) {
@@ -45,7 +47,9 @@ function thumbnail(number, onOpen) {
   );
 }
 
-function mark(items, number) {
+/** Which page is looked at. */
+export function markThumbnail(number) {
+  const { items } = shown;
   for (const [at, { firstElementChild: button }] of items.entries()) {
     const current = at + 1 === number;
     button.tabIndex = current ? 0 : -1;

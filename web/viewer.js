@@ -1,11 +1,13 @@
 /** The document that is open: its figures, and its pages one at a time. */
 
 import { getJson } from './api.js';
+import { problemOf } from './document-row.js';
+import { isOver } from './documents.js';
 import { $, element, percent, plural } from './dom.js';
 import { showFigures } from './figures.js';
 import { failure } from './notices.js';
 import { drawPage, scrollToMark } from './page-view.js';
-import { showThumbnails } from './thumbnails.js';
+import { markThumbnail, showThumbnails } from './thumbnails.js';
 
 const ZOOMS = [1, 1.25, 1.5, 2, 3, 4, 6];
 const NO_PAGES = { cancelled: 'It was cancelled before a page was drawn.' };
@@ -19,7 +21,6 @@ let places = NO_PLACES;
 let stages = [];
 /** Stages of pruning to show; null for the page alone. */
 let stage = null;
-let strip = null;
 /** Raised with each page that is asked for, so that a late one does not replace its successor. */
 let turn = 0;
 
@@ -53,10 +54,11 @@ export function updateDocument(given) {
   const ended = doc.status !== given.status;
   doc = given;
   showFigures(doc);
+  showTools();
   if (ended) void showStages();
   if (grew || ended) {
     showPager();
-    strip = showThumbnails(doc.id, pageCount(), page, { onOpen: go, places });
+    showThumbnails(doc.id, pageCount(), page, { onOpen: go, places });
     if ($('#page img') === null && pageCount() > 0) void draw();
   }
 }
@@ -83,14 +85,21 @@ async function show(given, number) {
     void showStages();
   }
   showFigures(doc);
-  strip = showThumbnails(doc.id, pageCount(), page, { onOpen: go, places });
+  showTools();
+  showThumbnails(doc.id, pageCount(), page, { onOpen: go, places });
   await draw();
+}
+
+/** Where there will be no pages, there is nothing to turn. */
+function showTools() {
+  const none = isOver(doc) && pageCount() === 0;
+  for (const id of ['#figures-fold', '#toolbar', '#page-keys']) $(id).hidden = none;
 }
 
 async function go(number) {
   const last = pageCount();
   page = Math.max(1, Math.min(number, Math.max(1, last)));
-  strip?.mark(page);
+  markThumbnail(page);
   await draw();
   $('#page-view').scrollTop = 0;
 }
@@ -115,7 +124,11 @@ async function draw() {
   showPager();
   const { id, filename } = doc;
   if (pageCount() === 0)
-    return showNote(doc.error?.message ?? NO_PAGES[doc.status] ?? 'Pages come as they are drawn.');
+    return showNote(
+      (doc.error && problemOf(doc.error)) ??
+        NO_PAGES[doc.status] ??
+        'Pages come as they are drawn.',
+    );
   try {
     const drawn = await drawPage(
       { id, page, name: filename ?? id, places, stage },
