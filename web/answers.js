@@ -29,7 +29,8 @@ export function answerOf(entry, { onAgain, onRemove }) {
       'p',
       { className: 'acts' },
       act('Ask again', onAgain),
-      act('Copy', () => copy(entry)),
+      // Only there where the connection is safe.
+      navigator.clipboard && act('Copy', () => copy(entry)),
       act('Remove', onRemove),
     ),
   );

@@ -59,6 +59,8 @@ export async function ask(question) {
       'failed',
     );
   asking = new AbortController();
+  const keep = history.keeper();
+  $('#question').value = '';
   hooks.onAsking();
   const entry = {
     id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
@@ -78,11 +80,11 @@ export async function ask(question) {
   showHistory();
   try {
     await stream(entry, article, asking.signal);
-    history.add(entry);
+    keep(entry);
   } catch (error) {
     if (error.name === 'AbortError') {
       entry.stopped = true;
-      if (entry.answer !== '') history.add(entry);
+      if (entry.answer !== '') keep(entry);
     } else {
       entry.failed = true;
       entry.answer = `${entry.answer}\n${error.message}`.trim();

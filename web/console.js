@@ -141,7 +141,6 @@ async function take(files) {
 async function send() {
   const question = $('#question').value.trim();
   if (question === '' || askedDocuments().length === 0 || isAsking()) return;
-  $('#question').value = '';
   await ask(question);
 }
 

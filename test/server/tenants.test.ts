@@ -46,6 +46,7 @@ const routes = (id: string): [method: string, path: string, json?: unknown][] =>
   ['GET', `/v1/documents/${id}/events`],
   ['GET', `/v1/documents/${id}/pages/1.png`],
   ['GET', `/v1/documents/${id}/spans`],
+  ['GET', `/v1/documents/${id}/cells`],
   ['GET', `/v1/documents/${id}/text`],
   ['POST', `/v1/documents/${id}/cancel`],
   ['GET', `/v1/files/${id.replace('doc_', 'file-')}`],
