@@ -40,6 +40,7 @@ const QUESTION = 'What is the access code of the north gate?';
 const LONG = words(7_000);
 const BROKEN = 'a report with a long name, of which all should be seen.pdf';
 const PRUNED = 'pruned.txt';
+const UNREADABLE = 'unreadable.pdf';
 
 /** A model whose questions come with passages, unless they are told not to. */
 function passageReader(): string {
@@ -71,6 +72,20 @@ beforeAll(async () => {
     },
   );
   browser = await openBrowser(cleanUp);
+  const model = 'look-up-reader';
+  const made = [
+    await server.submit(
+      LONG,
+      { filename: PRUNED, plan: 'apet-paper', model, render: undefined },
+      keys.user,
+    ),
+    await server.submit(TEXT, { filename: 'gates.txt', model, render: undefined }, keys.other),
+  ];
+  const form = new FormData();
+  form.set('file', new File(['no PDF at all'], UNREADABLE, { type: 'application/pdf' }));
+  await server.fetch('/v1/documents', { method: 'POST', body: form, key: keys.user });
+  await server.finished(made[0]!.id, keys.user);
+  await server.finished(made[1]!.id, keys.other);
 });
 
 const textOf = (page: Page, selector: string) =>
@@ -81,12 +96,8 @@ const statusOf = async (id: string, key: string) =>
 const listed = async (key: string): Promise<DocumentJson[]> =>
   (await (await server.fetch('/v1/documents', { key })).json()).data;
 
-async function pruned(page: Page): Promise<void> {
-  await page.click('#how summary');
-  await page.select('#plan', 'apet-paper');
-  await choose(page, [{ name: PRUNED, text: LONG }]);
-  const row = await rowOf(page, PRUNED);
-  await (await row.$('.open'))!.click();
+async function openPruned(page: Page): Promise<void> {
+  await (await (await rowOf(page, PRUNED)).$('.open'))!.click();
   await page.waitForSelector('#page img');
 }
 
@@ -144,7 +155,9 @@ describe('a day with the console', () => {
     await picture(page, 'console');
 
     // Figures of the document are those of its report, and of the question.
-    const [first] = (await listed(keys.user)).filter(({ status }) => status === 'completed');
+    const first = (await listed(keys.user)).find(({ filename }) =>
+      String(filename).startsWith('<img'),
+    );
     const { compression, storage } = first as unknown as {
       compression: Record<string, number>;
       storage: { bytes: number };
@@ -167,8 +180,11 @@ describe('a day with the console', () => {
     await logIn(page, server.url, keys.other);
     await page.click('#how summary');
     await page.select('#model', 'passages');
-    await choose(page, [{ name: 'gates.txt', text: TEXT }]);
-    await rowOf(page, 'gates.txt');
+    await page.select('#plan', 'lossless');
+    await choose(page, [{ name: 'passages.txt', text: TEXT }]);
+    await rowOf(page, 'passages.txt');
+    const made = (await listed(keys.other)).find(({ filename }) => filename === 'passages.txt');
+    expect(made).toMatchObject({ model: 'passages', settings: { plan: 'lossless' } });
     await ask(page, QUESTION);
     expect(await textOf(page, 'article summary')).toMatch(/^Read as text: \d passages?$/);
     await page.click('article summary');
@@ -191,7 +207,7 @@ describe('a day with the console', () => {
     await page.waitForSelector('#answers article');
     expect(await textOf(page, '.answer')).toContain('4817');
 
-    await (await (await rowOf(page, BROKEN, 'failed')).$('.open'))!.click();
+    await (await (await rowOf(page, UNREADABLE, 'failed')).$('.open'))!.click();
     await page.click('#only-opened');
     expect(await countOf(page, '#answers article')).toBe(0);
     await page.click('#only-opened');
@@ -302,7 +318,7 @@ describe('the pages of a document', () => {
   it('are turned, jumped to, chosen in small, and enlarged', async () => {
     const { page, problems } = await openPage(browser);
     await logIn(page, server.url, keys.user);
-    await pruned(page);
+    await openPruned(page);
     const pages = await countOf(page, '#thumbnails li');
     expect(pages).toBeGreaterThan(2);
     const alt = () => page.$eval('#page img', (image) => (image as HTMLImageElement).alt);
@@ -339,7 +355,7 @@ describe('the pages of a document', () => {
   it('show which cells each stage of pruning dropped', async () => {
     const { page, problems } = await openPage(browser);
     await logIn(page, server.url, keys.user);
-    await (await (await rowOf(page, PRUNED)).$('.open'))!.click();
+    await openPruned(page);
     await page.waitForSelector('#stage-label:not([hidden])');
     const { id } = (await listed(keys.user)).find(({ filename }) => filename === PRUNED)!;
     const response = await server.fetch(`/v1/documents/${id}/cells?page=1`, { key: keys.user });
@@ -443,7 +459,7 @@ describe('everybody', () => {
     const { page, problems } = await openPage(browser, { width, height: 800 });
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     await logIn(page, server.url, keys.user);
-    await rowOf(page, BROKEN, 'failed');
+    await rowOf(page, UNREADABLE, 'failed');
     const name = `console-${width}-${scheme}`;
     const look = async (what: string) => {
       expect([what, await violations(page)]).toEqual([what, []]);
@@ -455,7 +471,7 @@ describe('everybody', () => {
       if (width < 700) await page.click(`#tabs [data-part="${which}"]`);
     };
     await look('documents');
-    await (await (await rowOf(page, PRUNED)).$('.open'))!.click();
+    await openPruned(page);
     await page.waitForSelector('#stage-label:not([hidden])');
     await page.select('#stage', '1');
     await page.waitForSelector('#page canvas.cells');
