@@ -44,7 +44,7 @@ export function modelCard(folder, reportFile) {
     '',
     `*Pages* is this model on pages, *text* the same weights reading the text itself, *kept* pages ÷ text over what was asked both ways. The text has ${ratio(report)} as many tokens (o200k_base) as its pages have visual ones. What the rules of "right" are: docs/evaluation.md.`,
     '',
-    ...confidence(report.natural.confidence, glyphpress.calibration),
+    ...confidence(report.natural, glyphpress),
     '',
     '## Files',
     '',
@@ -138,15 +138,19 @@ function figures({ natural }) {
   ];
 }
 
-function confidence({ pages }, calibration) {
-  if (!pages) return [];
-  const { answers, expectedCalibrationError: error, areaUnderRoc: roc } = pages;
+function confidence({ confidence: { pages, text } }, { calibration, text_calibration: ofText }) {
+  return [
+    ...(pages ? [confidenceLine('pages', pages, calibration)] : []),
+    ...(text ? [confidenceLine('text', text, ofText ?? calibration)] : []),
+  ];
+}
+
+function confidenceLine(read, figures, calibration) {
+  const { answers, expectedCalibrationError: error, areaUnderRoc: roc } = figures;
   const curve = calibration
     ? `by a curve that was fitted on ${calibration.questions} other questions about the documents of one and two pages`
     : 'without a curve';
-  return [
-    `Confidence (${curve}): calibration error ${error.toFixed(3)}, area under the ROC curve ${roc === null ? 'not known' : roc.toFixed(3)}, of ${answers} answers on pages.`,
-  ];
+  return `Confidence of answers on ${read} (${curve}): calibration error ${error.toFixed(3)}, area under the ROC curve ${roc === null ? 'not known' : roc.toFixed(3)}, of ${answers} answers.`;
 }
 
 function files(folder) {

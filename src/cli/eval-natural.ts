@@ -15,7 +15,7 @@ import {
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { predictPageTokens } from '../pipeline/predict-tokens.js';
 import type { RenderConfig } from '../render/index.js';
-import type { PlattCurve } from '../vlm/index.js';
+import type { Calibrations } from '../vlm/index.js';
 
 export interface NaturalFlags {
   seed: number;
@@ -71,9 +71,13 @@ export function naturalReport(
   plan: EvalPlan,
   results: Results,
   report: EvalReport,
-  { calibration, name, command }: { calibration: PlattCurve | null; name: string; command: string },
+  {
+    calibrations,
+    name,
+    command,
+  }: { calibrations: Calibrations | null; name: string; command: string },
 ) {
-  const natural = makeNaturalReport(plan, results, readNaturalSuite(), calibration);
+  const natural = makeNaturalReport(plan, results, readNaturalSuite(), calibrations);
   const whole = { ...report, natural };
   return {
     report: whole,

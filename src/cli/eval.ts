@@ -34,7 +34,7 @@ import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import { planId } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
-import type { PlattCurve } from '../vlm/index.js';
+import type { Calibrations } from '../vlm/index.js';
 import { type BackendFlags, openAiBackendOf, withBackendOptions } from './backend-options.js';
 import { registerCurve } from './curve.js';
 import { naturalPlan, naturalReport } from './eval-natural.js';
@@ -238,7 +238,7 @@ async function evaluateModel(flags: Flags) {
           });
     await evaluate(flags, asker, renderConfig, rendering ? 'bare' : 'full', {
       name: `${path.basename(model.info.dir)}, checkpoint ${model.info.checkpointHash.slice(0, 12)}`,
-      calibration: model.info.calibration,
+      calibrations: model.info.calibrations,
     });
   } finally {
     await model.close();
@@ -260,7 +260,7 @@ async function evaluateServer(flags: Flags) {
   });
   await evaluate(flags, asker, renderConfigOf(flags), 'full', {
     name: backend.model,
-    calibration: null,
+    calibrations: null,
   });
 }
 
@@ -269,7 +269,7 @@ async function evaluate(
   asker: Asker,
   config: RenderConfig,
   defaultStyle: PromptStyle,
-  model: { name: string; calibration: PlattCurve | null },
+  model: { name: string; calibrations: Calibrations | null },
 ): Promise<void> {
   const style = flags.prompt ?? defaultStyle;
   const progress = new Progress();

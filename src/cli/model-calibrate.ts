@@ -14,8 +14,15 @@ import {
 import { makeFolderSync } from '../output-folder.js';
 import { chromiumOptions } from '../pipeline/chromium-options.js';
 import { planId } from '../prune/index.js';
-import { storeCalibration } from '../vlm/index.js';
+import { type Calibrations, type ModelInfo, storeCalibration } from '../vlm/index.js';
 import { naturalPlan } from './eval-natural.js';
+import {
+  assertAttends,
+  assertExpandsHere,
+  type ExpandFlags,
+  expandSettings,
+  withExpandOptions,
+} from './expand-options.js';
 import { interruptible } from './interrupt.js';
 import { openModel, warnIfUntrained } from './model-options.js';
 import {
@@ -38,7 +45,7 @@ const NATURAL_SEED = 1;
 
 const QUESTIONS = ['natural', 'look-ups'] as const;
 
-interface Flags extends RenderFlags {
+interface Flags extends RenderFlags, ExpandFlags {
   questions?: (typeof QUESTIONS)[number];
   pages: number[];
   samples: number;
@@ -51,7 +58,7 @@ interface Flags extends RenderFlags {
 }
 
 export function registerCalibrate(model: Command): void {
-  withRenderOptions(
+  const command = withRenderOptions(
     model
       .command('calibrate')
       .description('measure how sure a model may be of its answers, and write that into its folder')
@@ -79,17 +86,20 @@ export function registerCalibrate(model: Command): void {
       .option('-o, --out <dir>', 'folder of the run; an unfinished one goes on')
       .option('--dry-run', 'measure only; leave the model folder as it is')
       .option('--json', 'print the result as JSON'),
-  )
+  );
+  withExpandOptions(command, 'off')
     .addHelpText(
       'after',
       `
 Asks questions whose answers are known: those of the natural suite that "eval --suite natural" leaves out, or
 look-ups (values, hex strings, numbers, distractors, absent ones). Fits a logistic curve from the log-probabilities of an answer's tokens to the chance that it is right. The curve
-goes to config.json as glyphpress.calibration; "glyphpress ask" uses it for its confidence. How true the
+goes to config.json as glyphpress.calibration, or as glyphpress.text_calibration where the answers were read from passages
+alone (--expand); "glyphpress ask" uses them for its confidence. How true the
 chances are is measured on documents that the curve was not fitted on: reliability.svg in the run's folder.
 
 Examples:
   $ glyphpress model calibrate models/reader
+  $ glyphpress model calibrate models/reader --expand lexical
   $ glyphpress model calibrate models/reader --pages 1,4 --samples 10 -o runs/calibration
   $ glyphpress model calibrate models/reader --dry-run --json`,
     )
@@ -97,10 +107,12 @@ Examples:
 }
 
 async function calibrateModel(dir: string, flags: Flags): Promise<void> {
+  assertExpandsHere(flags);
   const model = await openModel(dir, flags);
   const progress = new Progress();
   try {
     warnIfUntrained(model.info);
+    assertAttends(model, flags);
     const { rendering } = model.info;
     const config = renderConfigOf(flags, rendering);
     const plan = { decoder: [] };
@@ -108,6 +120,7 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
       chromium: chromiumOptions,
       browsers: flags.browsers,
       maxNewTokens: flags.maxTokens,
+      expand: expandSettings(flags, (text) => model.countTokens(text)),
     });
     const { result, folder } = await interruptible(async (signal) => {
       const style = rendering ? 'bare' : 'full';
@@ -141,7 +154,8 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
     makeFolderSync(folder);
     writeFileSync(path.join(folder, 'calibration.json'), `${JSON.stringify(result, null, 2)}\n`);
     writeFileSync(path.join(folder, 'reliability.svg'), reliabilityPlot(modelName, result));
-    if (!flags.dryRun) storeCalibration(model.info.dir, result.calibration);
+    if (!flags.dryRun)
+      storeCalibration(model.info.dir, result.calibration, readFrom(model.info, flags));
     const stored = !flags.dryRun;
     process.stdout.write(
       flags.json
@@ -152,6 +166,11 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
     progress.stop();
     await model.close();
   }
+}
+
+/** What the answers were read from. */
+function readFrom({ passages }: ModelInfo, { expand = 'off' }: ExpandFlags): keyof Calibrations {
+  return expand !== 'off' && passages === 'alone' ? 'text' : 'pages';
 }
 
 const lookUpsOf = ({ seed, pages, samples }: Flags) => ({ seed, pages, samples });

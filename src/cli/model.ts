@@ -179,10 +179,13 @@ function weightProgress(progress: Progress, stage: string) {
     });
 }
 
-function calibrationText(calibration: Inspection['calibration']): string {
-  if (!calibration) return 'not calibrated (glyphpress model calibrate DIR)';
+function calibrationText(
+  calibration: Inspection['calibrations']['pages'],
+  missing = 'not calibrated (glyphpress model calibrate DIR)',
+): string {
+  if (!calibration) return missing;
   const { questions, expectedCalibrationError: error } = calibration;
-  return `calibrated on ${questions} look-ups${error === null ? '' : `, off by ${error.toFixed(3)}`}`;
+  return `calibrated on ${questions} answers${error === null ? '' : `, off by ${error.toFixed(3)}`}`;
 }
 
 function inspectionText(model: Inspection): string {
@@ -217,7 +220,8 @@ function inspectionText(model: Inspection): string {
       'key-value bytes',
       `${model.kvBytesPerToken} a token in memory, ${model.storedKvBytesPerToken} as stored`,
     ],
-    ['confidence', calibrationText(model.calibration)],
+    ['confidence, pages', calibrationText(model.calibrations.pages)],
+    ['confidence, text', calibrationText(model.calibrations.text, 'as of pages')],
     ['checkpoint', model.checkpointHash],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));

@@ -14,15 +14,32 @@ export interface PlattCurve {
   min: number;
 }
 
-/** As `glyphpress.calibration` in config.json says. */
+/** As `glyphpress.calibration` or `glyphpress.text_calibration` in config.json says. */
 export interface Calibration extends PlattCurve {
-  /** Look-ups that it was fitted on. */
+  /** Answers that it was fitted on. */
   questions: number;
   /** Of these, answered right. */
   right: number;
-  /** On look-ups that it was not fitted on (cross-validation); null where that was not measured. */
+  /** On answers that it was not fitted on (cross-validation); null where that was not measured. */
   expectedCalibrationError: number | null;
 }
+
+/** The curves of one model: of answers read from pages, and of those read from text (whole, or passages alone). */
+export interface Calibrations {
+  pages: Calibration | null;
+  text: Calibration | null;
+}
+
+/** Text is read more surely than pages; the curve of pages stands in where text has none of its own. */
+export function curveFor({ pages, text }: Calibrations, read: keyof Calibrations) {
+  return read === 'text' ? (text ?? pages) : pages;
+}
+
+/** Keys under `glyphpress` in config.json. */
+export const CALIBRATION_KEYS = {
+  pages: 'calibration',
+  text: 'text_calibration',
+} as const satisfies Record<keyof Calibrations, string>;
 
 export interface Confidence {
   /** Chance that the answer is right, 0 to 1; null for an answer without tokens, or one whose tokens are unknown. */
@@ -72,6 +89,14 @@ export function parseCalibration(config: ConfigReader | undefined): Calibration 
     questions,
     right,
     expectedCalibrationError: error < 0 ? null : error,
+  };
+}
+
+/** @throws GP_CHECKPOINT as {@link parseCalibration} */
+export function parseCalibrations(glyphpress: ConfigReader | undefined): Calibrations {
+  return {
+    pages: parseCalibration(glyphpress?.child(CALIBRATION_KEYS.pages)),
+    text: parseCalibration(glyphpress?.child(CALIBRATION_KEYS.text)),
   };
 }
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { type Calibration, parseCalibration } from './calibration.js';
+import { type Calibrations, parseCalibrations } from './calibration.js';
 import { ConfigReader } from './config-reader.js';
 import type { ModelConfig } from './families/family.js';
 import { familyOf } from './families/registry.js';
@@ -51,8 +51,8 @@ export interface Checkpoint {
   trained: boolean;
   /** What its makers want said before its answers are believed; null for nothing. */
   notice: string | null;
-  /** What makes its log-probabilities chances, as `glyphpress.calibration` says; null if it does not. */
-  calibration: Calibration | null;
+  /** What makes its log-probabilities chances, as its config.json says. */
+  calibrations: Calibrations;
   /** Render config that it was trained to read, as its `glyphpress.render` says; null if it does not. */
   rendering: Readonly<Record<string, unknown>> | null;
   /** How it reads passages of the source best, as measured: `glyphpress.passages`. */
@@ -108,7 +108,7 @@ export function openCheckpoint(path: string): Checkpoint {
       },
       trained: glyphpress?.boolean('trained', true) ?? true,
       notice: glyphpress?.string('notice', '') || null,
-      calibration: parseCalibration(glyphpress?.child('calibration')),
+      calibrations: parseCalibrations(glyphpress),
       rendering: glyphpress?.object('render') ?? null,
       passages: passageReading(glyphpress),
       close: () => {
@@ -295,7 +295,7 @@ function hashedContent(file: string, name: string): string | Buffer {
   const bytes = readFileSync(file);
   if (name !== 'config.json') return bytes;
   const { glyphpress, ...config } = JSON.parse(bytes.toString('utf8'));
-  const { calibration: _, passages: __, ...notes } = glyphpress ?? {};
+  const { calibration: _, text_calibration: __, passages: ___, ...notes } = glyphpress ?? {};
   return JSON.stringify(Object.keys(notes).length > 0 ? { ...config, glyphpress: notes } : config);
 }
 

@@ -3,10 +3,12 @@ export { type AttentionHeads, storeAttentionHeads } from './attention-heads.js';
 export type { AttentionHead } from './attention-scores.js';
 export {
   type Calibration,
+  type Calibrations,
   type Confidence,
   calibrationJson,
   chanceOf,
   confidenceOf,
+  curveFor,
   type PlattCurve,
 } from './calibration.js';
 export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';

@@ -1,7 +1,7 @@
 /**
  * What `glyphpress model inspect DIR` tells about a checkpoint, and what the pipeline needs to know.
  */
-import type { Calibration } from './calibration.js';
+import type { Calibrations } from './calibration.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { type TextConfig, tokenWidth } from './decoders/text-config.js';
 import { type ImageProcessorConfig, type PageGrid, visualTokenGrid } from './image-processor.js';
@@ -50,8 +50,8 @@ export interface ModelInfo {
   trained: boolean;
   /** What its makers want said before its answers are believed; null for nothing. */
   notice: string | null;
-  /** What makes log-probabilities of its answers chances; null while it is not calibrated. */
-  calibration: Calibration | null;
+  /** What makes log-probabilities of its answers chances; null where it is not calibrated. */
+  calibrations: Calibrations;
   /** Render config that it was trained to read; null for models that say nothing of it. */
   rendering: Readonly<Record<string, unknown>> | null;
   /** How it reads passages of the source best. */
@@ -125,7 +125,7 @@ export function describeCheckpoint(
     answerTokens: defaultAnswerTokens(checkpoint.maxNewTokens, tokenizer.vocabularySize),
     trained: checkpoint.trained,
     notice: checkpoint.notice,
-    calibration: checkpoint.calibration,
+    calibrations: checkpoint.calibrations,
     rendering: checkpoint.rendering,
     passages: checkpoint.passages,
   };

@@ -4,14 +4,29 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unusableOutput } from '../output-folder.js';
-import { type Calibration, calibrationJson } from './calibration.js';
+import {
+  CALIBRATION_KEYS,
+  type Calibration,
+  type Calibrations,
+  calibrationJson,
+} from './calibration.js';
 
-/** @param dir a folder that was opened before, so its config.json is known to be sound */
-export function storeCalibration(dir: string, calibration: Calibration): void {
+/**
+ * @param dir a folder that was opened before, so its config.json is known to be sound
+ * @param read what the answers were read from
+ */
+export function storeCalibration(
+  dir: string,
+  calibration: Calibration,
+  read: keyof Calibrations,
+): void {
   const file = join(dir, 'config.json');
   const text = readFileSync(file, 'utf8');
   const config = JSON.parse(text) as { glyphpress?: Record<string, unknown> };
-  config.glyphpress = { ...config.glyphpress, calibration: calibrationJson(calibration) };
+  config.glyphpress = {
+    ...config.glyphpress,
+    [CALIBRATION_KEYS[read]]: calibrationJson(calibration),
+  };
   const indent = /^\{\r?\n([ \t]+)/.exec(text)?.[1] ?? '';
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {

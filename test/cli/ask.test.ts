@@ -69,7 +69,11 @@ describe('glyphpress ask on a text', () => {
     const model = path.join(temporaryFolder(), 'tiny-glm4v');
     cpSync(TINY_MODEL, model, { recursive: true });
     const curve = { intercept: 1, mean: 2, min: 0.5 };
-    storeCalibration(model, { ...curve, questions: 40, right: 9, expectedCalibrationError: 0.1 });
+    storeCalibration(
+      model,
+      { ...curve, questions: 40, right: 9, expectedCalibrationError: 0.1 },
+      'pages',
+    );
     const args = TINY.map((arg) => (arg === TINY_MODEL ? model : arg));
     const reply = await askJson([file, QUESTION, ...args], noBrowser);
     const { cached, answer, calibrated, confidence, meanLogProb } = reply;

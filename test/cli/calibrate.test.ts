@@ -59,7 +59,9 @@ describe('glyphpress model calibrate', () => {
 
     const inspected = await glyphpress(['model', 'inspect', model], { env });
     expect(inspected.stdout).toMatch(
-      new RegExp(`confidence +calibrated on ${result.calibration.questions} look-ups, off by 0`),
+      new RegExp(
+        `confidence, pages +calibrated on ${result.calibration.questions} answers, off by 0`,
+      ),
     );
   });
 

@@ -149,11 +149,16 @@ describe('a stored calibration', () => {
   it('is found in the model, and leaves the rest and the hash as they were', () => {
     const dir = untrainedModel(path.join(temporaryFolder(), 'model'));
     const before = inspectModel(dir);
-    expect(before.calibration).toBeNull();
-    storeCalibration(dir, calibration);
-    expect(inspectModel(dir)).toEqual({ ...before, calibration });
-    storeCalibration(dir, { ...calibration, expectedCalibrationError: null });
-    expect(inspectModel(dir).calibration!.expectedCalibrationError).toBeNull();
+    expect(before.calibrations).toEqual({ pages: null, text: null });
+    storeCalibration(dir, calibration, 'pages');
+    const calibrations = { pages: calibration, text: null };
+    expect(inspectModel(dir)).toEqual({ ...before, calibrations });
+    const ofText = { ...calibration, expectedCalibrationError: null };
+    storeCalibration(dir, ofText, 'text');
+    expect(inspectModel(dir)).toEqual({
+      ...before,
+      calibrations: { ...calibrations, text: ofText },
+    });
   });
   it('leaves the hash also of a model that said nothing of itself, and its indentation', () => {
     const dir = untrainedModel(path.join(temporaryFolder(), 'model'));
@@ -161,7 +166,8 @@ describe('a stored calibration', () => {
     const { glyphpress: _, ...plain } = JSON.parse(readFileSync(file, 'utf8'));
     writeFileSync(file, JSON.stringify(plain, null, 4));
     const before = inspectModel(dir).checkpointHash;
-    storeCalibration(dir, calibration);
+    storeCalibration(dir, calibration, 'pages');
+    storeCalibration(dir, calibration, 'text');
     expect(inspectModel(dir).checkpointHash).toBe(before);
     expect(readFileSync(file, 'utf8')).toMatch(/^\{\n {4}"/);
   });

@@ -6,6 +6,7 @@ import {
   calibrationJson,
   chanceOf,
   confidenceOf,
+  curveFor,
   parseCalibration,
 } from '../../src/vlm/calibration.js';
 import { ConfigReader } from '../../src/vlm/config-reader.js';
@@ -75,6 +76,22 @@ describe('a confidence', () => {
       chanceOf({ mean: -Infinity, min: -Infinity }, { intercept: 1, mean: 0, min: 0 }),
     ).toBeCloseTo(0.731, 3);
   });
+});
+
+it('text is judged by its own curve, else by that of pages', () => {
+  const curve = {
+    intercept: 1,
+    mean: 1,
+    min: 1,
+    questions: 40,
+    right: 20,
+    expectedCalibrationError: null,
+  };
+  const ofText = { ...curve, intercept: 2 };
+  expect(curveFor({ pages: curve, text: ofText }, 'text')).toBe(ofText);
+  expect(curveFor({ pages: curve, text: ofText }, 'pages')).toBe(curve);
+  expect(curveFor({ pages: curve, text: null }, 'text')).toBe(curve);
+  expect(curveFor({ pages: null, text: ofText }, 'pages')).toBeNull();
 });
 
 describe('a calibration in config.json', () => {

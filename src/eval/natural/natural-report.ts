@@ -1,6 +1,6 @@
 /** Results of the natural suite → figures: pages beside text, by kind, length and origin; confidence. */
 
-import { confidenceOf, type PlattCurve } from '../../vlm/index.js';
+import { type Calibrations, confidenceOf, curveFor, type PlattCurve } from '../../vlm/index.js';
 import { areaUnderRoc } from '../auroc.js';
 import { type Reliability, reliabilityOf } from '../calibrate.js';
 import type { Interval } from '../interval.js';
@@ -63,12 +63,12 @@ interface Pair {
   text: Asked | null;
 }
 
-/** @param calibration the model's curve from log-probabilities to chances */
+/** @param calibrations the model's curves from log-probabilities to chances */
 export function makeNaturalReport(
   plan: EvalPlan,
   results: ReadonlyMap<string, ResultLine>,
   suite: readonly NaturalText[],
-  calibration: PlattCurve | null,
+  calibrations: Calibrations | null,
 ): NaturalReport {
   const asked = askedOf(plan, results);
   const asText = new Map(
@@ -128,16 +128,18 @@ export function makeNaturalReport(
       label,
       answerable.filter((pair) => aboutOf(pair).origin === origin),
     );
+  const reading = readingOf(pairs.map(({ pages }) => pages));
+  const curve = (read: keyof Calibrations) => (calibrations ? curveFor(calibrations, read) : null);
   return {
-    reading: readingOf(pairs.map(({ pages }) => pages)),
+    reading,
     documents: new Set(pairs.map(({ pages }) => pages.document.id)).size,
     rows,
     confidence: {
       pages: confidenceFigures(
         pairs.map(({ pages }) => pages),
-        calibration,
+        curve(reading === 'passages' ? 'text' : 'pages'),
       ),
-      text: confidenceFigures([...asText.values()], calibration),
+      text: confidenceFigures([...asText.values()], curve('text')),
     },
   };
 }

@@ -2,10 +2,13 @@
 
 import { GlyphpressError } from '../../errors.js';
 import {
+  type Calibrations,
   confidenceOf,
+  curveFor,
   type FinishReason,
   type GenerateOptions,
   kvByteLength,
+  type PassageReading,
   type PrefilledContext,
   type VisionLanguageModel,
 } from '../../vlm/index.js';
@@ -112,6 +115,10 @@ export class LocalDocument implements OpenDocument {
     }
   }
 
+  #readFrom(passages: PassageReading | null): keyof Calibrations {
+    return passages === 'alone' || this.report.pages === 0 ? 'text' : 'pages';
+  }
+
   async #answer(question: string, options: AskOptions): Promise<LocalAnswer> {
     const {
       signal,
@@ -145,7 +152,7 @@ export class LocalDocument implements OpenDocument {
       ...generated,
       ...(reading && { passagesRead: reading }),
       found: !saysNotFound(finalAnswer(answer)),
-      ...confidenceOf(logProb, this.model.info.calibration),
+      ...confidenceOf(logProb, curveFor(this.model.info.calibrations, this.#readFrom(reading))),
       citations: citations ? await citeDocuments(answer, question, this.sources) : [],
     };
   }
