@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
-import type { ImageDetail } from '../pipeline/backends/chat-client.js';
+import type { ImageDetail } from '../pipeline/backends/chat-request.js';
 import { OpenAiBackend } from '../pipeline/backends/openai.js';
 import type { ModelFlags } from './model-options.js';
 import { wholeNumber } from './options.js';

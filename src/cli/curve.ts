@@ -8,6 +8,7 @@ import {
   CHART_AXES,
   CURVE_TASKS,
   CurveAsker,
+  type CurveCondition,
   type CurveReport,
   type CurveSetting,
   charactersPerPage,
@@ -232,23 +233,7 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
     style: flags.prompt ?? (info.rendering ? 'bare' : 'full'),
     haystack,
   };
-  const every = curveConditions(renderings, {
-    layers: info.layers,
-    keeps,
-    quick: flags.quick ?? false,
-  });
-  // Pages that are read with one question in mind take no passages beside them.
-  const all = isExpanding(flags)
-    ? every.filter(({ questionFirstOf }) => questionFirstOf === undefined)
-    : every;
-  const conditions = flags.only.length > 0 ? conditionsNamed(all, flags.only) : all;
-  // Pages without pruning are always there.
-  if (conditions.length === 1) {
-    throw new GlyphpressError('GP_USAGE', {
-      message: `No condition is named like ${flags.only.map((words) => `"${words}"`).join(' or ')}`,
-      hint: `There are: ${[...new Set(all.map(({ series }) => series))].join(', ')}.`,
-    });
-  }
+  const conditions = wantedConditions(flags, renderings, { layers: info.layers, keeps });
   const settings = {
     seeds: setting.seeds,
     questions: CURVE_TASKS.map((task) => `${setting.questions[task]} ${task}`),
@@ -264,6 +249,26 @@ async function makePlan(flags: Flags, model: VisionLanguageModel, signal: AbortS
     }),
   };
   return { plan: planCurve(renderings, conditions, setting), settings };
+}
+
+/** @throws {GlyphpressError} GP_USAGE where --only names none */
+function wantedConditions(
+  flags: Flags,
+  renderings: Parameters<typeof curveConditions>[0],
+  setting: { layers: number; keeps: readonly number[] },
+): CurveCondition[] {
+  const every = curveConditions(renderings, { ...setting, quick: flags.quick ?? false });
+  // Pages that are read with one question in mind take no passages beside them.
+  const all = isExpanding(flags)
+    ? every.filter(({ questionFirstOf }) => questionFirstOf === undefined)
+    : every;
+  const conditions = flags.only.length > 0 ? conditionsNamed(all, flags.only) : all;
+  // Pages without pruning are always there.
+  if (conditions.length > 1) return conditions;
+  throw new GlyphpressError('GP_USAGE', {
+    message: `No condition is named like ${flags.only.map((words) => `"${words}"`).join(' or ')}`,
+    hint: `There are: ${[...new Set(all.map(({ series }) => series))].join(', ')}.`,
+  });
 }
 
 /** The page and, beside it, charts and figures under the same name. */

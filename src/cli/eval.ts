@@ -321,27 +321,12 @@ async function makePlan(
   asker: Asker,
   signal: AbortSignal,
 ): Promise<EvalPlan> {
-  if (flags.tasks !== undefined) {
-    const documents = loadTasks(flags.tasks, {
-      style,
-      ...(flags.metric && { metric: flags.metric }),
-      ...(flags.limit !== undefined && { limit: flags.limit }),
-    });
-    return { suite: 'tasks', renderings: { page: config }, documents };
-  }
+  if (flags.tasks !== undefined) return planOfFile(flags.tasks, flags, config, style);
   const suite = flags.suite ?? 'reader';
   if (suite === 'natural') return naturalPlan(flags, config, style, asker, signal);
   const text = await readHaystack(flags.haystack, flags, signal);
-  const setting: SuiteSetting = {
-    config,
-    seed: flags.seed,
-    style,
-    hasProbe: asker.hasProbe ?? false,
-    depths: flags.depths,
-    pages: flags.pages ?? DEFAULT_PAGES[suite] ?? [1, 2, 4],
-    samples: flags.samples ?? (suite in DEFAULT_PAGES ? 1 : 4),
-    ...(flags.haystack.length > 0 && { haystack: haystackFrom(text) }),
-  };
+  const haystack = flags.haystack.length > 0 ? haystackFrom(text) : undefined;
+  const setting = settingOf(suite, flags, { config, style, haystack, asker });
   const measure: MeasurePage = (config, haystack) =>
     charactersPerPage(config, haystack, { chromium: chromiumOptions(), signal });
   if (suite === 'expansion') {
@@ -351,6 +336,39 @@ async function makePlan(
   if (suite === 'reader') return planReaderSuite(setting, measure);
   const parts = suite === 'all' ? TASK_SUITES : suite === 'quick' ? QUICK_SUITES : [suite];
   return planSuites(suite, parts, setting, measure);
+}
+
+function planOfFile(
+  file: string,
+  { metric, limit }: Pick<Flags, 'metric' | 'limit'>,
+  config: RenderConfig,
+  style: PromptStyle,
+): EvalPlan {
+  const documents = loadTasks(file, {
+    style,
+    ...(metric && { metric }),
+    ...(limit !== undefined && { limit }),
+  });
+  return { suite: 'tasks', renderings: { page: config }, documents };
+}
+
+/** How large the suite is, as asked for or as it is by itself. */
+function settingOf(
+  suite: SuiteName,
+  { seed, depths, pages, samples }: Flags,
+  given: Pick<SuiteSetting, 'config' | 'style'> & {
+    haystack: SuiteSetting['haystack'] | undefined;
+    asker: Asker;
+  },
+): SuiteSetting {
+  const { config, style, haystack, asker } = given;
+  return {
+    ...{ config, style, seed, depths },
+    hasProbe: asker.hasProbe ?? false,
+    pages: pages ?? DEFAULT_PAGES[suite] ?? [1, 2, 4],
+    samples: samples ?? (suite in DEFAULT_PAGES ? 1 : 4),
+    ...(haystack && { haystack }),
+  };
 }
 
 function checkFlags(flags: Flags): void {

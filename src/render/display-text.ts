@@ -83,50 +83,61 @@ export class DisplayText {
 
   /** Items in source order; every line ends with a break item, the last one too. */
   *items(): Generator<DisplayItem> {
-    const { newlineMark, reflow, paragraphLines } = this.#options;
-    const width = reflow ? wrapWidth(this.#source) : null;
+    const width = this.#options.reflow ? wrapWidth(this.#source) : null;
     let column = 0;
     let linesInParagraph = 0;
     let skipIndent = false;
     for (const [line, following] of withNext(sourceLines(this.#source))) {
-      let start = line.start;
-      if (skipIndent) start += indentLength(this.#source, line);
+      const start = line.start + (skipIndent ? indentLength(this.#source, line) : 0);
       if (start < line.end) {
         const item = this.#textItem(start, line.end, column);
         column += item.text.length;
         yield item;
       }
-      const soft =
-        width !== null &&
-        following !== null &&
-        !line.pageBreak &&
-        this.#isSoft(line, following, width);
-      skipIndent = soft;
-      if (soft) {
-        yield replacement(
-          'text',
-          ' ',
-          line.end,
-          following.start + indentLength(this.#source, following),
-        );
+      const softly = this.#joinedSoftly(line, following, width);
+      skipIndent = softly !== null;
+      if (softly) {
+        yield softly;
         column += 1;
         continue;
       }
       linesInParagraph++;
-      const endsParagraph =
-        line.pageBreak || following === null || linesInParagraph >= paragraphLines;
-      if (newlineMark && line.next > line.end && !line.pageBreak) {
-        yield {
-          ...replacement('mark', newlineMark.text, line.end, line.next),
-          color: newlineMark.color,
-        };
-      }
-      if (!newlineMark || endsParagraph) {
-        yield { kind: 'break', page: line.pageBreak, endsParagraph, next: line.next };
-        column = 0;
-      }
+      const endsParagraph = this.#endsParagraph(line, following, linesInParagraph);
       if (endsParagraph) linesInParagraph = 0;
+      for (const item of this.#lineEnd(line, endsParagraph)) {
+        yield item;
+        if (item.kind === 'break') column = 0;
+      }
     }
+  }
+
+  #endsParagraph(line: SourceLine, following: SourceLine | null, lines: number): boolean {
+    return line.pageBreak || following === null || lines >= this.#options.paragraphLines;
+  }
+
+  /** The mark of a newline, or a break, or both. */
+  *#lineEnd(line: SourceLine, endsParagraph: boolean): Generator<DisplayItem> {
+    const { newlineMark } = this.#options;
+    if (newlineMark && line.next > line.end && !line.pageBreak) {
+      yield {
+        ...replacement('mark', newlineMark.text, line.end, line.next),
+        color: newlineMark.color,
+      };
+    }
+    if (!newlineMark || endsParagraph)
+      yield { kind: 'break', page: line.pageBreak, endsParagraph, next: line.next };
+  }
+
+  /** The space that stands for a break which only wraps the text; null for a break that is meant. */
+  #joinedSoftly(
+    line: SourceLine,
+    following: SourceLine | null,
+    width: number | null,
+  ): TextItem | null {
+    if (width === null || following === null || line.pageBreak) return null;
+    if (!this.#isSoft(line, following, width)) return null;
+    const end = following.start + indentLength(this.#source, following);
+    return replacement('text', ' ', line.end, end);
   }
 
   #isSoft(line: SourceLine, following: SourceLine, width: number): boolean {

@@ -5,6 +5,7 @@ import { didYouMean } from '../did-you-mean.js';
 import { GlyphpressError } from '../errors.js';
 import { sha256Hex } from '../sha256.js';
 import { normalColor } from './color.js';
+import { checkTogether } from './config-rules.js';
 import {
   type Alignment,
   CONFIG_KEYS,
@@ -20,9 +21,6 @@ import { isDrawableMarkup, isLineBreakMarkup } from './newline-markup.js';
 export type RawRenderConfig = Partial<Record<ConfigKey, unknown>>;
 
 const DEFAULT_FONT_FAMILY = 'DejaVu Sans';
-
-/** What one software canvas holds, and what the image decoder takes, with room to spare. */
-const MAX_PAGE_PIXELS = 64_000_000;
 
 /**
  * @param raw a parsed JSON object with the keys of {@link CONFIG_KEYS}
@@ -185,122 +183,6 @@ function readPageSize(value: unknown): readonly [number, number] | null {
 
 function toPageSize(value: unknown): readonly [number, number] {
   return readPageSize(value)!;
-}
-
-/** Three digits before a line and the gap behind them, in units of the type size. */
-const LINE_NUMBER_ROOM = 1.8;
-
-/** Rules that no single key can break (the invalid mixes that Glyph's sampling also excludes). */
-function checkTogether(config: RenderConfig, twoFonts: boolean): void {
-  const conflict = (keys: ConfigKey[], message: string, hint: string) =>
-    new GlyphpressError('GP_CONFIG_CONFLICT', { message, hint, details: { keys } });
-  if (twoFonts) {
-    throw conflict(
-      ['font-path', 'font-family'],
-      'font-path and font-family name two fonts',
-      'Keep one of them.',
-    );
-  }
-  if (config.lineHeightPt < config.fontSizePt) {
-    throw conflict(
-      ['line-height', 'font-size'],
-      `line-height ${config.lineHeightPt} is below font-size ${config.fontSizePt}: lines would overlap`,
-      `Set line-height to ${config.fontSizePt} or more.`,
-    );
-  }
-  const columnPt =
-    (config.pageWidthPt - 2 * config.marginXPt - (config.columns - 1) * config.columnGapPt) /
-      config.columns -
-    config.leftIndentPt -
-    config.rightIndentPt -
-    config.lineOverlapPt;
-  if (columnPt < 2 * config.fontSizePt) {
-    throw conflict(
-      [
-        'page-size',
-        'margin-x',
-        'columns',
-        'column-gap',
-        'left-indent',
-        'right-indent',
-        'line-overlap',
-        'font-size',
-      ],
-      `Only ${columnPt.toFixed(1)} pt are left for a line of ${config.fontSizePt}-pt type`,
-      'Widen the page, or lower margins, indents, overlap or columns.',
-    );
-  }
-  const numberPt = LINE_NUMBER_ROOM * config.fontSizePt;
-  const besidePt =
-    config.columns > 1 ? Math.min(config.marginXPt, config.columnGapPt) : config.marginXPt;
-  if (config.lineNumbers && besidePt + config.leftIndentPt < numberPt) {
-    throw conflict(
-      ['line-numbers', 'margin-x', 'column-gap', 'left-indent'],
-      `line-numbers needs ${numberPt.toFixed(1)} pt before each line, and there are ${(besidePt + config.leftIndentPt).toFixed(1)}`,
-      `Raise ${config.columns > 1 ? 'margin-x and column-gap' : 'margin-x'} to ${Math.ceil(numberPt)} or more.`,
-    );
-  }
-  if (config.lineOverlapPt > 0 && !['LEFT', 'JUSTIFY'].includes(config.alignment)) {
-    throw conflict(
-      ['line-overlap', 'alignment'],
-      `line-overlap needs lines that start at the left, not alignment ${config.alignment}`,
-      'Set alignment to LEFT or JUSTIFY, or line-overlap to 0.',
-    );
-  }
-  if (Math.abs(config.firstLineIndentPt) > columnPt - config.fontSizePt) {
-    throw conflict(
-      ['first-line-indent'],
-      `first-line-indent ${config.firstLineIndentPt} pt leaves no room on a line of ${columnPt.toFixed(1)} pt`,
-      'Lower first-line-indent.',
-    );
-  }
-  const roomLeftPt =
-    config.leftIndentPt +
-    (config.columns > 1 ? Math.min(config.marginXPt, config.columnGapPt) : config.marginXPt);
-  if (-config.firstLineIndentPt > roomLeftPt) {
-    throw conflict(
-      ['first-line-indent', 'left-indent', 'margin-x'],
-      `first-line-indent ${config.firstLineIndentPt} pt hangs over the ${roomLeftPt} pt left of the text`,
-      'Raise left-indent by as much as the first line hangs.',
-    );
-  }
-  const pixels = (config.pageWidthPt * config.pageHeightPt * config.dpi ** 2) / 72 ** 2;
-  if (pixels > MAX_PAGE_PIXELS) {
-    throw conflict(
-      ['page-size', 'dpi'],
-      `A page would have ${Math.round(pixels / 1e6)} million pixels; at most ${MAX_PAGE_PIXELS / 1e6} million are drawn`,
-      'Lower dpi or page-size.',
-    );
-  }
-  if (config.pageHeightPt - 2 * config.marginYPt < config.lineHeightPt) {
-    throw conflict(
-      ['page-size', 'margin-y', 'line-height'],
-      'Not one line fits between the top and the bottom margin',
-      'Raise the page height, or lower margin-y or line-height.',
-    );
-  }
-  if (config.gridLock && config.cropMultiplePx % config.visualTokenPx !== 0) {
-    throw conflict(
-      ['grid-lock', 'crop-multiple'],
-      `grid-lock needs pages of whole cells, but crop-multiple is ${config.cropMultiplePx}`,
-      `Set crop-multiple to ${config.visualTokenPx}, or leave it out.`,
-    );
-  }
-  if (config.gridLock) {
-    const sides = [config.pageWidthPt, config.pageHeightPt].map((side) => (side * config.dpi) / 72);
-    if (
-      sides.some(
-        (side) =>
-          Math.abs(side / config.visualTokenPx - Math.round(side / config.visualTokenPx)) > 1e-6,
-      )
-    ) {
-      throw conflict(
-        ['grid-lock', 'page-size', 'dpi'],
-        `grid-lock needs a page of whole ${config.visualTokenPx}-px cells, got ${sides.map((s) => s.toFixed(1)).join(' × ')} px`,
-        'For example page-size "588,840" at 72 dpi.',
-      );
-    }
-  }
 }
 
 function badValue(key: string, value: unknown, allowed: string, about: string): GlyphpressError {

@@ -1,13 +1,13 @@
 /** A language model behind any OpenAI-compatible server, asked for one JSON object. */
 
 import { GlyphpressError } from '../errors.js';
+import type { ChatAnswer } from '../pipeline/backends/chat-answer.js';
 import {
-  type ChatAnswer,
   ChatClient,
   type ChatClientHooks,
   type ChatClientOptions,
-  type TextMessage,
 } from '../pipeline/backends/chat-client.js';
+import type { TextMessage } from '../pipeline/backends/chat-request.js';
 
 export interface ChatReply {
   text: string;

@@ -1,6 +1,6 @@
 /** The prompt of the proposing language model: the aim, the axes, and what was measured. */
 
-import type { TextMessage } from '../pipeline/backends/chat-client.js';
+import type { TextMessage } from '../pipeline/backends/chat-request.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import { type Domain, valuesOf } from './domain.js';
 import type { ProposalRequest } from './proposer.js';

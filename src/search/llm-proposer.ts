@@ -7,7 +7,7 @@
  */
 
 import { GlyphpressError } from '../errors.js';
-import type { TextMessage } from '../pipeline/backends/chat-client.js';
+import type { TextMessage } from '../pipeline/backends/chat-request.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import type { EvolutionProposer } from './evolution-proposer.js';
 import type { Chat, ChatReply } from './llm-chat.js';

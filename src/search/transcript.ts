@@ -4,7 +4,7 @@
  */
 
 import { appendFileSync } from 'node:fs';
-import type { TextMessage } from '../pipeline/backends/chat-client.js';
+import type { TextMessage } from '../pipeline/backends/chat-request.js';
 import { sha256Hex } from '../sha256.js';
 import { recoverEntries } from './journal.js';
 import type { ChatReply } from './llm-chat.js';

@@ -153,3 +153,17 @@ function messageParts(imageCount: number, questionFirst: boolean) {
     { type: 'text', text: SENTINEL },
   ];
 }
+
+/** `bos_token` and the like, which templates may print. */
+export function specialTokens(config: Record<string, unknown>): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (!key.endsWith('_token')) continue;
+    const content =
+      typeof value === 'object' && value !== null
+        ? (value as { content?: unknown }).content
+        : value;
+    if (typeof content === 'string') tokens[key] = content;
+  }
+  return tokens;
+}

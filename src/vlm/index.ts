@@ -1,4 +1,5 @@
 /** Vision-language models: checkpoint folder in, page images to visual tokens to answers. */
+export type { GenerateEvent, GenerateOptions, GenerateResult } from './answer-stream.js';
 export { type AttentionHeads, storeAttentionHeads } from './attention-heads.js';
 export type { AttentionHead } from './attention-scores.js';
 export {
@@ -47,20 +48,16 @@ export {
   storedKvDtype,
 } from './kv-rows.js';
 export { type AnswerLogProb, summariseLogProbs } from './log-probability.js';
-export {
-  type AttendedCells,
-  type GenerateEvent,
-  type GenerateOptions,
-  type GenerateResult,
-  type LayerDrop,
-  type OpenOptions,
-  type PrefilledContext,
-  type PrefillOptions,
-  VisionLanguageModel,
-} from './model.js';
+export { type OpenOptions, VisionLanguageModel } from './model.js';
 export { locateModel } from './model-location.js';
 export type { PassageReading } from './passage-reading.js';
 export type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
+export type {
+  AttendedCells,
+  LayerDrop,
+  PrefilledContext,
+  PrefillOptions,
+} from './prefilled-context.js';
 export { CELL_COLUMNS, CELL_ROWS, LegibilityProbe, PROBE_FILE } from './probe.js';
 export type { PromptImage } from './prompt.js';
 export { parseSafetensors, SafetensorsFile } from './safetensors.js';

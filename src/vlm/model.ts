@@ -3,9 +3,16 @@
  */
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
+import {
+  checkMaxNewTokens,
+  type GenerateEvent,
+  type GenerateOptions,
+  type GenerateResult,
+  TokenQueue,
+} from './answer-stream.js';
 import { type AttentionHeads, readAttentionHeads } from './attention-heads.js';
 import type { AttentionHead } from './attention-scores.js';
-import { ChatTemplate } from './chat-template.js';
+import { ChatTemplate, specialTokens } from './chat-template.js';
 import { openCheckpoint } from './checkpoint.js';
 import { checkCuts } from './compile.js';
 import { visualRows } from './context-rows.js';
@@ -14,9 +21,15 @@ import { noVision } from './families/family.js';
 import type { ImageProcessorConfig, PageGrid, PageImage } from './image-processor.js';
 import { visualTokenGrid } from './image-processor.js';
 import { describeCheckpoint, type ModelInfo, type VisionInfo } from './inspect.js';
-import type { ContextLayer } from './kv-cache.js';
 import { kvLength } from './kv-rows.js';
-import type { DropInput, DropNeeds, KeptCells, Selection } from './prefill.js';
+import {
+  type AttendedCells,
+  checkDrops,
+  checkQuestion,
+  type LayerDrop,
+  type PrefilledContext,
+  type PrefillOptions,
+} from './prefilled-context.js';
 import {
   type PromptImage,
   type PromptRows,
@@ -24,7 +37,7 @@ import {
   promptRows,
   promptShape,
 } from './prompt.js';
-import { checkSampling, type SamplingOptions } from './sampler.js';
+import { checkSampling } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
 import type { EncodedImage } from './vision-encoder.js';
 import { chooseDtype } from './weights/dtype.js';
@@ -32,76 +45,6 @@ import { WorkerClient } from './worker/client.js';
 import type { PrefillReply } from './worker/protocol.js';
 
 export interface OpenOptions extends EngineOptions {}
-
-/** A drop before decoder layer `layer`, 1 ≤ layer < layers. Text rows are never dropped. */
-export interface LayerDrop {
-  layer: number;
-  needs: DropNeeds;
-  /** Gets the visual rows still present; returns ascending indices into them to keep. */
-  select(input: DropInput): Selection;
-}
-
-export interface PrefilledContext {
-  layers: ContextLayer[];
-  /** Position of the question's first token. */
-  nextPosition: number;
-  /** Visual rows in each layer. */
-  layerVisualTokens: number[];
-  /** Rows in the first layer. */
-  promptTokens: number;
-  /** Per drop, the cells that were left. */
-  keptCells: KeptCells[][];
-  /** Image and cell of each row of the prompt, −1 for text; absent in contexts that were stored without. */
-  places?: { image: Int32Array; cell: Int32Array };
-  /** The one question that this context can be asked: it stands before the images too. */
-  questionFirst?: string;
-  /** The document is text: there were no images. @defaultValue false */
-  isText?: boolean;
-}
-
-/** What one head attends to. */
-export interface AttendedCells {
-  /** Image and cell of each visual token that is left in the layer. */
-  image: Int32Array;
-  cell: Int32Array;
-  /** Share of the attention to the context, 0 to 1. */
-  share: Float32Array;
-}
-
-export interface PrefillOptions {
-  /**
-   * Stands before the images, so that they are read with it in mind, and is asked behind them as ever.
-   * The context then serves this question alone.
-   */
-  questionFirst?: string;
-  /** Stands in the prompt behind the images, before the question; read as text, never as markup. */
-  textAfterImages?: string;
-  signal?: AbortSignal | undefined;
-  onProgress?(done: number, total: number): void;
-}
-
-export interface GenerateOptions extends SamplingOptions {
-  /**
-   * Longest answer, in tokens.
-   * @defaultValue the model's `answerTokens`, or what its context has room for, whichever is less
-   */
-  maxNewTokens?: number | undefined;
-  /** End when the answer only repeats itself. @defaultValue true */
-  stopLoops?: boolean;
-  signal?: AbortSignal | undefined;
-}
-
-export interface GenerateEvent {
-  tokenId: number;
-  /** Whole characters only; empty while a character is incomplete. */
-  text: string;
-  /** Natural logarithm, under the model's own distribution whatever the sampling. */
-  logProb: number;
-}
-
-export interface GenerateResult extends Generated {
-  promptTokens: number;
-}
 
 export class VisionLanguageModel {
   /** Contexts that the worker has ready. */
@@ -412,79 +355,4 @@ export class VisionLanguageModel {
 
 function aborted(completionTokens: number): Generated {
   return { finishReason: 'aborted', completionTokens, repeatedTokens: 0 };
-}
-
-type QueuedToken = Pick<GenerateEvent, 'tokenId' | 'logProb'>;
-
-/** Tokens between the worker's pace and the reader's. */
-class TokenQueue implements AsyncIterable<QueuedToken> {
-  readonly #tokens: QueuedToken[] = [];
-  #ended = false;
-  #wake: (() => void) | undefined;
-
-  push(token: QueuedToken): void {
-    this.#tokens.push(token);
-    this.#wake?.();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<QueuedToken> {
-    for (;;) {
-      while (this.#tokens.length > 0) yield this.#tokens.shift()!;
-      if (this.#ended) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
-
-function checkDrops(drops: readonly LayerDrop[], layers: number): Map<number, LayerDrop> {
-  checkCuts(
-    drops.map(({ layer }) => layer),
-    layers,
-  );
-  const byLayer = new Map(drops.map((drop) => [drop.layer, drop]));
-  if (byLayer.size === drops.length) return byLayer;
-  throw new GlyphpressError('GP_PRUNE_PLAN', {
-    message: `Two drops stand before one layer: ${drops.map(({ layer }) => layer).join(', ')}.`,
-    hint: 'Give each layer at most one drop.',
-    details: { layers: drops.map(({ layer }) => layer) },
-  });
-}
-
-/** What the images were read for is part of their keys and values. */
-function checkQuestion({ questionFirst }: PrefilledContext, question: string): void {
-  if (questionFirst === undefined || questionFirst === question) return;
-  throw new GlyphpressError('GP_ARTIFACT_MISMATCH', {
-    message: 'The context was made for another question, which stands before its images.',
-    hint: 'Prefill the images again: for this question, or for any, with no question before them.',
-  });
-}
-
-function checkMaxNewTokens(count: number): void {
-  if (Number.isSafeInteger(count) && count >= 1) return;
-  throw new GlyphpressError('GP_CONFIG_VALUE', {
-    message: `Expected maxNewTokens to be a positive whole number, got ${count}.`,
-    hint: 'Correct the generation option.',
-    details: { key: 'maxNewTokens', actual: count },
-  });
-}
-
-/** `bos_token` and the like, which templates may print. */
-function specialTokens(config: Record<string, unknown>): Record<string, string> {
-  const tokens: Record<string, string> = {};
-  for (const [key, value] of Object.entries(config)) {
-    if (!key.endsWith('_token')) continue;
-    const content =
-      typeof value === 'object' && value !== null
-        ? (value as { content?: unknown }).content
-        : value;
-    if (typeof content === 'string') tokens[key] = content;
-  }
-  return tokens;
 }

@@ -170,27 +170,7 @@ async function dropRows(
       : {}),
     ...(drop.needs.hidden ? { hidden: gatherRows(rows.hidden, visual, width) } : {}),
   });
-  const { kept, hidden } =
-    selection !== null && typeof selection === 'object' && 'kept' in selection
-      ? selection
-      : { kept: selection, hidden: undefined };
-  if (!(kept instanceof Int32Array)) {
-    throw new ShapeError(
-      'rows kept by a layer drop',
-      'Int32Array',
-      [],
-      'Return an Int32Array from select(), or an object with one as `kept`.',
-    );
-  }
-  checkAscending(kept, visual.length, `rows kept before layer ${drop.layer}`);
-  if (hidden && hidden.length !== kept.length * width) {
-    throw new ShapeError(
-      'hidden rows kept by a layer drop',
-      `[${kept.length}, ${width}]`,
-      [hidden.length],
-      'Return one row for each kept row from select().',
-    );
-  }
+  const { kept, hidden } = checkedSelection(selection, visual.length, drop.layer, width);
   // New values first, at the rows' old places: they are moved together with the others below.
   for (const [n, index] of hidden ? kept.entries() : []) {
     rows.hidden.set(hidden!.subarray(n * width, (n + 1) * width), visual[index]! * width);
@@ -210,6 +190,42 @@ async function dropRows(
     cell: pick(rows.cell, remaining),
     deepStack: rows.deepStack?.select(remaining),
   };
+}
+
+/**
+ * What a drop chose, in one form.
+ *
+ * @param count rows it could choose from
+ * @throws {ShapeError} where it chose rows that there are not, or hands back other rows than it chose
+ */
+function checkedSelection(
+  selection: Selection,
+  count: number,
+  layer: number,
+  width: number,
+): { kept: Int32Array; hidden: Float32Array | undefined } {
+  const { kept, hidden } =
+    selection !== null && typeof selection === 'object' && 'kept' in selection
+      ? selection
+      : { kept: selection, hidden: undefined };
+  if (!(kept instanceof Int32Array)) {
+    throw new ShapeError(
+      'rows kept by a layer drop',
+      'Int32Array',
+      [],
+      'Return an Int32Array from select(), or an object with one as `kept`.',
+    );
+  }
+  checkAscending(kept, count, `rows kept before layer ${layer}`);
+  if (hidden && hidden.length !== kept.length * width) {
+    throw new ShapeError(
+      'hidden rows kept by a layer drop',
+      `[${kept.length}, ${width}]`,
+      [hidden.length],
+      'Return one row for each kept row from select().',
+    );
+  }
+  return { kept, hidden };
 }
 
 function gatherRows(hidden: Float32Array, rows: Int32Array, width: number): Float32Array {

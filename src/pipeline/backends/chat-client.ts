@@ -3,12 +3,12 @@
 import { createParser } from 'eventsource-parser';
 import type { Agent, Response } from 'undici';
 import { GlyphpressError } from '../../errors.js';
+import { AnswerReading, type ChatAnswer } from './chat-answer.js';
 import { readCompletion, readModelNames, type TokenUsage } from './chat-completion.js';
-import type { ToolCall, ToolCallMessage, ToolDefinition, ToolResultMessage } from './chat-tools.js';
+import { bodyOf, type ChatRequest, type Dialect, otherDialect } from './chat-request.js';
 import { Endpoint, type EndpointOptions } from './endpoint.js';
 import { AttemptFailed, type RetryOptions, withRetries } from './retry.js';
 import { ServerFailures } from './server-failure.js';
-import { ThinkingFilter } from './thinking-filter.js';
 
 export interface ChatClientOptions extends EndpointOptions {
   /** The name that the server knows the model by. */
@@ -23,54 +23,6 @@ export interface ChatClientOptions extends EndpointOptions {
 
 /** What tests replace: chance and waiting. */
 export type ChatClientHooks = Pick<RetryOptions, 'random' | 'sleep'>;
-
-export type ContentPart =
-  | { type: 'text'; text: string }
-  | { type: 'image_url'; image_url: { url: string; detail?: ImageDetail } };
-
-export type ImageDetail = 'low' | 'high' | 'auto';
-
-export interface ChatMessage<Content = string | readonly ContentPart[]> {
-  role: 'system' | 'user' | 'assistant';
-  content: Content;
-}
-
-export type TextMessage = ChatMessage<string>;
-
-/** Whatever is left out is left to the server. */
-export interface ChatRequest {
-  messages: readonly (ChatMessage | ToolCallMessage | ToolResultMessage)[];
-  /** Functions that the model may call; not with `stream`. @defaultValue none */
-  tools?: readonly ToolDefinition[] | undefined;
-  /** `none`: what it has called it may not call again. @defaultValue auto, where there are tools */
-  toolChoice?: 'auto' | 'none' | undefined;
-  maxTokens?: number | undefined;
-  temperature?: number | undefined;
-  responseFormat?: Record<string, unknown> | undefined;
-  /** Needed for onText and for a true firstTokenMs. @defaultValue false */
-  stream?: boolean | undefined;
-  /** Gets the answer piece by piece. */
-  onText?: ((delta: string) => void) | undefined;
-  /** Leaves a `<think>…</think>` block at the beginning of an answer where it is. @defaultValue false */
-  keepThinking?: boolean | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-export interface ChatAnswer {
-  text: string;
-  /** What the model wants to be told before it answers; empty without tools. */
-  toolCalls: ToolCall[];
-  /** The server's `finish_reason` (`stop`, `length`, …); null if absent. */
-  finishReason: string | null;
-  usage: TokenUsage;
-  /**
-   * From the first byte sent to the first text (reasoning included), failed attempts and waits
-   * included. Without streaming, the first text is the whole answer.
-   */
-  firstTokenMs: number;
-  totalMs: number;
-  attempts: number;
-}
 
 interface HttpCall {
   path: string;
@@ -379,100 +331,6 @@ interface StreamState {
 }
 
 const NO_USAGE: TokenUsage = { promptTokens: null, completionTokens: null };
-
-/** What has reached the caller, over all attempts. */
-class AnswerReading {
-  /** Of the last attempt. */
-  firstTokenMs: number | undefined;
-  /** True once the caller got text, which no other attempt can take back. */
-  delivered = false;
-  /** Characters that came from the server in the last attempt. */
-  received = 0;
-  #text = '';
-  #filter: ThinkingFilter | null = null;
-
-  constructor(
-    private readonly started: number,
-    private readonly request: Pick<ChatRequest, 'onText' | 'keepThinking'>,
-  ) {}
-
-  restart(): void {
-    this.firstTokenMs = undefined;
-    this.received = 0;
-    this.#text = '';
-    this.#filter = this.request.keepThinking ? null : new ThinkingFilter();
-  }
-
-  noteFirstToken(): void {
-    this.firstTokenMs ??= performance.now() - this.started;
-  }
-
-  take(text: string): void {
-    if (text === '') return;
-    this.received += text.length;
-    this.noteFirstToken();
-    this.#deliver(this.#filter ? this.#filter.push(text) : text);
-  }
-
-  /** @returns the whole answer */
-  end(): string {
-    this.#deliver(this.#filter?.end() ?? '');
-    return this.#text;
-  }
-
-  #deliver(text: string): void {
-    if (text === '') return;
-    this.#text += text;
-    if (!this.request.onText) return;
-    this.delivered = true;
-    this.request.onText(text);
-  }
-}
-
-/** Servers differ in which of these request members they take. */
-interface Dialect {
-  readonly limit: 'max_tokens' | 'max_completion_tokens';
-  readonly streamOptions: boolean;
-}
-
-function bodyOf(
-  model: string,
-  {
-    messages,
-    tools,
-    toolChoice,
-    maxTokens,
-    temperature,
-    responseFormat,
-    stream = false,
-  }: ChatRequest,
-  dialect: Dialect,
-): Record<string, unknown> {
-  // Members that are undefined are not sent.
-  return {
-    model,
-    messages,
-    tools,
-    tool_choice: tools && toolChoice,
-    temperature,
-    [dialect.limit]: maxTokens,
-    response_format: responseFormat,
-    stream,
-    stream_options: stream && dialect.streamOptions ? { include_usage: true } : undefined,
-  };
-}
-
-/** Another way to ask a server that refuses a member, without changing what the caller asked for. */
-function otherDialect(error: unknown, sent: Dialect): Dialect | undefined {
-  if (!(error instanceof GlyphpressError)) return undefined;
-  const { status, said } = error.details;
-  if ((status !== 400 && status !== 422) || typeof said !== 'string') return undefined;
-  if (/max_completion_tokens/.test(said) && sent.limit === 'max_tokens') {
-    return { ...sent, limit: 'max_completion_tokens' };
-  }
-  if (/stream_options/.test(said) && sent.streamOptions) return { ...sent, streamOptions: false };
-  return undefined;
-}
 
 function assertRange(key: string, value: number, low: number, high: number): void {
   if (Number.isInteger(value) && value >= low && value <= high) return;

@@ -1,11 +1,6 @@
-import {
-  type ChatAnswer,
-  ChatClient,
-  type ChatClientHooks,
-  type ChatClientOptions,
-  type ChatMessage,
-  type ChatRequest,
-} from './chat-client.js';
+import type { ChatAnswer } from './chat-answer.js';
+import { ChatClient, type ChatClientHooks, type ChatClientOptions } from './chat-client.js';
+import type { ChatMessage, ChatRequest } from './chat-request.js';
 import { type PagePromptOptions, pageMessages } from './page-messages.js';
 
 export interface OpenAiBackendOptions

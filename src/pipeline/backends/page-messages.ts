@@ -1,7 +1,7 @@
 /** Page images and a question as the messages of a chat. */
 
 import { GlyphpressError } from '../../errors.js';
-import type { ChatMessage, ContentPart, ImageDetail } from './chat-client.js';
+import type { ChatMessage, ContentPart, ImageDetail } from './chat-request.js';
 
 export interface PagePromptOptions {
   /** The system message. @defaultValue {@link PAGE_INSTRUCTIONS} where there are pages; null for none */

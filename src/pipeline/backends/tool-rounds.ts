@@ -14,8 +14,8 @@ import {
   TOOL_HINT,
 } from '../expanding/reading-tools.js';
 import type { SourceReader } from '../expanding/source-reader.js';
-import type { ChatRequest } from './chat-client.js';
 import type { TokenUsage } from './chat-completion.js';
+import type { ChatRequest } from './chat-request.js';
 import { type ToolCall, toolCallMessage } from './chat-tools.js';
 import type { OpenAiAnswer, OpenAiAskOptions, OpenAiBackend } from './openai.js';
 

@@ -22,6 +22,7 @@ const NETWORK =
   /^(E(CONN(REFUSED|RESET|ABORTED)|PIPE|HOSTUNREACH|NETUNREACH|NETDOWN|TIMEDOUT|NOTFOUND|AI_AGAIN)|UND_ERR_\w+|TimeoutError|RequestTimeout|AbortError|ERR_STREAM_PREMATURE_CLOSE)$/;
 const BUSY =
   /^(SlowDown|Throttling\w*|TooManyRequests\w*|ServiceUnavailable|InternalError|OperationAborted|RequestTimeoutException|BadDigest|XAmzContentChecksumMismatch|IncompleteBody)$/;
+const OTHER_REGION = /^(PermanentRedirect|AuthorizationHeaderMalformed|301)$/;
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/;
 
 const KEYS: Record<string, string> = {
@@ -35,6 +36,60 @@ const KEYS: Record<string, string> = {
 const KEYS_HINT =
   'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), AWS_PROFILE, or give the machine a role.';
 
+/** What an error says, in the words of a store. */
+interface Told {
+  codes: readonly string[];
+  status: number | undefined;
+  /** The store, for people. */
+  at: string;
+  bucket: string;
+}
+
+interface Refusal {
+  message: string;
+  hint: string;
+}
+
+/** The first that knows the error says what it means. */
+const REFUSALS: readonly ((told: Told) => Refusal | null)[] = [
+  ({ codes }) =>
+    codes.includes('CredentialsProviderError')
+      ? { message: 'There are no credentials for the object store', hint: KEYS_HINT }
+      : null,
+  ({ codes, at }) => {
+    const known = codes.find((code) => Object.hasOwn(KEYS, code));
+    return known ? { message: `${at} ${KEYS[known]}`, hint: KEYS_HINT } : null;
+  },
+  ({ codes, at, bucket }) =>
+    codes.includes('NoSuchBucket')
+      ? {
+          message: `There is no bucket ${bucket} at ${at}`,
+          hint: 'Create it, or correct --store and --store-endpoint.',
+        }
+      : null,
+  ({ codes, at }) =>
+    codes.includes('RequestTimeTooSkewed')
+      ? {
+          message: `The clock of this machine and that of ${at} differ by more than it allows`,
+          hint: 'Set the clock, for example with NTP (timedatectl set-ntp true).',
+        }
+      : null,
+  ({ codes, bucket }) =>
+    OTHER_REGION.test(codes[0] ?? '')
+      ? {
+          message: `The bucket ${bucket} lies in another region`,
+          hint: 'Set AWS_REGION to the region of the bucket.',
+        }
+      : null,
+  ({ status, at, bucket }) =>
+    status === 403
+      ? {
+          message: `${at} does not allow this on the bucket ${bucket}`,
+          hint: 'Allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on its objects.',
+        }
+      : null,
+];
+
 /** @returns null for what has nothing to do with the store, such as a full disk */
 export function s3Failure(error: unknown, place: S3Place): GlyphpressError | null {
   if (error instanceof GlyphpressError) return error;
@@ -43,47 +98,20 @@ export function s3Failure(error: unknown, place: S3Place): GlyphpressError | nul
   const codes = codesOf(error);
   const at = place.endpoint ?? 'Amazon S3';
   if (codes.some((code) => CERTIFICATE.test(code)))
-    return refused(
-      error,
-      `The certificate of ${at} is not trusted (${codes[0]})`,
-      'Give its authority in NODE_EXTRA_CA_CERTS, or correct --store-endpoint.',
-    );
+    return refused(error, {
+      message: `The certificate of ${at} is not trusted (${codes[0]})`,
+      hint: 'Give its authority in NODE_EXTRA_CA_CERTS, or correct --store-endpoint.',
+    });
   if (isUnavailable(codes, status)) return unavailable(error, at, codes[0] ?? name);
-  if (codes.includes('CredentialsProviderError'))
-    return refused(error, 'There are no credentials for the object store', KEYS_HINT);
-  const known = codes.find((code) => Object.hasOwn(KEYS, code));
-  if (known) return refused(error, `${at} ${KEYS[known]}`, KEYS_HINT);
-  if (codes.includes('NoSuchBucket'))
-    return refused(
-      error,
-      `There is no bucket ${place.bucket} at ${at}`,
-      'Create it, or correct --store and --store-endpoint.',
-    );
-  if (codes.includes('RequestTimeTooSkewed'))
-    return refused(
-      error,
-      `The clock of this machine and that of ${at} differ by more than it allows`,
-      'Set the clock, for example with NTP (timedatectl set-ntp true).',
-    );
-  if (/^(PermanentRedirect|AuthorizationHeaderMalformed|301)$/.test(codes[0] ?? ''))
-    return refused(
-      error,
-      `The bucket ${place.bucket} lies in another region`,
-      'Set AWS_REGION to the region of the bucket.',
-    );
-  if (status === 403)
-    return refused(
-      error,
-      `${at} does not allow this on the bucket ${place.bucket}`,
-      'Allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on its objects.',
-    );
-  if (status !== undefined)
-    return refused(
-      error,
-      `${at} refused a request: ${status} ${name}${message && `: ${message}`}`,
-      'Check --store and --store-endpoint; glyphpress doctor --store tries each kind of request.',
-    );
-  return null;
+  for (const refusal of REFUSALS) {
+    const known = refusal({ codes, status, at, bucket: place.bucket });
+    if (known) return refused(error, known);
+  }
+  if (status === undefined) return null;
+  return refused(error, {
+    message: `${at} refused a request: ${status} ${name}${message && `: ${message}`}`,
+    hint: 'Check --store and --store-endpoint; glyphpress doctor --store tries each kind of request.',
+  });
 }
 
 /** Something to wait for. */
@@ -128,6 +156,6 @@ function unavailable(cause: unknown, at: string, reason: string): GlyphpressErro
   });
 }
 
-function refused(cause: unknown, message: string, hint: string): GlyphpressError {
-  return new GlyphpressError('GP_STORE_REFUSED', { message, hint, cause });
+function refused(cause: unknown, refusal: Refusal): GlyphpressError {
+  return new GlyphpressError('GP_STORE_REFUSED', { ...refusal, cause });
 }
