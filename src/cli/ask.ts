@@ -42,7 +42,6 @@ import { keepCacheBounded } from './cache-bound.js';
 import {
   assertExpandsHere,
   type ExpandFlags,
-  expandFlagsFor,
   expandingBackend,
   withExpandOptions,
 } from './expand-options.js';
@@ -238,7 +237,7 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
       browsers: flags.browsers,
     });
     const asking = {
-      backend: expandingBackend(backend, expandFlagsFor(flags, model.info), countTokens),
+      backend: expandingBackend(backend, flags, countTokens, model.info),
       settings,
       reader: localReader(model, settings),
       extractMs,

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { type Command, Option } from 'commander';
 import { GlyphpressError } from '../errors.js';
 import type { Backend } from '../pipeline/backend.js';
-import { defaultExpansion } from '../pipeline/expanding/default-method.js';
 import {
   DEFAULT_EXPANSION_BUDGET,
   EXPANSION_METHODS,
@@ -13,6 +12,7 @@ import {
   MAX_EXPANSION_BUDGET,
 } from '../pipeline/expanding/expander.js';
 import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
+import { type AskedExpansion, expansionFor } from '../pipeline/expanding/expansion-choice.js';
 import type { ModelInfo, VisionLanguageModel } from '../vlm/index.js';
 import { wholeNumber } from './options.js';
 
@@ -40,22 +40,18 @@ export function withExpandOptions(command: Command, unlessGiven = WHERE_IT_HELPS
     );
 }
 
-/** @param countTokens of the model that answers */
+/**
+ * @param countTokens of the model that answers
+ * @param model says what is done where --expand is not given; null: nothing
+ */
 export function expandingBackend(
   backend: Backend,
-  flags: ExpandFlags,
+  flags: AskedExpansion,
   countTokens: (text: string) => number,
+  model: Pick<ModelInfo, 'passages'> | null = null,
 ): Backend {
-  const expansion = expandSettings(flags, countTokens);
-  return expansion ? new ExpandingBackend(backend, expansion) : backend;
-}
-
-/** What is done for a model that runs here where --expand is not given; pages read with the question first stay alone. */
-export function expandFlagsFor<T extends ExpandFlags & { questionFirst?: unknown }>(
-  flags: T,
-  info: Pick<ModelInfo, 'passages'>,
-): T {
-  return flags.expand || flags.questionFirst ? flags : { ...flags, expand: defaultExpansion(info) };
+  const expansion = expansionFor(flags, model);
+  return expansion ? new ExpandingBackend(backend, { ...expansion, countTokens }) : backend;
 }
 
 /** Before anything is read. @throws {GlyphpressError} GP_USAGE for what only a server's model can do */
@@ -96,10 +92,11 @@ export function assertAttends(
   });
 }
 
-/** @returns undefined where nothing is to be expanded */
+/** @returns undefined where --expand is not given: what is measured depends on what was asked for alone */
 export function expandSettings(
-  { expand = 'off', expandBudget: budget = DEFAULT_EXPANSION_BUDGET }: ExpandFlags,
+  flags: ExpandFlags,
   countTokens: (text: string) => number,
 ): ExpandSettings | undefined {
-  return expand === 'off' ? undefined : { method: expand, budget, countTokens };
+  const expansion = expansionFor(flags, null);
+  return expansion && { ...expansion, countTokens };
 }

@@ -2,6 +2,7 @@
 
 import MiniSearch from 'minisearch';
 import { foldWord } from './citing/text-folding.js';
+import { COMMON_WORDS, stemOf } from './english-words.js';
 
 export interface Passage {
   /** Source range, UTF-16 offsets. */
@@ -26,7 +27,7 @@ export class LexicalIndex {
   readonly #search = new MiniSearch<{ id: number; text: string }>({
     fields: ['text'],
     tokenize: wordsOf,
-    processTerm: (term) => term,
+    processTerm: stemOf,
   });
 
   constructor(source: string, passages: readonly Passage[]) {
@@ -36,9 +37,14 @@ export class LexicalIndex {
     );
   }
 
-  /** Passages that hold a word of the question, the likeliest first. */
+  /**
+   * Passages that hold a word of the question in any of its forms, the likeliest first. Words that every
+   * text is full of count only where the question has no other: in a short text even they are rare.
+   */
   find(question: string): FoundPassage[] {
-    return this.#search.search(question).map(({ id, score }) => {
+    const telling = wordsOf(question).filter((word) => !COMMON_WORDS.has(word));
+    const asked = telling.length > 0 ? telling.join(' ') : question;
+    return this.#search.search(asked).map(({ id, score }) => {
       const index = id as number;
       return { ...this.#passages[index]!, index, score };
     });

@@ -1,7 +1,7 @@
 /** Who tries a configuration: draws it, reads it, asks about it. */
 
 import type { EvalDocument } from '../eval/task.js';
-import type { ExpandSettings } from '../pipeline/expanding/expander.js';
+import type { ExpansionChoice } from '../pipeline/expanding/expansion-choice.js';
 import type { RenderedPage } from '../render/index.js';
 import type { Settings } from './settings.js';
 import type { DocumentScore, RenderCheck } from './trial.js';
@@ -11,8 +11,6 @@ export interface Spent {
   renderMs: number;
   inferenceMs: number;
 }
-
-export type ExpansionChoice = Pick<ExpandSettings, 'method' | 'budget'>;
 
 export interface Evaluator {
   /** Configurations that may be tried side by side. */

@@ -2,6 +2,7 @@
 
 import { GlyphpressError } from '../errors.js';
 import { countExpanded } from '../pipeline/expanding/count-expanded.js';
+import { type ExpansionChoice, expansionFor } from '../pipeline/expanding/expansion-choice.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
 import type { ContentStore } from '../service/content-store.js';
@@ -15,7 +16,6 @@ import type { GenerateOptions } from '../vlm/index.js';
 import {
   type AskedDocument,
   documentsOf,
-  expansionOf,
   generateOptionsOf,
   type QuestionRequest,
   questionOf,
@@ -46,7 +46,7 @@ export interface Question {
   /** How long its documents are waited for. */
   waitMs: number;
   citations: boolean;
-  expand: ReturnType<typeof expansionOf>;
+  expand: ExpansionChoice | undefined;
 }
 
 /** @throws {GlyphpressError} for whatever is wrong with the request or its documents */
@@ -73,7 +73,10 @@ export async function readQuestion(
     generate: generateOptionsOf(request, limits.answerTokens),
     waitMs: Math.min(wanted === undefined ? limits.waitMs : wanted * 1000, limits.waitMs),
     citations: glyphpress?.citations === true,
-    expand: expansionOf(glyphpress, info),
+    expand: expansionFor(
+      { expand: glyphpress?.expand, expandBudget: glyphpress?.expand_budget },
+      info,
+    ),
   };
 }
 

@@ -1,12 +1,7 @@
 /** What a chat completion request asks: which document, which question, how to answer. */
 
 import { GlyphpressError } from '../errors.js';
-import { defaultExpansion } from '../pipeline/expanding/default-method.js';
-import {
-  DEFAULT_EXPANSION_BUDGET,
-  type ExpandSettings,
-  type ExpansionMethod,
-} from '../pipeline/expanding/expander.js';
+import type { ExpansionMethod } from '../pipeline/expanding/expander.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import { documentIdOf } from './document-view.js';
 import type { InlineFile, InlineFiles } from './inline-files.js';
@@ -168,18 +163,6 @@ export function generateOptionsOf(
     ...(typeof topP === 'number' && { topP }),
     ...(typeof seed === 'number' && { seed: Math.abs(seed) % 2 ** 32 }),
   };
-}
-
-/** @returns undefined where nothing is to be read as text beside the pages */
-export function expansionOf(
-  {
-    expand: asked,
-    expand_budget: budget = DEFAULT_EXPANSION_BUDGET,
-  }: NonNullable<ChatRequest['glyphpress']> = {},
-  model: Parameters<typeof defaultExpansion>[0],
-): Pick<ExpandSettings, 'method' | 'budget'> | undefined {
-  const expand = asked ?? defaultExpansion(model);
-  return expand === 'off' ? undefined : { method: expand, budget };
 }
 
 const DEFAULT_ANSWER_TOKENS = 256;

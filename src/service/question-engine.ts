@@ -6,7 +6,8 @@ import { GlyphpressError } from '../errors.js';
 import type { AskOptions } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import type { LocalAnswer, LocalDocument } from '../pipeline/backends/local-document.js';
-import { Expander, type ExpandSettings } from '../pipeline/expanding/expander.js';
+import { Expander } from '../pipeline/expanding/expander.js';
+import type { ExpansionChoice } from '../pipeline/expanding/expansion-choice.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { type AnyPlace, placeName } from '../store/place.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
@@ -27,7 +28,7 @@ export interface EngineQuestion extends AskOptions {
   /** Where the contexts lie, one for each document; a path stands for a folder. */
   folders: readonly AnyPlace[];
   /** Have passages of the source read as text beside the pages. @defaultValue none */
-  expand?: Pick<ExpandSettings, 'method' | 'budget'> | undefined;
+  expand?: ExpansionChoice | undefined;
   /** Opens several documents together; needed for those only. */
   openJoint?: (backend: LocalBackend) => Promise<LocalDocument>;
   question: string;

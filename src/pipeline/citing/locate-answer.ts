@@ -5,6 +5,7 @@
  * of the question around them a little); the best places are then aligned character by character. What
  * the question does not say, the value, decides; the rest only helps to choose among places.
  */
+import { COMMON_WORDS } from '../english-words.js';
 import { alignLocally, type Glyphs, glyphsOf, type Part } from './local-alignment.js';
 import { foldCode, foldWord, isWordCode, SEPARATOR } from './text-folding.js';
 
@@ -41,17 +42,10 @@ const SHORT_VALUE = 8;
 const TINY_VALUE = 4;
 const NEAR_THE_QUESTION = 0.5;
 
-/** Words that say nothing of where an answer stands. */
-const COMMON = new Set(
-  'a an and are as at be been but by did do does for from had has have he her his how i in is it its me my no not of on one or our says she so than that the their them then there they this to was we were what when where which who whom whose why will with yes you your answer text document page'.split(
-    ' ',
-  ),
-);
-
 /** @returns the best places, best first within each part of the answer; empty when nothing is like it */
 export function locateAnswer(answer: string, question: string, source: string): Located[] {
   const asked = new Set(wordsOf(question).map(({ folded }) => folded));
-  const context = [...asked].filter((word) => !COMMON.has(word));
+  const context = [...asked].filter((word) => !COMMON_WORDS.has(word));
   const whole = answer.slice(0, LONGEST_ANSWER);
   if (whole.length <= LONGEST_UNIT) {
     const found = locateUnit(whole, asked, context, source);
@@ -164,7 +158,7 @@ function bestOf(found: readonly Located[]): Located[] {
 
 /** The value: telling words that are news. Null if there are none. */
 function markNews(text: string, isNew: (word: string) => boolean): Part | null {
-  const words = wordsOf(text).filter(({ folded }) => !COMMON.has(folded) && isNew(folded));
+  const words = wordsOf(text).filter(({ folded }) => !COMMON_WORDS.has(folded) && isNew(folded));
   const glyphs = glyphsOf(text, 0, text.length);
   const isNews = new Uint8Array(glyphs.codes.length);
   let news = 0;

@@ -9,6 +9,9 @@ export interface TextRange {
 /** A longer sentence is cut at spaces: it would take the budget of several answers. */
 const LONGEST_UNIT = 600;
 
+/** What lies between the cells of a row. */
+const CELL_BORDERS = [',', ';', '\t', '|'];
+
 /** Lines that are shorter than this share of their paragraph's longest one were not wrapped. */
 const WRAPPED_SHARE = 0.6;
 
@@ -81,6 +84,7 @@ function sentencesOf(source: string, range: TextRange): TextRange[] {
 function isWrappedProse(source: string, lines: readonly TextRange[]): boolean {
   if (lines.length < 2) return false;
   const texts = lines.map(({ start, end }) => source.slice(start, end));
+  if (isTable(texts)) return false;
   const longest = Math.max(...texts.map((text) => text.length));
   return texts.every((text, index) => {
     if (index < texts.length - 1 && text.length < WRAPPED_SHARE * longest) return false;
@@ -88,6 +92,15 @@ function isWrappedProse(source: string, lines: readonly TextRange[]): boolean {
     const before = texts[index - 1]!;
     const hangs = index === 1 && STARTS_ITEM.test(before);
     return !STARTS_ITEM.test(text) && (hangs || indentOf(text) <= indentOf(before));
+  });
+}
+
+/** Rows of as many cells each, three at least. Prose may have as many commas in two lines, not in all. */
+function isTable(lines: readonly string[]): boolean {
+  if (lines.length < 3) return false;
+  return CELL_BORDERS.some((border) => {
+    const [first, ...others] = lines.map((line) => line.split(border).length);
+    return first! >= 3 && others.every((cells) => cells === first);
   });
 }
 

@@ -20,6 +20,15 @@ describe('units of a text', () => {
     expect(textsOf(source)).toEqual(['name: North gate', 'code: 7F2A-91', 'open: yes']);
   });
 
+  it('are rows where a table stands, however alike their lengths', () => {
+    const rows = [
+      'species,found by,shelf',
+      'Arran whitebeam,Orla Fay,B7-2',
+      'marsh saxifrage,Jo Dunn,C1-4',
+    ];
+    expect(textsOf(rows.join('\n'))).toEqual(rows);
+  });
+
   it('keep the indentation of a line of code', () => {
     expect(textsOf('def f():\n    return 1\n')).toEqual(['def f():', '    return 1']);
   });

@@ -1,9 +1,11 @@
 """Documents written for training, with slots and what people ask about them (`written/*.txt`; the format: `written/README.md`).
 
     python -m reader.questions.written FILE...        checks files, and shows a document of each with --show
+    python -m reader.questions.written --export FILE  writes each document once, with its questions for values (JSON)
 """
 
 import argparse
+import json
 import random
 import re
 import string
@@ -297,11 +299,24 @@ def problems(written: Written, tries: int = 30) -> list[str]:
     return [f"{written.name}: {problem}" for problem in list(found)[:6]]
 
 
+def export(path: Path) -> None:
+    """Each document as one draw under its own name, and what it is asked for that stands in it as written."""
+    documents = []
+    for written in written_documents(held_out=False) + written_documents(held_out=True):
+        text, turns = render(random.Random(written.name), written)
+        asked = [{"question": t.question, "value": t.value} for t in turns if t.value and t.value in text]
+        documents.append({"text": text, "questions": asked})
+    path.write_text(json.dumps(documents, ensure_ascii=False), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="*", default=sorted(FOLDER.glob("*.txt")))
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--export", type=Path, metavar="FILE")
     args = parser.parse_args()
+    if args.export:
+        return export(args.export)
     documents = questions = 0
     for path in args.files:
         try:
