@@ -19,7 +19,7 @@ import {
 } from '../src/queue/stage-runner.js';
 import { StageWorker, type StageWorkerOptions } from '../src/queue/stage-worker.js';
 import { removeLeftovers } from '../src/service/idle-content.js';
-import type { StepTools } from '../src/service/steps.js';
+import type { StepTools } from '../src/service/step-tools.js';
 
 export interface WorkerParts extends StageWorkerOptions, StepTools {
   redis: Redis;

@@ -15,7 +15,7 @@ import {
 import type { ContentStore } from '../src/service/content-store.js';
 import { problemOfWorker } from '../src/service/introduction.js';
 import { openCheckedStore, type StoreOptions } from '../src/service/open-store.js';
-import type { StepTools } from '../src/service/steps.js';
+import type { StepTools } from '../src/service/step-tools.js';
 import type { WorkerParts } from './document-stage.js';
 import { encode } from './encode.js';
 import { extract } from './extract.js';

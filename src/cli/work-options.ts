@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { STAGES, type Stage } from '../queue/document-record.js';
 import { RESERVE_BYTES } from '../service/disk-room.js';
+import { DEFAULT_MAX_PARTS, DEFAULT_PAGES_PER_JOB } from '../service/step-tools.js';
 import { wholeNumber } from './options.js';
 
 export type Concurrency = Partial<Record<Stage, number>>;
@@ -11,6 +12,7 @@ export interface WorkFlags {
   concurrency: Concurrency;
   browsers?: number | undefined;
   pagesPerJob: number;
+  maxParts: number;
   quotaMb?: number | undefined;
   reserveMb: number;
 }
@@ -37,7 +39,13 @@ export function withWorkOptions(command: Command): Command {
       '--pages-per-job <n>',
       'pages of a document that one job encodes',
       wholeNumber(1, 10_000),
-      16,
+      DEFAULT_PAGES_PER_JOB,
+    )
+    .option(
+      '--max-parts <n>',
+      'parts that a document larger than its model is read in; more are refused, and 1 refuses all',
+      wholeNumber(1, 10_000),
+      DEFAULT_MAX_PARTS,
     )
     .option('--quota-mb <n>', 'what a tenant may store', wholeNumber(1, 1e9))
     .option(
@@ -53,6 +61,7 @@ export function workArguments({
   concurrency,
   browsers,
   pagesPerJob,
+  maxParts,
   quotaMb,
   reserveMb,
 }: WorkFlags): string[] {
@@ -61,6 +70,7 @@ export function workArguments({
     ...(list.length > 0 ? ['--concurrency', list.join(',')] : []),
     ...(browsers === undefined ? [] : ['--browsers', String(browsers)]),
     ...['--pages-per-job', String(pagesPerJob)],
+    ...['--max-parts', String(maxParts)],
     ...(quotaMb === undefined ? [] : ['--quota-mb', String(quotaMb)]),
     ...['--reserve-mb', String(reserveMb)],
   ];

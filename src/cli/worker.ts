@@ -98,6 +98,7 @@ async function work(flags: Flags, signal: AbortSignal): Promise<void> {
     concurrency: flags.concurrency,
     lockMs: flags.lockSeconds * 1000,
     pagesPerJob: flags.pagesPerJob,
+    maxParts: flags.maxParts,
     browsers: flags.browsers,
     quotaBytes: quotaBytes(flags),
     onError: logError,

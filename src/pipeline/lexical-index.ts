@@ -22,19 +22,34 @@ export function wordsOf(text: string): string[] {
   return [...text.matchAll(/[\p{L}\p{N}]+/gu)].map(([word]) => foldWord(word));
 }
 
+interface IndexedPassage {
+  id: number;
+  text: string;
+}
+
+/** Passages that are indexed before others have their turn: some tens of milliseconds. */
+const PASSAGES_AT_ONCE = 100;
+
 export class LexicalIndex {
   readonly #passages: readonly Passage[];
-  readonly #search = new MiniSearch<{ id: number; text: string }>({
-    fields: ['text'],
-    tokenize: wordsOf,
-    processTerm: stemOf,
-  });
+  readonly #search: MiniSearch<IndexedPassage>;
 
-  constructor(source: string, passages: readonly Passage[]) {
+  private constructor(passages: readonly Passage[], search: MiniSearch<IndexedPassage>) {
     this.#passages = passages;
-    this.#search.addAll(
-      passages.map(({ start, end }, id) => ({ id, text: source.slice(start, end) })),
-    );
+    this.#search = search;
+  }
+
+  static of(source: string, passages: readonly Passage[]): LexicalIndex {
+    const search = emptySearch();
+    search.addAll(textsOf(source, passages));
+    return new LexicalIndex(passages, search);
+  }
+
+  /** The same for a text of many pages, in a process that others wait for. */
+  static async inSteps(source: string, passages: readonly Passage[]): Promise<LexicalIndex> {
+    const search = emptySearch();
+    await search.addAllAsync(textsOf(source, passages), { chunkSize: PASSAGES_AT_ONCE });
+    return new LexicalIndex(passages, search);
   }
 
   /**
@@ -49,4 +64,12 @@ export class LexicalIndex {
       return { ...this.#passages[index]!, index, score };
     });
   }
+}
+
+function emptySearch(): MiniSearch<IndexedPassage> {
+  return new MiniSearch({ fields: ['text'], tokenize: wordsOf, processTerm: stemOf });
+}
+
+function textsOf(source: string, passages: readonly Passage[]): IndexedPassage[] {
+  return passages.map(({ start, end }, id) => ({ id, text: source.slice(start, end) }));
 }

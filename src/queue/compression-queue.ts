@@ -18,10 +18,17 @@ import {
 import { KEY_PREFIX } from './key-prefix.js';
 import { Turns } from './turns.js';
 
-/** Pages of a document, 0-based, the end not included. */
+/** Pages of a document, 0-based, the end not included; of one of its parts where it is read in parts. */
 export interface PageRange {
   start: number;
   end: number;
+  /** 0-based; absent for a document that is read as a whole. */
+  part?: number;
+}
+
+/** Names a range among the others of its step. */
+export function nameOfRange({ part, start, end }: PageRange): string {
+  return `${part === undefined ? '' : `part${part}-`}${start}-${end}`;
 }
 
 /** All that a job says. */
@@ -148,7 +155,7 @@ export class CompressionQueue {
         data: { ...payload, range },
         opts: {
           ...JOB_OPTIONS,
-          jobId: `${parent.id}.${range.start}-${range.end}`,
+          jobId: `${parent.id}.${nameOfRange(range)}`,
           priority: places[n]!,
           parent: link,
         },
@@ -262,8 +269,9 @@ function isPriority(value: unknown): value is Priority {
 }
 
 function isRange(value: unknown): value is PageRange {
-  const { start, end } = (value ?? {}) as Partial<Record<string, unknown>>;
+  const { start, end, part } = (value ?? {}) as Partial<Record<string, unknown>>;
   return (
+    (part === undefined || (Number.isSafeInteger(part) && (part as number) >= 0)) &&
     Number.isSafeInteger(start) &&
     Number.isSafeInteger(end) &&
     (start as number) >= 0 &&

@@ -1,5 +1,7 @@
 /** What the service knows of a document: one record each, from its acceptance to its deletion. */
 
+import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
+
 export const STAGES = ['extract', 'render', 'encode', 'prefill'] as const;
 export type Stage = (typeof STAGES)[number];
 
@@ -69,6 +71,8 @@ export interface DocumentRecord extends DocumentRef {
   pagesDone: number;
   /** Known once all are drawn. */
   pages: number | null;
+  /** Those that it is read in, each in a context of its own; null where it is read as a whole, or not laid out yet. */
+  parts: DocumentPart[] | null;
   /** Share of the stage that is done, 0 to 1. */
   share: number;
   /** How long each step took when it was last done. */
@@ -132,6 +136,7 @@ export function decodeRecord(fields: Record<string, string>): DocumentRecord | n
     peakBytes: number('peakBytes'),
     pagesDone: Number(fields.pagesDone ?? 0),
     pages: number('pages'),
+    parts: fields.parts === undefined ? null : (JSON.parse(fields.parts) as DocumentPart[]),
     share: Number(fields.share ?? 0),
     stageMs: Object.fromEntries(
       STAGES.map((stage) => [stage, Number(fields[`ms:${stage}`] ?? 0)]),

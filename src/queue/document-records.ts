@@ -5,7 +5,7 @@
 
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
-import type { PageRange } from './compression-queue.js';
+import { nameOfRange, type PageRange } from './compression-queue.js';
 import {
   type DocumentRecord,
   type DocumentRef,
@@ -80,7 +80,7 @@ const contentKey = (tenant: string, contentHash: string) =>
 
 /** Starts are counted for each part of a step: many parts of a good document are no poison. */
 function counterOf(stage: Stage, range: PageRange | undefined): string {
-  return range ? `${stage}:${range.start}-${range.end}` : stage;
+  return range ? `${stage}:${nameOfRange(range)}` : stage;
 }
 
 type Script = keyof typeof SCRIPTS;

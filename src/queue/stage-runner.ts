@@ -1,5 +1,6 @@
 /** Runs the jobs of one stage and keeps the document's record; says what BullMQ is to do with the job. */
 
+import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
 import { ATTEMPTS, type JobPayload, type PageRange } from './compression-queue.js';
 import type { DocumentRecord, DocumentRef, Stage } from './document-record.js';
 import type { DocumentRecords } from './document-records.js';
@@ -26,6 +27,8 @@ export interface StepResult {
   characters?: number;
   /** Of the text, in UTF-8. */
   textBytes?: number;
+  /** Those that the document is read in; known before any of their pages is drawn. */
+  parts?: readonly DocumentPart[];
   /** What its content takes in the store now. */
   storedBytes?: number;
   /** The last step's: it completes the document. */
@@ -153,7 +156,7 @@ export class StageRunner {
   ): Promise<StageOutcome> {
     const { range, isSplit = false } = job.payload;
     const startedMs = performance.now();
-    const { report, ranges, ...facts } = await this.step({
+    const { report, ranges, parts, ...facts } = await this.step({
       record,
       signal,
       progress: (state) => reporter.report(state),
@@ -165,6 +168,7 @@ export class StageRunner {
     const ms = Math.round(performance.now() - startedMs);
     // The document's step is done when all of its parts are.
     if (range) return { kind: 'done', ms };
+    if (parts) await this.records.note(ref, 'progress', { stage: this.stage, share: 0 }, { parts });
     if (ranges) {
       await job.split(ranges);
       await this.records.takeBackStart(ref, this.stage);

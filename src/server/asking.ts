@@ -10,6 +10,7 @@ import type { DocumentService } from '../service/documents.js';
 import { type Evidence, evidenceOf } from '../service/evidence.js';
 import { assertJoinable, openJoint } from '../service/joint-context.js';
 import type { ModelRegistry } from '../service/models.js';
+import { askInParts } from '../service/parted-question.js';
 import type { EngineAnswer, QuestionEngine } from '../service/question-engine.js';
 import { contextFolder, openWork, type Work } from '../service/work.js';
 import type { GenerateOptions } from '../vlm/index.js';
@@ -47,6 +48,8 @@ export interface Question {
   waitMs: number;
   citations: boolean;
   expand: ExpansionChoice | undefined;
+  /** How many of the likeliest parts of a document that is read in parts are asked. */
+  parts: number | 'all';
 }
 
 /** @throws {GlyphpressError} for whatever is wrong with the request or its documents */
@@ -77,6 +80,7 @@ export async function readQuestion(
       { expand: glyphpress?.expand, expandBudget: glyphpress?.expand_budget },
       info,
     ),
+    parts: glyphpress?.parts ?? 'all',
   };
 }
 
@@ -157,6 +161,8 @@ export async function answerOver(
   onText: (text: string) => void,
 ): Promise<EngineAnswer> {
   const several = documents.length > 1;
+  if (!several && documents[0]!.record.parts)
+    return answerInParts(parts, question, documents[0]!, signal, stops, onText);
   if (several) assertJoinable(documents, parts.models.info(question.model));
   const enough = new AbortController();
   const answer = await parts.engine.ask({
@@ -176,6 +182,41 @@ export async function answerOver(
     },
   });
   parts.metrics.asked(documents.map(reportOf), answer);
+  return answer;
+}
+
+async function answerInParts(
+  { engine, metrics }: AskingParts,
+  question: Question,
+  document: Work,
+  signal: AbortSignal,
+  stops: StopFilter,
+  onText: (text: string) => void,
+): Promise<EngineAnswer> {
+  /** Ends an answer at a stop sequence. @param say gets what goes before it */
+  const ending = (filter: StopFilter, say: (text: string) => void) => {
+    const enough = new AbortController();
+    const take = (text: string) => {
+      say(filter.push(text));
+      if (filter.stopped) enough.abort();
+    };
+    return { onText: take, stop: enough.signal };
+  };
+  const answer = await askInParts(engine, document, {
+    ...question.generate,
+    ...ending(stops, onText),
+    ending: () => ending(stops.anew(), () => {}),
+    model: question.model,
+    question: question.text,
+    asked: question.parts,
+    asker: question.tenant,
+    citations: question.citations,
+    expand: question.expand,
+    signal,
+  });
+  // Which of several is the best was not known before.
+  if (answer.parts!.length > 1) onText(stops.push(answer.answer));
+  metrics.asked([answer.report], answer);
   return answer;
 }
 

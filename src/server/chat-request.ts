@@ -39,6 +39,7 @@ export interface ChatRequest {
     citations?: boolean;
     expand?: 'off' | ExpansionMethod;
     expand_budget?: number;
+    parts?: number | 'all';
   };
 }
 
@@ -175,6 +176,11 @@ export class StopFilter {
 
   constructor(stop: ChatRequest['stop']) {
     this.#stops = (typeof stop === 'string' ? [stop] : (stop ?? [])).filter((text) => text !== '');
+  }
+
+  /** The same stop sequences for another answer. */
+  anew(): StopFilter {
+    return new StopFilter([...this.#stops]);
   }
 
   get stopped(): boolean {

@@ -16,6 +16,7 @@ export function documentView(record: DocumentRecord) {
     status: record.state,
     stage: record.stage,
     progress: { pages_done: pagesDone(record), pages, share },
+    parts: partsOf(record),
     filename: record.filename,
     media_type: record.mediaType,
     bytes: record.bytes,
@@ -31,6 +32,16 @@ export function documentView(record: DocumentRecord) {
     finished_at: orNull(record.finishedAt),
     expires_at: orNull(record.expiresAt),
   };
+}
+
+function partsOf({ parts }: DocumentRecord) {
+  if (parts === null) return null;
+  return parts.map(({ start, end, pagesBefore, pages }) => ({
+    start,
+    end,
+    first_page: pagesBefore + 1,
+    pages,
+  }));
 }
 
 /** What it takes in the store, and how often its text would go into that. */

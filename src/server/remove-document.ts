@@ -1,5 +1,6 @@
 /** A document goes with all that was made from it. */
 
+import { keysOfParts } from '../service/pieces.js';
 import { placeName } from '../store/place.js';
 import type { ServerParts } from './context.js';
 
@@ -11,5 +12,7 @@ export async function removeDocument(
   const record = await documents.get(ref);
   await documents.remove(ref);
   const { tenant, contentHash, settingsKey } = record;
-  await engine.drop(placeName(store.place(tenant, contentHash).context(settingsKey)));
+  const place = store.place(tenant, contentHash);
+  for (const key of keysOfParts(settingsKey, record))
+    await engine.drop(placeName(place.context(key)));
 }

@@ -49,6 +49,7 @@ export interface KeptRequest {
   /** Absent in what an earlier version kept. */
   /** As asked; undefined for the model's default. */
   expand?: { method: 'off' | ExpansionMethod; budget?: number | undefined } | undefined;
+  parts?: number | 'all' | undefined;
   metadata: Record<string, string>;
   previousResponseId: string | null;
 }
@@ -108,6 +109,7 @@ export function keptRequestOf(
       method: question.glyphpress.expand,
       budget: question.glyphpress.expand_budget,
     },
+    parts: question.glyphpress?.parts,
     metadata: request.metadata ?? {},
     previousResponseId: request.previous_response_id ?? null,
   };
@@ -115,7 +117,7 @@ export function keptRequestOf(
 
 /** The way back: what was kept as a question again. */
 export function questionOfKept(kept: KeptRequest): QuestionRequest {
-  const { messages, instructions, documentIds, citations, expand } = kept;
+  const { messages, instructions, documentIds, citations, expand, parts } = kept;
   return {
     model: kept.model,
     messages: [
@@ -131,6 +133,7 @@ export function questionOfKept(kept: KeptRequest): QuestionRequest {
       citations,
       ...(expand && { expand: expand.method }),
       ...(expand?.budget !== undefined && { expand_budget: expand.budget }),
+      ...(parts !== undefined && { parts }),
     },
   };
 }

@@ -132,6 +132,20 @@ export const documentObject = Type.Object(
       pages: nullable(Type.Integer()),
       share: Type.Number({ description: 'Completed share of the stage, 0 to 1.' }),
     }),
+    parts: nullable(
+      Type.Array(
+        Type.Object({
+          start: Type.Integer({ description: 'UTF-16 offset into the text.' }),
+          end: Type.Integer(),
+          first_page: Type.Integer({ description: 'Counted from 1.' }),
+          pages: Type.Integer(),
+        }),
+        {
+          description:
+            'In which a document is read that is larger than its model holds, each in a context of its own; null where it is read as a whole.',
+        },
+      ),
+    ),
     filename: nullable(Type.String()),
     media_type: Type.String(),
     bytes: Type.Integer(),
@@ -244,6 +258,12 @@ export const glyphpressOptions = Type.Object(
         description: `Text tokens of what is read so, at most. Default: ${DEFAULT_EXPANSION_BUDGET}.`,
       }),
     ),
+    parts: Type.Optional(
+      Type.Union([Type.Literal('all'), Type.Integer({ minimum: 1 })], {
+        description:
+          'Of a document that is read in parts: ask all of them, or the n that speak most of the question. The surest answer that was found is given; glyphpress.parts says what each answered. Default: all.',
+      }),
+    ),
     wait_seconds: Type.Optional(
       Type.Number({ minimum: 0, description: 'For a document that is still compressed.' }),
     ),
@@ -276,6 +296,18 @@ const expandedPlace = Type.Object({
   rect: nullable(rectangle),
 });
 
+const askedPart = Type.Object({
+  part: Type.Integer({ description: 'Counted from 1.' }),
+  start: Type.Integer({ description: 'UTF-16 offset into the text of the document.' }),
+  end: Type.Integer(),
+  first_page: Type.Integer(),
+  pages: Type.Integer(),
+  answer: Type.String(),
+  found: Type.Boolean(),
+  confidence: nullable(Type.Number()),
+  lexical_score: Type.Number({ description: 'Of the words of the question in the part.' }),
+});
+
 export const evidenceObject = Type.Object({
   found: Type.Boolean({
     description: 'False if the answer says that the document does not contain it.',
@@ -301,4 +333,9 @@ export const evidenceObject = Type.Object({
     }),
   ),
   citations: Type.Optional(Type.Array(citation)),
+  parts: Type.Optional(
+    Type.Array(askedPart, {
+      description: 'Of a document that is read in parts: those that were asked, the best first.',
+    }),
+  ),
 });

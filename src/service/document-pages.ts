@@ -5,6 +5,7 @@ import { CELLS_FILE, type DocumentCells, parseCells } from '../pipeline/artifact
 import { type PageIndex, pageFileName } from '../pipeline/artifacts/page-folder.js';
 import { CONTEXT_FORM } from '../pipeline/artifacts/stored-context.js';
 import { PAGES_FORM, readPageIndex } from '../pipeline/artifacts/stored-pages.js';
+import type { TextRange } from '../pipeline/parts/split-document.js';
 import {
   type ArtifactForm,
   artifactAt,
@@ -14,6 +15,7 @@ import {
   readManifest,
 } from '../store/artifact-folder.js';
 import type { AnyPlace } from '../store/place.js';
+import { piecesOf } from './pieces.js';
 import { contextFolder, pagePlace, type Work } from './work.js';
 
 /** The finished context holds the pages; before it there are the drawn ones. */
@@ -41,7 +43,9 @@ async function manifestOrNull(
 }
 
 /** @returns null for a page that is not there, or not yet */
-export async function pageImage(work: Work, index: number): Promise<Buffer | null> {
+export async function pageImage(whole: Work, at: number): Promise<Buffer | null> {
+  const work = piecesOf(whole).findLast(({ part }) => at >= (part?.pagesBefore ?? 0))!;
+  const index = at - (work.part?.pagesBefore ?? 0);
   const file = pageFileName(index);
   const artifact = await artifactOf(work);
   if (artifact) {
@@ -59,11 +63,29 @@ export async function contextFile(work: Work, file: string): Promise<Buffer | nu
   return readArtifactFile(folder, manifest, file);
 }
 
-/** @throws {GlyphpressError} GP_DOCUMENT_PENDING before all pages are drawn */
-export async function pageIndex(work: Work): Promise<PageIndex> {
-  const artifact = await artifactOf(work);
-  if (artifact) return readPageIndex(artifact.folder, artifact.manifest);
-  throw notThere(work, 'pages');
+/**
+ * Pages and offsets of the whole document.
+ *
+ * @throws {GlyphpressError} GP_DOCUMENT_PENDING before all pages are drawn
+ */
+export async function pageIndex(work: Work): Promise<Pick<PageIndex, 'characters' | 'pages'>> {
+  const pieces = await Promise.all(piecesOf(work).map(indexOfPiece));
+  const characters = pieces.reduce((sum, index) => sum + index.characters, 0);
+  return { characters, pages: pieces.flatMap(({ pages }) => pages) };
+}
+
+async function indexOfPiece(piece: Work): Promise<Pick<PageIndex, 'characters' | 'pages'>> {
+  const artifact = await artifactOf(piece);
+  if (!artifact) throw notThere(piece, 'pages');
+  const index = await readPageIndex(artifact.folder, artifact.manifest);
+  const before = piece.part?.start ?? 0;
+  const moved = <Range extends TextRange>(range: Range) => ({
+    ...range,
+    start: range.start + before,
+    end: range.end + before,
+  });
+  const pages = index.pages.map((page) => ({ ...moved(page), lines: page.lines.map(moved) }));
+  return { characters: index.characters, pages };
 }
 
 /**

@@ -24,6 +24,7 @@ import { type DocumentSettings, readingOf } from './document-settings.js';
 import { encodingOf } from './extract.js';
 import { contentLock, removeLeftovers, whileIdle } from './idle-content.js';
 import type { ModelRegistry } from './models.js';
+import { keysOfParts } from './pieces.js';
 
 export interface Submission {
   tenant: string;
@@ -165,7 +166,10 @@ export class DocumentService {
     await records.exclusively(contentLock(tenant, contentHash), async () => {
       const { sameContent, sameSettings } = await records.remove(record);
       if (sameContent === 0) await store.removeContent(tenant, contentHash);
-      else if (sameSettings === 0) await store.removeContext(tenant, contentHash, settingsKey);
+      else if (sameSettings === 0) {
+        for (const key of keysOfParts(settingsKey, record))
+          await store.removeContext(tenant, contentHash, key);
+      }
     });
     await queue.remove({ ...ref, generation: record.generation });
   }

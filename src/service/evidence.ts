@@ -3,6 +3,7 @@
 import type { Answer, PlacedCitation } from '../pipeline/backend.js';
 import type { AnswerSupport } from '../pipeline/expanding/answer-support.js';
 import type { ExpandedPlace } from '../pipeline/expanding/expanded-place.js';
+import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
 import type { PassageReading } from '../vlm/index.js';
 
 /** Offsets and page are those of the document. */
@@ -15,6 +16,17 @@ export interface DocumentCitation extends Omit<PlacedCitation, 'document'> {
   document_id: string;
 }
 
+/** What a part of a document answered. */
+export interface AskedPart {
+  /** Counted from 1. */
+  number: number;
+  part: DocumentPart;
+  answer: string;
+  found: boolean;
+  confidence: number | null;
+  lexicalScore: number;
+}
+
 export interface Evidence {
   /** False where the answer says that the text does not hold what was asked for. */
   found: boolean;
@@ -25,13 +37,37 @@ export interface Evidence {
   support?: AnswerSupport;
   /** `alone`: the pages were not read for this answer. */
   passages?: PassageReading;
+  /** Only where the document is read in parts: those that were asked, the best first. */
+  parts?: ReturnType<typeof partView>[];
   /** Only when asked for: they are looked up in the whole text. The likeliest first. */
   citations?: DocumentCitation[];
 }
 
+function partView({ number, part, answer, found, confidence, lexicalScore }: AskedPart) {
+  const { start, end, pagesBefore, pages } = part;
+  return {
+    part: number,
+    start,
+    end,
+    first_page: pagesBefore + 1,
+    pages,
+    answer,
+    found,
+    confidence,
+    lexical_score: lexicalScore,
+  };
+}
+
 /** @param documentIds of the documents that were asked, in their order */
 export function evidenceOf(
-  { found, confidence, calibrated, citations, expansion }: Answer,
+  {
+    found,
+    confidence,
+    calibrated,
+    citations,
+    expansion,
+    parts,
+  }: Answer & { parts?: readonly AskedPart[] },
   documentIds: readonly string[],
   withCitations: boolean,
 ): Evidence {
@@ -48,6 +84,7 @@ export function evidenceOf(
       support: expansion.support,
       ...(expansion.reading && { passages: expansion.reading }),
     }),
+    ...(parts && { parts: parts.map(partView) }),
   };
   if (!withCitations) return evidence;
   return { ...evidence, citations: citations.map(named) };

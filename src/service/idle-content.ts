@@ -6,6 +6,7 @@ import type { DocumentRecords } from '../queue/document-records.js';
 import type { ContentStore } from './content-store.js';
 import { parseSettings, readingOf } from './document-settings.js';
 import type { ModelRegistry } from './models.js';
+import { keysOfParts } from './pieces.js';
 
 export interface ContentParts {
   records: DocumentRecords;
@@ -57,9 +58,10 @@ function tokensKeysOf(
 ): ReadonlySet<string> | null {
   try {
     return new Set(
-      records.map(({ settings: json, mediaType }) => {
-        const settings = parseSettings(json);
-        return readingOf(settings, models.info(settings.model), mediaType).tokensKey;
+      records.flatMap((record) => {
+        const settings = parseSettings(record.settings);
+        const { tokensKey } = readingOf(settings, models.info(settings.model), record.mediaType);
+        return keysOfParts(tokensKey, record);
       }),
     );
   } catch (error) {

@@ -11,6 +11,7 @@ import type { ExpansionChoice } from '../pipeline/expanding/expansion-choice.js'
 import type { CompressionReport } from '../pipeline/report.js';
 import { type AnyPlace, placeName } from '../store/place.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
+import type { AskedPart } from './evidence.js';
 import { FairQueue } from './fair-queue.js';
 import type { ModelRegistry } from './models.js';
 
@@ -46,6 +47,8 @@ export interface EngineAnswer extends LocalAnswer {
   waitMs: number;
   /** Until the document was open; 0 when it was. */
   loadMs: number;
+  /** Of a document that is read in parts: those that were asked, the best first. */
+  parts?: AskedPart[];
 }
 
 /** A document that is open, or about to be. */

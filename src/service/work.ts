@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { TokensPlace } from '../pipeline/artifacts/encoded-pages.js';
 import { CONTEXT_FORM } from '../pipeline/artifacts/stored-context.js';
 import type { PagePlace } from '../pipeline/artifacts/stored-pages.js';
+import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
 import type { DocumentRecord } from '../queue/document-record.js';
 import {
@@ -28,6 +29,8 @@ export interface Work<Place extends ContentPlace = ContentPlace> {
   /** What the record's settings come to. */
   reading: DocumentReading;
   place: Place;
+  /** Only this part of the document, whose names the reading then has; see pieces.ts. */
+  part?: DocumentPart;
 }
 
 interface StoreOf<Place> {

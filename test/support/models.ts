@@ -42,3 +42,13 @@ function tinyModelThat(folder: string, glyphpress: Record<string, unknown>): str
   writeFileSync(file, JSON.stringify({ ...config, glyphpress }));
   return folder;
 }
+
+/** A copy in `folder` that holds fewer positions, so that short documents are too long for it. */
+export function shortModel(model: string, folder: string, maxPositions: number): string {
+  cpSync(model, folder, { recursive: true });
+  const file = path.join(folder, 'config.json');
+  const config = JSON.parse(readFileSync(file, 'utf8'));
+  config.text_config.max_position_embeddings = maxPositions;
+  writeFileSync(file, JSON.stringify(config));
+  return folder;
+}

@@ -195,6 +195,14 @@ export function pagesIn(
   };
 }
 
+/** How many pages of {@link ensurePages} are there, also while it is at work. */
+export async function countDrawnPages({ folder, key }: PagePlace): Promise<number> {
+  const manifest = await pagesManifest(folder, key);
+  if (manifest) return manifest.body.pages;
+  const names = await artifactAt(folder).unfinished().names();
+  return names.filter((name) => name.endsWith('.png')).length;
+}
+
 /** A run of pages of {@link ensurePages}. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED if it is not there */
 export async function* storedPageRange(
   { folder, key }: PagePlace,

@@ -18,7 +18,7 @@ export class LexicalPlaces {
 
   constructor(source: string, units: readonly TextRange[]) {
     this.#units = units;
-    this.#index = new LexicalIndex(source, units);
+    this.#index = LexicalIndex.of(source, units);
   }
 
   /** Units that hold words of the question, or stand beside one that does; any order. */

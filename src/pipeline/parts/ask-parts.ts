@@ -17,8 +17,8 @@ import { rankParts } from './rank-parts.js';
 
 /** @param isOnly no other part is asked: its answer is the answer, and may be shown as it grows */
 export type AskPart<Answer extends PartAnswer> = (
-  part: SourceDocument,
-  place: { number: number; of: number; isOnly: boolean },
+  document: SourceDocument,
+  place: { part: DocumentPart; number: number; of: number; isOnly: boolean },
 ) => Promise<Answer>;
 
 export interface PartsAnswer<Answer extends PartAnswer> {
@@ -36,12 +36,12 @@ export async function askParts<Answer extends PartAnswer>(
   asked: number | 'all',
   ask: AskPart<Answer>,
 ): Promise<PartsAnswer<Answer>> {
-  const likely = rankParts(document.text, parts, question);
+  const likely = await rankParts(document.text, parts, question);
   const chosen = asked === 'all' ? likely : likely.slice(0, asked);
   const answers: RankedAnswer<Answer>[] = [];
   for (const [n, { index, score }] of chosen.entries()) {
     const part = parts[index]!;
-    const place = { number: n + 1, of: chosen.length, isOnly: chosen.length === 1 };
+    const place = { part, number: n + 1, of: chosen.length, isOnly: chosen.length === 1 };
     const reply = await ask(documentOfPart(document, part), place);
     const citations = citeFiles(citationsOfWhole(reply.citations, part), document.files);
     answers.push({ part, lexicalScore: score, reply: { ...reply, citations } });

@@ -1,6 +1,6 @@
 /**
- * Whether a document fits a model, known from its layout: before a page of it is drawn. How much fits is
- * the rule by which documents are split into parts.
+ * Whether a document fits a model, known from its layout, and in which parts where it does not: before a
+ * page of it is drawn.
  */
 
 import { GlyphpressError } from '../../errors.js';
@@ -34,26 +34,35 @@ export interface DocumentSize {
   isEstimate: boolean;
 }
 
-/** A document is laid out to its end while it takes no more than so many times what fits. */
+/** What a document takes, and the parts that it is read in; null where it is read as a whole. */
+export interface DocumentFit {
+  size: DocumentSize;
+  parts: PartsPlan | null;
+}
+
+/** A document is laid out to its end while it takes no more than so many times what fits, or is to be read. */
 const EXACT_UP_TO = 4;
 
 /** More than any legible rendering has. */
 const MAX_CHARACTERS_PER_TOKEN = 64;
 
 /**
+ * @param maxParts that a document may be read in; 1 reads none in parts
  * @returns null for a text that fits whatever its layout is: of fewer characters than tokens that fit
  * @throws {GlyphpressError} GP_CONTEXT_LENGTH with what it takes and what fits, and where it can be cut;
- *   not for plans that drop by what pages show, see {@link assertDrawnDocumentFits}
+ *   where nothing is read in parts, not for plans that drop by what pages show, see
+ *   {@link assertDrawnDocumentFits}
  */
-export async function assertDocumentFits(
+export async function fitDocument(
   document: SourceDocument,
   settings: FitSettings,
   tools: LayoutTools,
-): Promise<DocumentSize | null> {
+  maxParts = 1,
+): Promise<DocumentFit | null> {
   const { plan, sidecar, model } = settings;
   const capacity = partCapacity(model.maxPositions, plan, sidecar);
   if (document.text.length <= capacity || !model.vision) return null;
-  const most = EXACT_UP_TO * Math.max(1, capacity);
+  const most = Math.max(EXACT_UP_TO, maxParts) * Math.max(1, capacity);
   const { pages, isWhole } = await layOut(document.text, settings, tools, most);
   const counted = pages.reduce((sum, { visualTokens }) => sum + visualTokens, 0);
   const scale = isWhole ? 1 : document.text.length / pages.at(-1)!.end;
@@ -62,9 +71,11 @@ export async function assertDocumentFits(
     visualTokens: Math.round(counted * scale),
     isEstimate: !isWhole,
   };
-  if (size.visualTokens <= capacity || dropsByContent(plan)) return size;
+  if (size.visualTokens <= capacity || (maxParts === 1 && dropsByContent(plan)))
+    return { size, parts: null };
   const parts = isWhole ? await partsOf(document, settings, tools, capacity, pages) : null;
-  throw tooLarge(size, capacity, parts, model);
+  if (parts && parts.parts.length <= maxParts) return { size, parts };
+  throw tooLarge(size, capacity, parts, model, maxParts);
 }
 
 /**
@@ -144,10 +155,11 @@ function tooLarge(
   capacity: number,
   parts: PartsPlan | null,
   { maxPositions }: ModelInfo,
+  maxParts: number,
 ): GlyphpressError {
   const count = parts?.parts.length ?? Math.ceil(visualTokens / Math.max(1, capacity));
   return new GlyphpressError('GP_CONTEXT_LENGTH', {
-    message: `The document takes ${isEstimate ? 'about ' : ''}${visualTokens} visual tokens on ${pages} pages; ${capacity} fit beside question and answer`,
+    message: `The document takes ${isEstimate ? 'about ' : ''}${visualTokens} visual tokens on ${pages} pages; ${capacity} fit beside question and answer${maxParts > 1 ? `, in each of at most ${maxParts} parts` : ''}`,
     hint: `Hand it in as ${count} documents${parts ? ' (details.parts says where to cut its text)' : ' or more'}, render it more densely, or prune more right after the encoder.`,
     details: {
       visualTokens,
@@ -155,6 +167,7 @@ function tooLarge(
       pages,
       limit: capacity,
       maxPositions,
+      ...(maxParts > 1 && { maxParts }),
       ...(parts && { parts: parts.parts.map(({ start, end }) => ({ start, end })) }),
     },
   });

@@ -94,10 +94,11 @@ async function measureParts(
 ): Promise<DocumentPart[]> {
   const starts: number[] = [];
   let joined = '';
-  for (const { start, end } of ranges) {
-    if (joined !== '') joined += '\f';
+  for (const [n, { start, end }] of ranges.entries()) {
     starts.push(joined.length);
-    joined += text.slice(start, end).replace(/\r?\n$/, '');
+    const own = text.slice(start, end);
+    // The form feed ends the last line as its own end did.
+    joined += n === ranges.length - 1 ? own : `${own.replace(/\r?\n$/, '')}\f`;
   }
   const pages = await measure(joined);
   let before = pagesBefore;

@@ -14,11 +14,11 @@ export interface RankedPart {
 }
 
 /** All parts, the likeliest first; those of equal score in their order. */
-export function rankParts(
+export async function rankParts(
   source: string,
   parts: readonly TextRange[],
   question: string,
-): RankedPart[] {
+): Promise<RankedPart[]> {
   const passages: (Passage & { part: number })[] = [];
   for (const [part, { start, end }] of parts.entries()) {
     // Half of each is the first half of the next: no sentence is torn in all of them.
@@ -26,7 +26,8 @@ export function rankParts(
       passages.push({ part, start: at, end: Math.min(end, at + PASSAGE_CHARACTERS) });
   }
   const scores = parts.map(() => 0);
-  for (const { index, score } of new LexicalIndex(source, passages).find(question)) {
+  const found = (await LexicalIndex.inSteps(source, passages)).find(question);
+  for (const { index, score } of found) {
     const { part } = passages[index]!;
     scores[part] = Math.max(scores[part]!, score);
   }

@@ -8,7 +8,7 @@ import { writeWhole } from '../../store/write-whole.js';
 import type { PartsPlan } from './plan-parts.js';
 
 /** Raised whenever the same document and settings would be parted otherwise. */
-const PARTS_VERSION = 1;
+export const PARTS_VERSION = 1;
 
 /**
  * @param folder of all plans

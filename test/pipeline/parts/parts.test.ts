@@ -80,6 +80,19 @@ describe('the parts of a document', () => {
     );
   });
 
+  it('count pages as each part has them by itself, with the blank lines at its end', async () => {
+    const ending = fc.constantFrom('', '\n', '\n\n', '\n\n\n');
+    await fc.assert(
+      fc.asyncProperty(texts, ending, async (lines, end) => {
+        const text = `${lines}${end}`;
+        const { parts } = await planParts(documentOf(text), 2 * TOKENS, measure);
+        for (const { start, end, pages } of parts)
+          expect([start, pages]).toEqual([start, (await measure(text.slice(start, end))).length]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('are about equally large', async () => {
     const text = Array.from({ length: 500 }, (_, n) => `line ${n}`).join('\n');
     const { parts } = await planParts(documentOf(text), 30 * TOKENS, measure);
@@ -179,12 +192,12 @@ describe('a question', () => {
     ['What does the pump in shed four cost?', 1],
     ['When is the NORTH gate shut?', 2],
     ['Where are the tide tables?', 0],
-  ])('%s goes to the part that speaks of it', (question, expected) => {
-    expect(rankParts(source, parts, question)[0]!.index).toBe(expected);
+  ])('%s goes to the part that speaks of it', async (question, expected) => {
+    expect((await rankParts(source, parts, question))[0]!.index).toBe(expected);
   });
 
-  it('without a known word goes to the parts in their order', () => {
-    expect(rankParts(source, parts, 'Wer?').map(({ index }) => index)).toEqual([0, 1, 2]);
+  it('without a known word goes to the parts in their order', async () => {
+    expect((await rankParts(source, parts, 'Wer?')).map(({ index }) => index)).toEqual([0, 1, 2]);
   });
 
   const citation = { start: 5, end: 9, text: '', page: 1, score: 0.9 };
