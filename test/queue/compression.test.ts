@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
 import { CONTEXT_FILE } from '../../src/pipeline/artifacts/context-file.js';
 import { ensureEncodedPage } from '../../src/pipeline/artifacts/encoded-pages.js';
@@ -20,7 +20,7 @@ import { connectRedis } from '../../src/queue/connection.js';
 import type { DocumentRecord, Stage } from '../../src/queue/document-record.js';
 import { MAX_STARTS, type Step } from '../../src/queue/stage-runner.js';
 import { DocumentService } from '../../src/service/documents.js';
-import { rangesOf } from '../../src/service/steps.js';
+import { rangesOf } from '../../src/service/model-steps.js';
 import { Sweeper } from '../../src/service/sweeper.js';
 import { openWork } from '../../src/service/work.js';
 import { workFolderOf } from '../../src/store/artifact-folder.js';
@@ -28,43 +28,18 @@ import { PROCESS_TAG } from '../../src/store/process-tag.js';
 import type { VisionLanguageModel } from '../../src/vlm/index.js';
 import { words } from '../support/rendering.js';
 import {
-  cleanUpAtEnd,
   idleSteps,
   SMALL_PAGES,
+  serviceForFile,
   startTestWorkers,
   submitText,
-  type TestRedis,
-  type TestService,
   TINY_NAME,
-  testRedis,
-  testService,
   until,
 } from '../support/service.js';
 
-const cleanUp = cleanUpAtEnd();
-let redis: TestRedis;
-let service: TestService;
-beforeAll(async () => {
-  redis = await testRedis(cleanUp);
-  service = await testService(redis, cleanUp);
-});
+const { redis, service, finished, withWorkers } = await serviceForFile(60_000);
 
-const finished = (record: DocumentRecord) =>
-  service.documents.untilFinished(record, 60_000, new AbortController().signal);
 const now = async (record: DocumentRecord) => (await service.records.get(record))!;
-
-/** Workers for the time of some work. */
-async function withWorkers<T>(
-  work: () => Promise<T>,
-  options: Parameters<typeof startTestWorkers>[1] = {},
-): Promise<T> {
-  const workers = await startTestWorkers(redis, options);
-  try {
-    return await work();
-  } finally {
-    await workers.close(0);
-  }
-}
 
 const eventTypes = async (record: DocumentRecord) =>
   (await service.records.events(record, null))

@@ -1,45 +1,15 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type DocumentRecord, STAGES, type Stage } from '../../src/queue/document-record.js';
 import { Lanes } from '../../src/queue/lanes.js';
 import { RightOfWay } from '../../src/queue/right-of-way.js';
 import type { Step, StepContext } from '../../src/queue/stage-runner.js';
 import { Turns } from '../../src/queue/turns.js';
-import {
-  cleanUpAtEnd,
-  idleSteps,
-  startTestWorkers,
-  submitText,
-  type TestRedis,
-  type TestService,
-  testRedis,
-  testService,
-  until,
-} from '../support/service.js';
+import { idleSteps, serviceForFile, submitText, until } from '../support/service.js';
 
-const cleanUp = cleanUpAtEnd();
-let redis: TestRedis;
-let service: TestService;
-beforeAll(async () => {
-  redis = await testRedis(cleanUp);
-  service = await testService(redis, cleanUp);
-});
+const { redis, service, finished, withWorkers } = await serviceForFile(30_000);
 
-const finished = (record: DocumentRecord) =>
-  service.documents.untilFinished(record, 30_000, new AbortController().signal);
 const now = async (record: DocumentRecord) => (await service.records.get(record))!;
 const submit = (tenant: string, text: string) => submitText(service, text, { tenant });
-
-async function withWorkers<T>(
-  options: Parameters<typeof startTestWorkers>[1],
-  work: () => Promise<T>,
-): Promise<T> {
-  const workers = await startTestWorkers(redis, options);
-  try {
-    return await work();
-  } finally {
-    await workers.close(0);
-  }
-}
 
 describe('a short document', () => {
   it.each(STAGES)('passes a long one of another tenant in %s', async (stage) => {
@@ -58,15 +28,18 @@ describe('a short document', () => {
         return inner(context);
       },
     };
-    await withWorkers({ steps }, async () => {
-      const long = await submit('long', `long ${stage}`);
-      await until(() => started);
-      const short = await submit('short', 'short');
-      expect(await finished(short)).toMatchObject({ state: 'completed' });
-      expect(await now(long)).toMatchObject({ state: 'in_progress', stage });
-      release();
-      expect(await finished(long)).toMatchObject({ state: 'completed' });
-    });
+    await withWorkers(
+      async () => {
+        const long = await submit('long', `long ${stage}`);
+        await until(() => started);
+        const short = await submit('short', 'short');
+        expect(await finished(short)).toMatchObject({ state: 'completed' });
+        expect(await now(long)).toMatchObject({ state: 'in_progress', stage });
+        release();
+        expect(await finished(long)).toMatchObject({ state: 'completed' });
+      },
+      { steps },
+    );
   });
 
   it('passes the pages of a long one that are encoded in parts', async () => {
@@ -86,20 +59,23 @@ describe('a short document', () => {
       },
     };
     // Nobody passes: it is the order of the queue alone that lets it through.
-    await withWorkers({ steps, lanes: { passing: 0 } }, async () => {
-      const long = await submit('parts', 'in six parts');
-      await until(() => gates.has('0'));
-      const short = await submit('brief', 'of one page');
-      await until(async () => (await service.queue.nextTenant('encode')) === 'brief');
-      gates.get('0')!();
-      expect((await finished(short)).state).toBe('completed');
-      expect(order).toEqual(['parts 0', 'brief']);
-      for (let n = 1; n < 6; n++) {
-        await until(() => gates.has(`${n}`));
-        gates.get(`${n}`)!();
-      }
-      expect((await finished(long)).state).toBe('completed');
-    });
+    await withWorkers(
+      async () => {
+        const long = await submit('parts', 'in six parts');
+        await until(() => gates.has('0'));
+        const short = await submit('brief', 'of one page');
+        await until(async () => (await service.queue.nextTenant('encode')) === 'brief');
+        gates.get('0')!();
+        expect((await finished(short)).state).toBe('completed');
+        expect(order).toEqual(['parts 0', 'brief']);
+        for (let n = 1; n < 6; n++) {
+          await until(() => gates.has(`${n}`));
+          gates.get(`${n}`)!();
+        }
+        expect((await finished(long)).state).toBe('completed');
+      },
+      { steps, lanes: { passing: 0 } },
+    );
   });
 
   it('has its turn when one that can be taken up again has had its own', async () => {
@@ -114,17 +90,20 @@ describe('a short document', () => {
       },
     };
     const lanes = { passing: 0, turnMs: 50, passAfterMs: 0 };
-    await withWorkers({ steps, lanes }, async () => {
-      const long = await submit('resumed', 'many pages');
-      await until(() => starts === 1);
-      const short = await submit('quick', 'one page');
-      expect((await finished(short)).state).toBe('completed');
-      // It went on without an error, and the start does not count against it.
-      expect((await finished(long)).state).toBe('completed');
-      expect(starts).toBe(2);
-      const types = (await service.records.events(long, null)).map(({ type }) => type);
-      expect(types).not.toContain('retry');
-    });
+    await withWorkers(
+      async () => {
+        const long = await submit('resumed', 'many pages');
+        await until(() => starts === 1);
+        const short = await submit('quick', 'one page');
+        expect((await finished(short)).state).toBe('completed');
+        // It went on without an error, and the start does not count against it.
+        expect((await finished(long)).state).toBe('completed');
+        expect(starts).toBe(2);
+        const types = (await service.records.events(long, null)).map(({ type }) => type);
+        expect(types).not.toContain('retry');
+      },
+      { steps, lanes },
+    );
   });
 });
 

@@ -1,41 +1,27 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { GlyphpressError } from '../../src/errors.js';
-import type { DocumentRecord } from '../../src/queue/document-record.js';
 import { FolderStore } from '../../src/service/folder-store.js';
 import { introduceService, problemOfWorker } from '../../src/service/introduction.js';
 import { ModelRegistry } from '../../src/service/models.js';
 import { untrainedModel } from '../support/models.js';
 import {
-  cleanUpAtEnd,
   idleSteps,
+  serviceForFile,
   startTestWorkers,
   submitText,
-  type TestRedis,
-  type TestService,
   TINY_NAME,
-  testRedis,
-  testService,
   until,
 } from '../support/service.js';
 
-const cleanUp = cleanUpAtEnd();
+const { cleanUp, redis, service, finished } = await serviceForFile(20_000);
 const base = mkdtempSync(path.join(os.tmpdir(), 'glyphpress-introduction-'));
-let redis: TestRedis;
-let service: TestService;
-let marker: string;
-beforeAll(async () => {
-  redis = await testRedis(cleanUp);
-  service = await testService(redis, cleanUp);
-  await introduceService({ ...service, redis: redis.redis });
-  marker = path.join(service.store.root, 'marker');
-  cleanUp.push(async () => rmSync(base, { recursive: true, force: true }));
-});
+const marker = path.join(service.store.root, 'marker');
+cleanUp.push(async () => rmSync(base, { recursive: true, force: true }));
+await introduceService({ ...service, redis: redis.redis });
 
-const finished = (record: DocumentRecord) =>
-  service.documents.untilFinished(record, 20_000, new AbortController().signal);
 const problemWith = (parts: Partial<Parameters<typeof problemOfWorker>[0]> = {}) =>
   problemOfWorker({ ...service, redis: redis.redis, ...parts });
 

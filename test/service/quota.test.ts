@@ -1,46 +1,15 @@
 import { existsSync, statfsSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { connectRedis } from '../../src/queue/connection.js';
-import type { DocumentRecord } from '../../src/queue/document-record.js';
 import type { RecordLimits } from '../../src/queue/document-records.js';
 import { assertRoomForNew, assertRoomForWork, hasRoomForNew } from '../../src/service/disk-room.js';
 import { DocumentService } from '../../src/service/documents.js';
 import { FolderStore } from '../../src/service/folder-store.js';
 import { openWork } from '../../src/service/work.js';
 import { words } from '../support/rendering.js';
-import {
-  cleanUpAtEnd,
-  idleSteps,
-  startTestWorkers,
-  submitText,
-  type TestRedis,
-  type TestService,
-  testRedis,
-  testService,
-} from '../support/service.js';
+import { idleSteps, serviceForFile, submitText, type TestService } from '../support/service.js';
 
-const cleanUp = cleanUpAtEnd();
-let redis: TestRedis;
-let service: TestService;
-beforeAll(async () => {
-  redis = await testRedis(cleanUp);
-  service = await testService(redis, cleanUp);
-});
-
-const finished = (record: DocumentRecord) =>
-  service.documents.untilFinished(record, 40_000, new AbortController().signal);
-
-async function withWorkers<T>(
-  work: () => Promise<T>,
-  options: Parameters<typeof startTestWorkers>[1] = {},
-): Promise<T> {
-  const workers = await startTestWorkers(redis, options);
-  try {
-    return await work();
-  } finally {
-    await workers.close(0);
-  }
-}
+const { cleanUp, redis, service, finished, withWorkers } = await serviceForFile();
 
 /** The same service with other limits. */
 async function limited(limits: Partial<RecordLimits>): Promise<TestService> {

@@ -1,12 +1,9 @@
 import { existsSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { drawPages } from '../../src/pipeline/artifacts/page-source.js';
 import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
 import { countContentDrops } from '../../src/pipeline/parts/content-drops.js';
-import {
-  assertDocumentFits,
-  assertDrawnDocumentFits,
-} from '../../src/pipeline/parts/document-fit.js';
+import { assertDrawnDocumentFits, fitDocument } from '../../src/pipeline/parts/document-fit.js';
 import { partCapacity } from '../../src/pipeline/parts/part-capacity.js';
 import { predictPageTokens } from '../../src/pipeline/predict-tokens.js';
 import type { PrunePlan } from '../../src/prune/index.js';
@@ -14,32 +11,14 @@ import type { DocumentRecord } from '../../src/queue/document-record.js';
 import { openWork } from '../../src/service/work.js';
 import { gridOfPage } from '../../src/vlm/index.js';
 import { smallConfig, words } from '../support/rendering.js';
-import {
-  cleanUpAtEnd,
-  startTestWorkers,
-  submitText,
-  type TestRedis,
-  type TestService,
-  TINY_NAME,
-  testRedis,
-  testService,
-} from '../support/service.js';
+import { serviceForFile, submitText, TINY_NAME } from '../support/service.js';
 
-const cleanUp = cleanUpAtEnd();
-let redis: TestRedis;
-let service: TestService;
-beforeAll(async () => {
-  redis = await testRedis(cleanUp);
-  service = await testService(redis, cleanUp);
-});
+const { service, finished, withWorkers } = await serviceForFile();
 
 /** The document once workers without a model had it: none of them can have encoded a page. */
 async function afterRendering(text: string): Promise<DocumentRecord> {
   const record = await submitText(service, text);
-  const workers = await startTestWorkers(redis, { stages: ['extract', 'render'] });
-  const done = await service.documents.untilFinished(record, 40_000, new AbortController().signal);
-  await workers.close(0);
-  return done;
+  return withWorkers(() => finished(record), { stages: ['extract', 'render'], maxParts: 1 });
 }
 
 const capacity = (record: DocumentRecord) => {
@@ -47,7 +26,7 @@ const capacity = (record: DocumentRecord) => {
   return partCapacity(service.models.info(TINY_NAME).maxPositions, plan, 0);
 };
 
-describe('a document that cannot fit its model', () => {
+describe('a document that cannot fit its model, where none is read in parts', () => {
   it('is refused before a page is drawn, with what it takes and what fits', async () => {
     const text = words(12_000, 3);
     const done = await afterRendering(text);
@@ -79,7 +58,7 @@ describe('a document that cannot fit its model', () => {
     const first = { id: 'doc_0', hash: '0', text: text.slice(start, end) };
     const model = service.models.info(TINY_NAME);
     const tools = { chromium: chromiumOptions, signal: new AbortController().signal };
-    await expect(assertDocumentFits(first, { ...reading, model }, tools)).resolves.not.toThrow();
+    await expect(fitDocument(first, { ...reading, model }, tools)).resolves.not.toThrow();
   });
 
   it('is laid out only so far where it is many times too large', async () => {

@@ -82,6 +82,36 @@ export async function testService(
   return { documents, records, queue, store, models };
 }
 
+/**
+ * A Redis and a service for all tests of a file, which awaits it at its top.
+ *
+ * @param patienceMs how long a document may take to be finished
+ */
+export async function serviceForFile(patienceMs = 40_000) {
+  const cleanUp = cleanUpAtEnd();
+  const redis = await testRedis(cleanUp);
+  const service = await testService(redis, cleanUp);
+  return {
+    cleanUp,
+    redis,
+    service,
+    finished: (record: DocumentRecord) =>
+      service.documents.untilFinished(record, patienceMs, new AbortController().signal),
+    /** Workers for the time of some work. */
+    async withWorkers<T>(
+      work: () => Promise<T>,
+      options: Partial<WorkerProcessOptions> = {},
+    ): Promise<T> {
+      const workers = await startTestWorkers(redis, options);
+      try {
+        return await work();
+      } finally {
+        await workers.close(0);
+      }
+    },
+  };
+}
+
 export function tinyModels(): ModelRegistry {
   return new ModelRegistry([TINY_MODEL], { threads: 1 });
 }
