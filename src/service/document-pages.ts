@@ -95,6 +95,11 @@ async function indexOfPiece(piece: Work): Promise<Pick<PageIndex, 'characters' |
  *   compressed before this was written down
  */
 export async function documentCells(work: Work): Promise<DocumentCells> {
+  const pieces = await Promise.all(piecesOf(work).map(cellsOfPiece));
+  return { ...pieces[0]!, pages: pieces.flatMap(({ pages }) => pages) };
+}
+
+async function cellsOfPiece(work: Work): Promise<DocumentCells> {
   const folder = contextFolder(work);
   const manifest = await manifestOrNull(folder, CONTEXT_FORM);
   if (!manifest) throw notThere(work, 'map of kept cells');

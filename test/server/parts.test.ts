@@ -171,6 +171,8 @@ describe('a document that its model does not hold', () => {
       if (n > 0) expect(start - spans.pages[n - 1]!.end).toBeOneOf([0, 1]);
       expect(lines.every((line) => line.start >= start)).toBe(true);
     }
+    const cells = await json<{ pages: unknown[] }>(`/v1/documents/${done.id}/cells`);
+    expect(cells.pages).toHaveLength(all);
     const zephyr = text.indexOf('zephyr');
     const line = spans.pages.flatMap(({ lines }) => lines).find(({ end }) => end > zephyr)!;
     expect(text.slice(line.start, line.end)).toContain('zephyr');
