@@ -1,7 +1,5 @@
 /** What the service knows of a document: one record each, from its acceptance to its deletion. */
 
-import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
-
 export const STAGES = ['extract', 'render', 'encode', 'prefill'] as const;
 export type Stage = (typeof STAGES)[number];
 
@@ -42,6 +40,16 @@ export interface Failure {
   details: Record<string, unknown>;
 }
 
+/** Of a document that is read in parts; offsets into its text, pages as they are drawn. */
+export interface RecordedPart {
+  start: number;
+  end: number;
+  /** Pages of the parts before it. */
+  pagesBefore: number;
+  pages: number;
+  visualTokens: number;
+}
+
 export interface DocumentRecord extends DocumentRef {
   state: DocumentState;
   /** The step that is under way or comes next; null once there is nothing left to do. */
@@ -72,7 +80,7 @@ export interface DocumentRecord extends DocumentRef {
   /** Known once all are drawn. */
   pages: number | null;
   /** Those that it is read in, each in a context of its own; null where it is read as a whole, or not laid out yet. */
-  parts: DocumentPart[] | null;
+  parts: RecordedPart[] | null;
   /** Share of the stage that is done, 0 to 1. */
   share: number;
   /** How long each step took when it was last done. */
@@ -136,7 +144,7 @@ export function decodeRecord(fields: Record<string, string>): DocumentRecord | n
     peakBytes: number('peakBytes'),
     pagesDone: Number(fields.pagesDone ?? 0),
     pages: number('pages'),
-    parts: fields.parts === undefined ? null : (JSON.parse(fields.parts) as DocumentPart[]),
+    parts: fields.parts === undefined ? null : (JSON.parse(fields.parts) as RecordedPart[]),
     share: Number(fields.share ?? 0),
     stageMs: Object.fromEntries(
       STAGES.map((stage) => [stage, Number(fields[`ms:${stage}`] ?? 0)]),

@@ -1,8 +1,7 @@
 /** Runs the jobs of one stage and keeps the document's record; says what BullMQ is to do with the job. */
 
-import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
 import { ATTEMPTS, type JobPayload, type PageRange } from './compression-queue.js';
-import type { DocumentRecord, DocumentRef, Stage } from './document-record.js';
+import type { DocumentRecord, DocumentRef, RecordedPart, Stage } from './document-record.js';
 import type { DocumentRecords } from './document-records.js';
 import { asGlyphpressError, describeFailure, mayPass, poisonError } from './job-failure.js';
 import { ProgressReporter, type StepProgress } from './progress-reporter.js';
@@ -28,7 +27,7 @@ export interface StepResult {
   /** Of the text, in UTF-8. */
   textBytes?: number;
   /** Those that the document is read in; known before any of their pages is drawn. */
-  parts?: readonly DocumentPart[];
+  parts?: readonly RecordedPart[];
   /** What its content takes in the store now. */
   storedBytes?: number;
   /** The last step's: it completes the document. */
