@@ -9,7 +9,7 @@ function found(texts: readonly string[], question: string): string[] {
     start = passage.end + 1;
     return passage;
   });
-  const index = new LexicalIndex(texts.join('\n'), passages);
+  const index = LexicalIndex.of(texts.join('\n'), passages);
   return index.find(question).map(({ index }) => texts[index]!);
 }
 
