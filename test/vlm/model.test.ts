@@ -439,7 +439,7 @@ describe('the worker', () => {
     const answer = other.answer(context, question, { maxNewTokens: 1500 });
     await answer.next();
     const { worker } = other as unknown as { worker: WorkerClient };
-    await worker.terminate();
+    worker.breakDown();
     // The failure comes while nobody waits for a token; it must neither get lost nor end the process.
     await new Promise((resolve) => setTimeout(resolve, 50));
     const rest = (async () => {
@@ -458,7 +458,7 @@ describe('the worker', () => {
     };
     await client.call('open', undefined);
     const running = client.call('encodeImage', page);
-    await client.terminate();
+    client.breakDown();
     await expect(running).rejects.toMatchObject({ code: 'GP_MODEL_RUNTIME' });
     await expect(client.call('encodeImage', page)).rejects.toMatchObject({
       code: 'GP_MODEL_RUNTIME',
