@@ -30,7 +30,7 @@ export function withExpandOptions(command: Command, unlessGiven = WHERE_IT_HELPS
     .addOption(
       new Option(
         '--expand <method>',
-        `read what the question is about as text beside the pages: lexical (by its words), attention (by what the model attends to, after glyphpress model attention), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off (default: ${unlessGiven})`,
+        `read what the question is about as text beside the pages: lexical (by its words), semantic (by its words and what they mean to the model), attention (by what the model attends to, after glyphpress model attention), tool (a model behind a server reads lines by itself), auto (tool where there is one, else lexical) or off (default: ${unlessGiven})`,
       ).choices(['off', ...EXPANSION_METHODS]),
     )
     .option(

@@ -19,6 +19,7 @@ import type { CitedDocument } from './citing/cite-documents.js';
 import type { AnswerSupport } from './expanding/answer-support.js';
 import type { AttendedPage } from './expanding/attended-places.js';
 import type { ExpandedPlace } from './expanding/expanded-place.js';
+import type { VectorsOfWords } from './expanding/meaning-places.js';
 import type { SourceReader } from './expanding/source-reader.js';
 import type { SourceDocument } from './read-document.js';
 import type { CompressionReport } from './report.js';
@@ -92,6 +93,8 @@ export interface OpenDocument {
    * @throws as {@link ask}
    */
   attend?(question: string): Promise<AttendedPage[] | null>;
+  /** What words mean to the model, see {@link VectorsOfWords}; absent where it does not say. */
+  wordVectors?: VectorsOfWords;
   /**
    * Lets the model read lines of the source by itself; absent where it cannot.
    *

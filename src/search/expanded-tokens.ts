@@ -17,14 +17,14 @@ export async function withPredictedExpansion(
   return { ...check, contextTokens: check.contextTokens + expandedTokens, expandedTokens };
 }
 
-/** A question, in the mean. Who reads by attention or tools is taken to read as much as it may. */
+/** A question, in the mean. What only the model can rank or choose is taken to fill the budget. */
 async function predictExpandedTokens(
   { text, questions }: Pick<EvalDocument, 'text' | 'questions'>,
   { method, budget, countTokens }: ExpandSettings,
   textTokens: number,
 ): Promise<number> {
   if (questions.length === 0) return 0;
-  if (method === 'attention' || method === 'tool') return Math.min(budget, textTokens);
+  if (method !== 'lexical' && method !== 'auto') return Math.min(budget, textTokens);
   const source = await ExpansionSource.of([{ text: async () => text, pages: async () => [] }]);
   const { units } = source;
   const tokens = questions.map(

@@ -245,10 +245,10 @@ export const glyphpressOptions = Type.Object(
       Type.Boolean({ description: 'Return citations: where the text contains the answer.' }),
     ),
     expand: Type.Optional(
-      Type.Enum(['off', 'auto', 'attention', 'lexical'], {
+      Type.Enum(['off', 'auto', 'attention', 'lexical', 'semantic'], {
         description:
           'Read what the question is about as text beside the pages: lexical (by its words), ' +
-          'attention (by what the model attends to), auto (what is there for the model) or off. The default: auto for models that read passages better than pages, else off. `glyphpress.expanded` of the answer says what was read.',
+          'semantic (by its words and what they mean to the model), attention (by what the model attends to), auto (what is there for the model) or off. The default: auto for models that read passages better than pages, else off. `glyphpress.expanded` of the answer says what was read.',
       }),
     ),
     expand_budget: Type.Optional(

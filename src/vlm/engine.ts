@@ -241,7 +241,7 @@ export class Engine {
       lease = await this.#pool.acquire(lengthChanges(caches));
       const last = Math.max(...layers.map(({ layer }) => layer));
       const found = new Map<number, Float32Array[]>();
-      let data = this.#embedTokens(tokenIds);
+      let data = this.embedTokens(tokenIds);
       const positions = textPositions(position, tokenIds.length);
       const span = [0, tokenIds.length] as const;
       for (const stage of lease.stages.filter(({ from }) => from <= last)) {
@@ -313,7 +313,7 @@ export class Engine {
     });
     const stops = new Set(this.checkpoint.eosTokenIds);
     const step = async (ids: readonly number[], at: number) => {
-      let data = this.#embedTokens(ids);
+      let data = this.embedTokens(ids);
       const positions = textPositions(at, ids.length);
       for (const stage of stages) {
         const span = [0, ids.length] as const;
@@ -371,7 +371,8 @@ export class Engine {
     return session;
   }
 
-  #embedTokens(ids: readonly number[]): Float32Array {
+  /** Rows of the input embedding. @returns float32 [ids, D] */
+  embedTokens(ids: readonly number[]): Float32Array {
     const width = this.#text.hiddenSize;
     const hidden = new Float32Array(ids.length * width);
     for (const [row, id] of ids.entries()) this.#embedding.read(id, hidden, row * width);

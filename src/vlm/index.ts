@@ -76,3 +76,4 @@ export {
   quantiseToFolder,
 } from './weights/quantised-folder.js';
 export { DTYPES, type Dtype } from './weights/recipe.js';
+export { addTo, dot, normalised, WordVectors } from './word-vectors.js';

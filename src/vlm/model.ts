@@ -41,6 +41,7 @@ import { checkSampling } from './sampler.js';
 import { Tokenizer } from './tokenizer.js';
 import type { EncodedImage } from './vision-encoder.js';
 import { chooseDtype } from './weights/dtype.js';
+import { WordVectors } from './word-vectors.js';
 import { WorkerClient } from './worker/client.js';
 import type { PrefillReply } from './worker/protocol.js';
 
@@ -49,6 +50,7 @@ export interface OpenOptions extends EngineOptions {}
 export class VisionLanguageModel {
   /** Contexts that the worker has ready. */
   readonly #handles = new WeakMap<PrefilledContext, Promise<number>>();
+  #words: WordVectors | undefined;
 
   private constructor(
     readonly info: ModelInfo,
@@ -104,6 +106,16 @@ export class VisionLanguageModel {
 
   countTokens(text: string): number {
     return this.tokenizer.encodeLiteral(text).length;
+  }
+
+  /** What its input embedding knows of words, see {@link WordVectors}. */
+  async wordVectors(words: readonly string[]): Promise<Float32Array[]> {
+    this.#words ??= new WordVectors(
+      (word) => this.tokenizer.encodeLiteral(word),
+      this.info.tokenizerVocabulary,
+      (ids) => this.worker.call('embedTokens', ids),
+    );
+    return this.#words.of(words);
   }
 
   /** @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only */

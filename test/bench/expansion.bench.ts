@@ -10,16 +10,16 @@ import { hasPhrase, plainWords } from '../../src/eval/metrics/plain-words.js';
 import { readNaturalSuite } from '../../src/eval/natural/natural-suite.js';
 import { expandPlaces } from '../../src/pipeline/expanding/expand-places.js';
 import { LexicalPlaces } from '../../src/pipeline/expanding/lexical-places.js';
+import { blend, MeaningPlaces } from '../../src/pipeline/expanding/meaning-places.js';
 import { unitsOf } from '../../src/pipeline/expanding/text-units.js';
 import { ROOT } from '../support/repository.js';
 import { emit } from './measure.js';
-import { blend, fuse, MeaningPlaces, readWordVectors } from './word-meaning.js';
+import { fuse, readWords } from './word-meaning.js';
 
 const BUDGETS = [60, 100, 150, 200, 300, 400, 800];
-const WAYS = ['lexical', 'semantic', 'fused', 'blended'] as const;
+/** `meaning` alone, `fused` by ranks; `semantic` is what `--expand semantic` does. */
+const WAYS = ['lexical', 'meaning', 'fused', 'semantic'] as const;
 const LONG_DOCUMENT = 4_000;
-/** Chosen on the natural suite, which a weight of 0.2 serves as well. */
-const MEANING_WEIGHT = 0.5;
 const FUSION_K = 10;
 /** Written documents are short: so many of them are one text, asked so many of their questions at even distances. */
 const TOGETHER = 10;
@@ -85,8 +85,8 @@ function writtenTexts(file: string | undefined): Text[] {
   });
 }
 
-it('passages that hold the answer', { timeout: 1_800_000 }, () => {
-  const words = readWordVectors(path.join(ROOT, 'models/reader'));
+it('passages that hold the answer', { timeout: 1_800_000 }, async () => {
+  const words = readWords(path.join(ROOT, 'models/reader'));
   const held = new Map<string, boolean[]>();
   for (const { set, text, asked } of [
     ...naturalTexts(),
@@ -94,15 +94,15 @@ it('passages that hold the answer', { timeout: 1_800_000 }, () => {
   ]) {
     const units = unitsOf(text);
     const lexical = new LexicalPlaces(text, units);
-    const meaning = new MeaningPlaces(text, units, words);
+    const meaning = await MeaningPlaces.of(text, units, words.vectorsOf);
     for (const { question, isHeldBy } of asked) {
       const byWords = lexical.find(question);
-      const byMeaning = meaning.find(question);
+      const byMeaning = await meaning.find(question);
       const places = {
         lexical: byWords,
-        semantic: byMeaning,
+        meaning: byMeaning,
         fused: fuse([byWords, byMeaning], FUSION_K),
-        blended: blend(byWords, byMeaning, MEANING_WEIGHT),
+        semantic: blend(byWords, byMeaning),
       };
       for (const way of WAYS) {
         for (const budget of BUDGETS) {
@@ -114,6 +114,7 @@ it('passages that hold the answer', { timeout: 1_800_000 }, () => {
       }
     }
   }
+  words.close();
   for (const [key, hits] of held) {
     const [documents, way, budget] = JSON.parse(key) as [string, string, number];
     const share = hits.filter(Boolean).length / hits.length;

@@ -90,6 +90,10 @@ export class LocalDocument implements OpenDocument {
     }
   }
 
+  wordVectors(words: readonly string[]): Promise<Float32Array[]> {
+    return this.model.wordVectors(words);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     // An answer under way may be sending the context to the model.

@@ -6,14 +6,15 @@ import { supportOf, withSupport } from './answer-support.js';
 import { type AttendedPage, attendedPlaces } from './attended-places.js';
 import { expandPlaces, type ScoredPlace } from './expand-places.js';
 import { ExpansionSource } from './expansion-source.js';
+import { blend, MeaningPlaces, type VectorsOfWords } from './meaning-places.js';
 import { SourceReader } from './source-reader.js';
 import type { TextRange } from './text-units.js';
 
 /**
- * Who says where to look. `attention`: the model itself, by what the question attends to. `lexical`: the words of the question, BM25 over sentences and lines. `tool`: a
+ * Who says where to look. `attention`: the model itself, by what the question attends to. `lexical`: the words of the question, BM25 over sentences and lines. `semantic`: these, and what words mean to the model. `tool`: a
  * model behind a server, which reads lines by itself. `auto`: the tool where there is one, else the words.
  */
-export const EXPANSION_METHODS = ['auto', 'attention', 'lexical', 'tool'] as const;
+export const EXPANSION_METHODS = ['auto', 'attention', 'lexical', 'semantic', 'tool'] as const;
 export type ExpansionMethod = (typeof EXPANSION_METHODS)[number];
 
 /** Text tokens of the passages of one question, where nobody says how many. */
@@ -33,6 +34,7 @@ export interface Expandable<Reply extends Answer = Answer>
   extends Pick<OpenDocument, 'sources' | 'report'> {
   ask(question: string, options?: AskOptions): Promise<Reply>;
   attend?(question: string): Promise<AttendedPage[] | null>;
+  wordVectors?: VectorsOfWords;
   askWithReader?(question: string, reader: SourceReader, options?: AskOptions): Promise<Reply>;
 }
 
@@ -46,6 +48,7 @@ interface ReadReply<Reply> {
 /** One for each open document; its index is made with the first question. */
 export class Expander<Reply extends Answer = Answer> {
   #source: Promise<ExpansionSource> | undefined;
+  #meaning: Promise<MeaningPlaces> | undefined;
 
   constructor(private readonly opened: Expandable<Reply>) {}
 
@@ -72,11 +75,7 @@ export class Expander<Reply extends Answer = Answer> {
     options: AskOptions,
     { method, budget, countTokens }: ExpandSettings,
   ): Promise<ReadReply<Reply>> {
-    const by = method === 'attention' ? 'attention' : 'lexical';
-    const places =
-      by === 'attention'
-        ? await this.#attendedPlaces(source, question)
-        : source.lexical.find(question);
+    const { by, places } = await this.#placesOf(source, question, method);
     const { passages, text, tokens } = expandPlaces(source.text, places, {
       budget,
       countTokens,
@@ -84,6 +83,35 @@ export class Expander<Reply extends Answer = Answer> {
     });
     const answer = await this.opened.ask(question, { ...options, passages: text });
     return { answer, read: passages, tokens, by };
+  }
+
+  async #placesOf(
+    source: ExpansionSource,
+    question: string,
+    method: ExpansionMethod,
+  ): Promise<{ by: string; places: ScoredPlace[] }> {
+    if (method === 'attention')
+      return { by: method, places: await this.#attendedPlaces(source, question) };
+    const byWords = source.lexical.find(question);
+    if (method !== 'semantic') return { by: 'lexical', places: byWords };
+    const meaning = await this.#meaningOf(source);
+    return { by: method, places: blend(byWords, await meaning.find(question)) };
+  }
+
+  #meaningOf({ text, units }: ExpansionSource): Promise<MeaningPlaces> {
+    const { opened } = this;
+    if (!opened.wordVectors) {
+      throw new GlyphpressError('GP_USAGE', {
+        message: 'What words mean to a model behind a server is not told',
+        hint: 'Use --expand lexical (expand: "lexical"), or a model that runs here.',
+      });
+    }
+    this.#meaning ??= MeaningPlaces.of(text, units, (words) => opened.wordVectors!(words));
+    // A failure is not kept: the model may be back for the next question.
+    this.#meaning.catch(() => {
+      this.#meaning = undefined;
+    });
+    return this.#meaning;
   }
 
   async #attendedPlaces(source: ExpansionSource, question: string): Promise<ScoredPlace[]> {

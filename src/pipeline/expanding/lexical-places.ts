@@ -25,15 +25,20 @@ export class LexicalPlaces {
   find(question: string): ScoredPlace[] {
     const own = new Float64Array(this.#units.length);
     for (const { index, score } of this.#index.find(question)) own[index] = score;
-    const best = own.reduce((most, score) => Math.max(most, score), 0);
-    return this.#units.flatMap((unit, index) => {
-      const beside = Math.max(
-        FROM_BEFORE * (own[index - 1] ?? 0),
-        FROM_BEHIND * (own[index + 1] ?? 0),
-      );
-      const heading = index === 0 ? FROM_HEADING * best : 0;
-      const score = Math.max(own[index]! + beside, heading);
-      return score > 0 ? [{ ...unit, score }] : [];
-    });
+    return withNeighbours(this.#units, own);
   }
+}
+
+/** Units with a score of their own, or beside one that has. @param own score of each unit, 0 for none */
+export function withNeighbours(units: readonly TextRange[], own: ArrayLike<number>): ScoredPlace[] {
+  const best = Array.from(own).reduce((most, score) => Math.max(most, score), 0);
+  return units.flatMap((unit, index) => {
+    const beside = Math.max(
+      FROM_BEFORE * (own[index - 1] ?? 0),
+      FROM_BEHIND * (own[index + 1] ?? 0),
+    );
+    const heading = index === 0 ? FROM_HEADING * best : 0;
+    const score = Math.max(own[index]! + beside, heading);
+    return score > 0 ? [{ ...unit, score }] : [];
+  });
 }

@@ -72,6 +72,10 @@ async function dispatch(
       return { reply: ready.dropContext(call.request) };
     case 'countContexts':
       return { reply: ready.contextCount };
+    case 'embedTokens': {
+      const reply = ready.embedTokens(call.request);
+      return { reply, transfer: [reply.buffer as ArrayBuffer] };
+    }
     case 'generate': {
       const onToken = (tokenId: number, logProb: number) =>
         send({ kind: 'token', id: call.id, tokenId, logProb });

@@ -46,6 +46,7 @@ export interface Calls {
     /** Undefined: as for `generate`. */
     reply: Float32Array[] | undefined;
   };
+  embedTokens: { request: number[]; reply: Float32Array };
   forward: { request: { rows: PromptRows; cuts: number[] }; reply: Forward };
   close: { request: undefined; reply: undefined };
 }

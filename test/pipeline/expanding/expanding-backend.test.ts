@@ -62,6 +62,23 @@ describe('a backend that expands', () => {
     }
   });
 
+  it('asks with places by what words mean to the model that answers', async () => {
+    const settingsOf = { method: 'semantic' as const, budget: 6, countTokens };
+    const opened = await new ExpandingBackend(new LocalBackend(model), settingsOf).open(
+      document,
+      settings,
+    );
+    try {
+      const { expansion } = await opened.ask('What did the pump cost?', { maxNewTokens: 1 });
+      expect(expansion).toMatchObject({ method: 'semantic', tokens: 5 });
+      // Words that do not stand there are near to something all the same.
+      const other = await opened.ask('Zeppelin?', { maxNewTokens: 1 });
+      expect(other.expansion!.tokens).toBeGreaterThan(0);
+    } finally {
+      await opened.close();
+    }
+  });
+
   it('asks as it is where no word of the question stands in the text', async () => {
     const opened = await expanding(50).open(document, settings);
     const plain = await new LocalBackend(model).open(document, settings);
