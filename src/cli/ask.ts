@@ -165,6 +165,7 @@ Examples:
   $ glyphpress ask ledger.txt "What did the pump cost?" --plan lossless --sidecar 200
   $ glyphpress ask book.txt "Who wrote it?" --as text --model SmolLM2-135M-Instruct.Q4_1.gguf
   $ glyphpress ask ledger.txt "What did the pump cost?" --expand lexical --expand-budget 200
+  $ glyphpress ask ledger.txt "How much was paid for the pump?" --expand semantic
   $ glyphpress ask book.txt "Who wrote it?" --question-first --keep 0.5 --json
   $ glyphpress ask book.txt "Who wrote it?" --backend openai --base-url http://127.0.0.1:8000/v1 --model zai-org/Glyph`,
     )
