@@ -12,7 +12,7 @@ from .samples import Page, Sample
 from .tokens import IMAGE
 from .tower import CELL, Tower
 
-KINDS = ("transcription", "continuation", "ask_pages", "ask_text", "plain")
+KINDS = ("transcription", "continuation", "ask_pages", "ask_text", "ask_passages", "plain")
 
 
 @dataclass

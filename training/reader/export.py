@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .base_weights import CONFIG, load_base
+from .language_model import int4
+from .shipped import load_state
 from .tokens import IMAGE
 from .tower import CELL, IMAGE_MEAN, IMAGE_STD, MERGE, PATCH, VISION_THETA, TowerConfig
 
@@ -92,10 +94,13 @@ TOKENIZER = {
 }
 
 
-def hf_state(base: dict[str, Tensor], state: dict) -> dict[str, Tensor]:
-    """Names of `LightOnOcrForConditionalGeneration`; the output is tied to the embedding."""
+def hf_state(base: dict[str, Tensor], state: dict, in_int4: bool = False) -> dict[str, Tensor]:
+    """Names of `LightOnOcrForConditionalGeneration`; the output is tied to the embedding.
+
+    in_int4: the decoder's matrices are rounded to what `train_language --int4` computed with.
+    """
     weights = {"model.language_model.embed_tokens.weight": base["model.embed_tokens.weight"]}
-    weights |= {f"model.language_model.{name}": w for name, w in state["model"].items()}
+    weights |= {f"model.language_model.{name}": int4(w) if in_int4 and w.dim() == 2 else w for name, w in state["model"].items()}
     weights |= {f"model.{name}": w for name, w in state["tower"].items()}
     return weights
 
@@ -105,16 +110,17 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--tower", type=Path)
+    parser.add_argument("--int4", action="store_true", help="round to the int4 weights that a run with --int4 computed with")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dtype", choices=list(DTYPES), default="bfloat16")
     args = parser.parse_args()
-    state = torch.load(args.state, map_location="cpu", weights_only=True)
+    state = load_state(args.state)
     if args.tower:
-        state |= {k: v for k, v in torch.load(args.tower, map_location="cpu", weights_only=True).items() if k in ("tower", "config", "head")}
+        state |= {k: v for k, v in load_state(args.tower).items() if k in ("tower", "config", "head")}
     if "tower" not in state:
         parser.error("this state has no tower: name one with --tower")
     args.out.mkdir(parents=True, exist_ok=True)
-    weights = {n: w.to(DTYPES[args.dtype]).contiguous() for n, w in hf_state(load_base(args.base), state).items()}
+    weights = {n: w.to(DTYPES[args.dtype]).contiguous() for n, w in hf_state(load_base(args.base), state, args.int4).items()}
     save_file(weights, args.out / "model.safetensors", {"format": "pt"})
     write = lambda name, content: (args.out / name).write_text(json.dumps(content, indent=1) + "\n")  # noqa: E731
     write("config.json", config(TowerConfig(**state["config"])) | {"dtype": args.dtype})

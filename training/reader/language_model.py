@@ -9,6 +9,11 @@ WIDTH, INNER, LAYERS, HEADS, KV_HEADS, HEAD = 576, 1536, 30, 9, 3, 64
 VOCABULARY, THETA, EPS = 49152, 100000.0, 1e-5
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether matrices are multiplied faster in bf16: on GPUs, and on CPUs with AMX."""
+    return device.type == "cuda" or bool(torch.cpu._is_amx_tile_supported())
+
+
 class Norm(nn.Module):
     def __init__(self, width: int = WIDTH):
         super().__init__()
@@ -41,18 +46,55 @@ def int4(weight: Tensor) -> Tensor:
     return ((groups / scale).round().clamp(-INT4_TOP, INT4_TOP) * scale).flatten(-2)
 
 
+class StraightThrough(torch.autograd.Function):
+    """Computes with one weight, and learns another: (learned, held) -> held."""
+
+    @staticmethod
+    def forward(ctx, learned: Tensor, held: Tensor) -> Tensor:
+        ctx.dtype = learned.dtype
+        return held.view_as(held)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        return gradient.to(ctx.dtype), None
+
+
 class Projection(nn.Linear):
-    """Without bias. `in_int4`: computes with int4 weights, and learns the float ones behind them (straight through)."""
+    """Without bias. After `hold`, it computes with int4 weights, and learns the float ones behind them (straight through)."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, bias=False)
-        self.in_int4 = False
+        self.held: Tensor | None = None
+
+    @torch.no_grad()
+    def hold(self, dtype: torch.dtype) -> None:
+        held = int4(self.weight).to(dtype)
+        self.held = held if self.held is None else self.held.copy_(held)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight
-        if self.in_int4:
-            weight = weight + (int4(weight) - weight).detach()
-        return F.linear(x, weight)
+        return F.linear(x, self.weight if self.held is None else StraightThrough.apply(self.weight, self.held))
+
+
+ROWS_AT_ONCE = 128
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """[B, heads, T, 64] each."""
+    if q.device.type == "cuda":
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return attention_by_rows(q, k, v)
+
+
+@torch.compiler.disable
+def attention_by_rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same on a CPU, where PyTorch's fused kernel takes four times as long backwards."""
+    out = []
+    for start in range(0, q.shape[2], ROWS_AT_ONCE):
+        end = min(start + ROWS_AT_ONCE, q.shape[2])
+        scores = q[:, :, start:end] @ k[:, :, :end].transpose(2, 3) * HEAD**-0.5
+        later = torch.ones(end - start, end, dtype=torch.bool, device=q.device).triu(start + 1)
+        out.append(scores.masked_fill(later, float("-inf")).softmax(-1) @ v[:, :, :end])
+    return torch.cat(out, 2)
 
 
 class Attention(nn.Module):
@@ -75,7 +117,7 @@ class Attention(nn.Module):
         group = HEADS // KV_HEADS
         wide_k, wide_v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
         if past is None:
-            out = F.scaled_dot_product_attention(q, wide_k, wide_v, is_causal=True)
+            out = causal_attention(q, wide_k, wide_v)
         else:
             seen = torch.ones(length, k.shape[2], dtype=torch.bool, device=x.device).tril(k.shape[2] - length)
             out = F.scaled_dot_product_attention(q, wide_k, wide_v, attn_mask=seen)
@@ -117,11 +159,11 @@ class LanguageModel(nn.Module):
         self.norm = Norm()
         self.recompute = False
 
-    def use_int4(self) -> None:
-        """From now on computes as the int4 weights will that are made of it."""
+    def hold_int4(self, dtype: torch.dtype) -> None:
+        """Until the next call computes as the int4 weights would that are made of it now."""
         for module in self.modules():
             if isinstance(module, Projection):
-                module.in_int4 = True
+                module.hold(dtype)
 
     @staticmethod
     def from_base(weights: dict[str, Tensor]) -> "LanguageModel":

@@ -87,6 +87,14 @@ class Typography:
         return max(1, int((self.rows * CELL - self.top) // self.pitch)) if self.rows else 1 << 30
 
 
+def native_typography(columns: int, rows: int = 0) -> Typography:
+    """How pages are drawn for this reader unless one says otherwise: `glyphpress.render` of `models/reader/config.json`."""
+    return Typography("DejaVu Sans", 11, 14, columns, margin=0, top=0, anywhere=False, overlap=0, newline="", rows=rows)
+
+
+NATIVE_COLUMNS = 21
+
+
 def sample_typography(rng: random.Random, dense: float, columns: tuple[int, int] = (10, 36), page_rows: tuple[int, int] | None = None) -> Typography:
     """dense: 0 (two rows to a cell, wide type) to 1 (three and more rows, small type)."""
     family = rng.choice(["DejaVu Sans Mono", *FONTS])

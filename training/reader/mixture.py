@@ -15,9 +15,17 @@ MIXTURES = {
     "read_and_ask": {"transcription": 0.38, "continuation": 0.07, "ask_pages": 0.3, "ask_text": 0.2, "plain": 0.05},
     # questions first, reading kept alive
     "ask": {"transcription": 0.13, "continuation": 0.06, "ask_pages": 0.55, "ask_text": 0.2, "plain": 0.06},
+    # both, where the pages are read badly yet
+    "see_and_ask": {"transcription": 0.3, "continuation": 0.08, "ask_pages": 0.42, "ask_text": 0.15, "plain": 0.05},
+    # what the second look reads, beside pages
+    "second_look": {"transcription": 0.12, "continuation": 0.04, "ask_pages": 0.24, "ask_passages": 0.36, "ask_text": 0.18, "plain": 0.06},
     # text alone: the baseline, and a teacher
     "ask_text": {"ask_text": 0.8, "plain": 0.2},
 }
+
+
+PASSAGES_OF = (400, 9000)
+"""characters of the documents that passages are read of"""
 
 
 @dataclass
@@ -42,10 +50,12 @@ class Mixture:
         reading = Reading(documents, pages, (min(150, longest), longest))
         # Cells hold two tokens and more: a text of so many characters fits as pages, and often as text.
         questions = Questions(documents, pages, (min(150, longest), longest * 3), held_out=held_out)
+        of_long_texts = Questions(documents, pages, PASSAGES_OF, held_out=held_out)
         makers: dict[str, Callable[[random.Random, float], Sample]] = {
             "transcription": reading.transcription,
             "continuation": reading.continuation,
             "ask_pages": questions.on_pages,
+            "ask_passages": lambda rng, dense: of_long_texts.on_passages(rng),
             "ask_text": lambda rng, dense: questions.on_text(rng),
             "plain": lambda rng, dense: reading.plain(rng),
         }

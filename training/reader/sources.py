@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .draw import draw
-from .layout import lay_out, pack, sample_typography
+from .layout import NATIVE_COLUMNS, Typography, lay_out, native_typography, pack, sample_typography
 from .packing import Cells
 from .samples import Page, Sample, conversation
 from .tokens import TextTokens
@@ -75,14 +75,23 @@ class Pages:
     """also draw them, for a tower to see"""
     drops: float = 0.0
     """up to this share of the cells with text is left out of pages that are asked about"""
+    native: float = 0.0
+    """share of the pools whose pages are drawn as the product draws them for this reader"""
 
     def of_pool(self, rng: random.Random) -> "Pages":
         """The same with one width and one height of pages."""
         one = lambda pair: (n := rng.randint(*pair), n)  # noqa: E731
-        return replace(self, columns=one(self.columns), rows=one(self.rows) if self.rows else None)
+        native = rng.random() < self.native
+        columns = (NATIVE_COLUMNS, NATIVE_COLUMNS) if native and rng.random() < 0.6 else one(self.columns)
+        return replace(self, columns=columns, rows=one(self.rows) if self.rows else None, native=float(native))
+
+    def look(self, rng: random.Random, dense: float) -> Typography:
+        if rng.random() < self.native:
+            return native_typography(rng.randint(*self.columns), rng.randint(*self.rows) if self.rows else 0)
+        return sample_typography(rng, dense, self.columns, self.rows)
 
     def page(self, rng: random.Random, text: str, dense: float, drops: bool = False) -> tuple[Page, list[int]]:
-        look = sample_typography(rng, dense, self.columns, self.rows)
+        look = self.look(rng, dense)
         ids, offsets = self.tokens.with_offsets(text)
         laid = lay_out(text, look)
         cells = pack(laid, ids, offsets, look)

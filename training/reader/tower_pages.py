@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .batches import join_cells
 from .draw import draw
-from .layout import CELL, LaidText, Typography, advances, cell_rows, lay_out, pack, sample_typography
+from .layout import CELL, LaidText, Typography, advances, cell_rows, lay_out, native_typography, pack, sample_typography
 from .packing import Cells, CellTensors, cell_tensors
 from .sources import Documents, scrambled
 from .tokens import TextTokens
@@ -74,9 +74,9 @@ def cut(cells: Cells, count: int) -> Cells:
     return Cells(count, pick(cells.cell), pick(cells.row), pick(cells.place), pick(cells.token), [first for first in cells.first if first < count])
 
 
-def make_page(rng: random.Random, documents: Documents, tokens: TextTokens, shape: tuple[int, int]) -> TowerPage:
+def make_page(rng: random.Random, documents: Documents, tokens: TextTokens, shape: tuple[int, int], native: float = 0.0) -> TowerPage:
     rows, columns = shape
-    look = sample_typography(rng, rng.random(), (columns, columns))
+    look = native_typography(columns) if rng.random() < native else sample_typography(rng, rng.random(), (columns, columns))
     # About as much text as the page takes, sometimes less.
     room = rows * columns * CELL * CELL / (look.pitch * look.size * 0.55)
     text = documents.passage(rng, max(30, int(room * rng.choice((0.4, 1, 1)))), max(40, int(room * 1.1)))
@@ -92,8 +92,8 @@ def make_page(rng: random.Random, documents: Documents, tokens: TextTokens, shap
 class DrawnPages(IterableDataset):
     """Batches of pages of one shape; batch number n, n + workers, ... of one worker."""
 
-    def __init__(self, documents: Documents, tokens: TextTokens, cells_per_batch: int, seed: str, first: int):
-        self.documents, self.tokens, self.cells, self.seed, self.first = documents, tokens, cells_per_batch, seed, first
+    def __init__(self, documents: Documents, tokens: TextTokens, cells_per_batch: int, seed: str, first: int, native: float = 0.0):
+        self.documents, self.tokens, self.cells, self.seed, self.first, self.native = documents, tokens, cells_per_batch, seed, first, native
 
     def __iter__(self) -> Iterator[TowerBatch]:
         info = get_worker_info()
@@ -102,10 +102,10 @@ class DrawnPages(IterableDataset):
         while True:
             rng = random.Random(f"{self.seed}-{number}")
             shape = rng.choice(SHAPES)
-            yield batch_pages([make_page(rng, self.documents, self.tokens, shape) for _ in range(max(1, self.cells // (shape[0] * shape[1])))])
+            yield batch_pages([make_page(rng, self.documents, self.tokens, shape, self.native) for _ in range(max(1, self.cells // (shape[0] * shape[1])))])
             number += step
 
 
-def page_batches(documents: Documents, tokens: TextTokens, cells: int, seed: str, first: int, workers: int) -> Iterator[TowerBatch]:
-    dataset = DrawnPages(documents, tokens, cells, seed, first)
+def page_batches(documents: Documents, tokens: TextTokens, cells: int, seed: str, first: int, workers: int, native: float = 0.0) -> Iterator[TowerBatch]:
+    dataset = DrawnPages(documents, tokens, cells, seed, first, native)
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4) if workers else dataset)

@@ -21,11 +21,12 @@ from torch import Tensor
 from .base_weights import load_base
 from .batches import KINDS, Batch, embed_seen, embed_written
 from .evaluate_language import evaluate
-from .language_model import LanguageModel
+from .language_model import LanguageModel, has_bf16
 from .loader import BatchSize, draw_batches
 from .mixture import Lengths, Mixture
 from .packing import Packing
 from .run_state import RunState
+from .shipped import load_state
 from .sources import Documents, Pages
 from .tokens import TextTokens
 from .tower import Tower, TowerConfig
@@ -40,10 +41,11 @@ class Trainer:
         self.args = args
         self.device = torch.device("cuda" if torch.cuda.is_available() and not args.cpu else "cpu")
         self.cuda = self.device.type == "cuda"
+        self.half = has_bf16(self.device)
         self.tokens = TextTokens(args.base / "tokenizer.json")
         rows = tuple(args.rows) if args.rows else None
-        pages = Pages(self.tokens, tuple(args.columns), rows, drawn=args.tower is not None, drops=args.drops)
-        held_out = Pages(self.tokens, tuple(args.columns), rows, drawn=args.tower is not None)
+        pages = Pages(self.tokens, tuple(args.columns), rows, drawn=args.tower is not None, drops=args.drops, native=args.native)
+        held_out = Pages(self.tokens, tuple(args.columns), rows, drawn=args.tower is not None, native=args.native)
         lengths = Lengths(args.longest, args.most, args.long_share)
         mixture = Mixture(Documents(args.corpus / "train.jsonl"), pages, args.mixture, lengths)
         self.held_out = Mixture(Documents(args.corpus / "heldout.jsonl"), held_out, args.mixture, Lengths(args.longest), held_out=True)
@@ -53,9 +55,9 @@ class Trainer:
         self.run = RunState(args.out, args.save_every)
         self.step, self.positions, self.pool = 0, 0, 0
         state = self.run.load()
-        start = state or (torch.load(args.start, map_location="cpu", weights_only=True) if args.start else None)
+        start = state or (load_state(args.start) if args.start else None)
         if args.tower:
-            seen = torch.load(args.tower, map_location="cpu", weights_only=True)
+            seen = load_state(args.tower)
             self.tower = Tower(TowerConfig(**seen["config"]))
             self.tower.load_state_dict(seen["tower"])
         if start:
@@ -63,16 +65,17 @@ class Trainer:
         self.teacher = copy.deepcopy(self.model).to(self.device).eval().requires_grad_(False) if args.teacher else None
         if state:
             self.step, self.positions, self.pool = state["step"], state["positions"], state["pool"]
-        if args.int4:
-            self.model.use_int4()
         self.modules = [m.to(self.device).train() for m in (self.model, self.packing, self.tower) if m is not None]
         if args.freeze_maps or self.tower:
             self.packing.requires_grad_(False)
+        if args.freeze_tower:
+            self.tower.requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.groups(), lr=args.lr, betas=(0.9, 0.98), fused=True)
         if state and "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
         if self.cuda:
             torch.backends.cuda.matmul.allow_tf32 = True
+        if self.cuda or args.compile:
             for layer in [*self.model.layers, *(self.tower.vision_encoder.transformer.layers if self.tower else [])]:
                 layer.compile(dynamic=True)
         self.dense = torch.tensor(dense_at(self.positions, args.rise))
@@ -93,8 +96,9 @@ class Trainer:
 
     def load_weights(self, state: dict) -> None:
         self.model.load_state_dict({"embed_tokens.weight": self.model.embed_tokens.weight, **state["model"]})
-        self.packing.load_state_dict(state["packing"])
-        if self.tower and "tower" in state:
+        if "packing" in state:
+            self.packing.load_state_dict(state["packing"])
+        if self.tower and "tower" in state and not self.args.keep_tower:
             self.tower.load_state_dict(state["tower"])
 
     def state(self) -> dict:
@@ -122,12 +126,14 @@ class Trainer:
         return embed_written(self.model, self.packing, batch)
 
     def precision(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
 
     def logits(self, batch: Batch) -> Tensor:
         with self.precision():
             x = self.embed(batch)
-            hidden = self.model(x.bfloat16() if self.cuda else x, batch.positions)
+            # Layers compile once if their input always has a gradient, though nothing may learn from it.
+            x = (x.bfloat16() if self.half else x).requires_grad_(self.model.training)
+            hidden = self.model(x, batch.positions)
             return self.model.logits(hidden.flatten(0, 1)[batch.targets]).float()
 
     def taught(self, batch: Batch, logits: Tensor) -> Tensor:
@@ -135,12 +141,14 @@ class Trainer:
         text = batch.teacher
         with torch.no_grad(), self.precision():
             x = self.teacher.embed_tokens(text.ids)
-            hidden = self.teacher(x.bfloat16() if self.cuda else x, text.positions)
+            hidden = self.teacher(x.bfloat16() if self.half else x, text.positions)
             wanted = self.teacher.logits(hidden.flatten(0, 1)[text.targets]).float().log_softmax(-1)
         return F.kl_div(logits[batch.taught].log_softmax(-1), wanted, log_target=True, reduction="sum")
 
     def train_step(self) -> dict[str, Tensor | float]:
         batches = self.batches()
+        if self.args.int4:
+            self.model.hold_int4(torch.bfloat16 if self.half else torch.float32)
         total = sum(len(b.labels) for b in batches)
         # loss, right and labels of each kind
         sums = torch.zeros(3, len(KINDS), device=self.device)
@@ -224,8 +232,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="weights of another run to start from")
+    parser.add_argument("--start", type=Path, help="a state, or a folder that ships, to start from")
     parser.add_argument("--tower", type=Path, help="state of train_tower: pages are seen, and the tower learns along")
+    parser.add_argument("--keep-tower", action="store_true", help="start with the tower of --tower where --start has one as well")
+    parser.add_argument("--native", type=float, default=0.0, help="share of the pools whose pages are drawn as the product draws them for this reader")
     parser.add_argument("--mixture", default="read", help="what to train on; see mixture.py")
     parser.add_argument("--minutes", type=float, default=60, help="0: no limit")
     parser.add_argument("--until", type=float, default=0, help="positions in all; 0: no limit")
@@ -247,6 +257,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=20, help="steps")
     parser.add_argument("--cooldown", type=float, default=0.0, help="share of the run in which the rate falls")
     parser.add_argument("--freeze-maps", action="store_true", help="leave the packing's maps as they start")
+    parser.add_argument("--freeze-tower", action="store_true", help="leave the tower as it is")
+    parser.add_argument("--compile", action="store_true", help="compile the layers, as on a GPU")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that draw samples")

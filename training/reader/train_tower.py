@@ -19,8 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base_weights import load_base
+from .language_model import has_bf16
 from .packing import Packing
 from .run_state import RunState
+from .shipped import load_state
 from .sources import Documents
 from .tokens import TextTokens
 from .tower import CharacterHead, Tower, TowerConfig
@@ -35,6 +37,7 @@ class TowerTrainer:
         self.args = args
         self.device = torch.device("cuda" if torch.cuda.is_available() and not args.cpu else "cpu")
         self.cuda = self.device.type == "cuda"
+        self.half = has_bf16(self.device)
         self.tokens = TextTokens(args.base / "tokenizer.json")
         self.documents = Documents(args.corpus / "train.jsonl")
         self.held_out_documents = Documents(args.corpus / "heldout.jsonl")
@@ -44,13 +47,16 @@ class TowerTrainer:
             self.packing.load_state_dict(torch.load(args.maps, map_location="cpu", weights_only=True)["packing"])
         self.run = RunState(args.out, args.save_every)
         state = self.run.load()
-        config = TowerConfig(**state["config"]) if state else TowerConfig(args.width, args.inner, args.layers, args.heads)
+        start = state or (load_state(args.start) if args.start else None)
+        config = TowerConfig(**start["config"]) if start else TowerConfig(args.width, args.inner, args.layers, args.heads)
         torch.manual_seed(args.seed)
         self.tower, self.head = Tower(config), CharacterHead(config)
         self.step = 0
+        if start:
+            self.tower.load_state_dict(start["tower"])
+            if "head" in start:
+                self.head.load_state_dict(start["head"])
         if state:
-            self.tower.load_state_dict(state["tower"])
-            self.head.load_state_dict(state["head"])
             self.step = state["step"]
         self.tower.to(self.device)
         self.head.to(self.device)
@@ -73,7 +79,7 @@ class TowerTrainer:
         labels = batch.characters.long()
         wanted = self.packing(self.embedding, batch.cells)
         filled = torch.zeros(batch.cells.count, device=self.device).index_fill(0, batch.cells.cell, 1.0)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             seen, merged = self.tower(batch.pixels)
             logits = self.head(merged.flatten(0, 1)).float()
         seen = seen.flatten(0, 1).float()
@@ -106,7 +112,7 @@ class TowerTrainer:
         args = self.args
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(self, "stopped", True))
-        drawn = page_batches(self.documents, self.tokens, args.cells, f"train-{args.seed}", self.step, args.workers)
+        drawn = page_batches(self.documents, self.tokens, args.cells, f"train-{args.seed}", self.step, args.workers, args.native)
         batches = reused(drawn, args.reuse, random.Random(self.step))
         self.started = time.monotonic()
         mean: dict[str, list[float]] = {}
@@ -138,7 +144,7 @@ class TowerTrainer:
 
     @torch.no_grad()
     def evaluate(self) -> None:
-        batches = page_batches(self.held_out_documents, self.tokens, self.args.cells, "heldout", 0, 0)
+        batches = page_batches(self.held_out_documents, self.tokens, self.args.cells, "heldout", 0, 0, self.args.native)
         figures = [self.losses(next(batches))[1] for _ in range(HELD_OUT_BATCHES)]
         self.run.log(step=self.step, held_out=True, **{k: float(sum(f[k] for f in figures)) / len(figures) for k in figures[0]})
 
@@ -162,6 +168,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--maps", type=Path, help="state of train_language")
+    parser.add_argument("--start", type=Path, help="a state, or a folder that ships, to start from")
+    parser.add_argument("--native", type=float, default=0.0, help="share of the pages that are drawn as the product draws them for this reader")
     parser.add_argument("--minutes", type=float, default=60, help="0: no limit")
     parser.add_argument("--cells", type=int, default=192, help="cells in a step, about")
     parser.add_argument("--width", type=int, default=384)

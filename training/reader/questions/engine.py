@@ -3,6 +3,7 @@
 import random
 from functools import lru_cache
 
+from ..passages import read_passages
 from ..samples import Page, Sample, conversation
 from ..sources import Documents, Pages
 from .fact import Fact, Turn
@@ -16,6 +17,10 @@ ABSENT_SHARE = 0.14
 GENERATED_SHARE, WRITTEN_SHARE = 0.17, 0.38
 UNTOLD_SHARE = 0.15
 MOST_TURNS = 6
+# Of passages: room in characters, turns, and how often a passage with the answer is read though the words do not find it.
+PASSAGES_ROOM = (200, 1400)
+PASSAGES_TURNS = 3
+HELPED_SHARE = 0.7
 # Rules that find much are not asked more than others.
 RELATION_WEIGHTS = {"field": 0.35, "yes": 0.25, "no": 0.8, "definition": 1.3, "option_does": 0.6, "list_count": 0.4, "means": 0.6, "about": 0.6, "licence": 0.5}
 
@@ -23,6 +28,10 @@ RELATION_WEIGHTS = {"field": 0.35, "yes": 0.25, "no": 0.8, "definition": 1.3, "o
 def find_facts(text: str, kind: str) -> list[Fact]:
     found = [*record_facts(text, kind), *(() if kind in ("code", "data") else prose_facts(text))]
     return [f for f in found if 0 < len(f.value) < 240 and "{" not in "".join(f.slots.values())]
+
+
+def found_in(turn: Turn, text: str) -> bool:
+    return len(turn.value) > 1 and turn.value.lower() in text.lower()
 
 
 class Questions:
@@ -39,7 +48,7 @@ class Questions:
 
     def turn(self, rng: random.Random, fact: Fact) -> Turn:
         question, answer = PHRASINGS[fact.relation].pick(rng, fact.slots, self.held_out)
-        return Turn(question, answer, fact.value, fact.relation)
+        return Turn(question, answer, fact.value, fact.relation, fact.whole)
 
     def real(self, rng: random.Random) -> tuple[str, list[Turn]]:
         """A stretch of a real document and what it answers."""
@@ -122,6 +131,21 @@ class Questions:
     def on_text(self, rng: random.Random) -> Sample:
         text, turns = self.passage(rng)
         return self.sample("ask_text", self.tokens.ids(text), turns)
+
+    def on_passages(self, rng: random.Random) -> Sample:
+        """A question over what the second look reads of a document, and others that this answers as well."""
+        while True:
+            text, turns = self.passage(rng)
+            turns = [turn for turn in turns if not turn.whole and (turn.relation == "absent" or found_in(turn, text))]
+            if turns:
+                break
+        asked = turns[0]
+        helped = asked.value if asked.relation != "absent" and rng.random() < HELPED_SHARE else ""
+        read = read_passages(rng, text, asked.question, rng.randint(*PASSAGES_ROOM), helped)
+        if asked.relation != "absent" and not found_in(asked, read):
+            asked = Turn(asked.question, NOT_FOUND, "Not found", "absent")
+        others = [turn for turn in turns[1:] if turn.relation == "absent" or found_in(turn, read)]
+        return self.sample("ask_passages", self.tokens.ids(read), [asked, *others[: PASSAGES_TURNS - 1]])
 
     def on_pages(self, rng: random.Random, dense: float) -> Sample:
         text, turns = self.passage(rng)

@@ -27,6 +27,8 @@ class Turn:
     answer: str
     value: str
     relation: str
+    whole: bool = False
+    """as in Fact"""
 
 
 @dataclass
