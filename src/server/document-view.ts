@@ -56,11 +56,14 @@ function storageOf({ storedBytes, peakBytes, textBytes }: DocumentRecord) {
   };
 }
 
-/** The figures of its report that a list of documents shows; null before there is one. */
+/**
+ * The figures of its report that a list of documents shows; null before there is one, and where it lacks
+ * some, as those of other versions may.
+ */
 function compressionOf({ report }: DocumentRecord) {
   if (!report) return null;
   const figures = JSON.parse(report) as CompressionReport;
-  return {
+  const shown = {
     text_tokens: figures.textTokens,
     tokenizer: figures.tokenizer,
     visual_tokens: figures.visualTokens,
@@ -74,6 +77,7 @@ function compressionOf({ report }: DocumentRecord) {
     kv_bytes: figures.kvBytes,
     text_kv_bytes: figures.textKvBytes,
   };
+  return Object.values<unknown>(shown).includes(undefined) ? null : shown;
 }
 
 /** Of the stage that is under way: drawn while they are rendered, then encoded; all of them from then on. */

@@ -185,7 +185,10 @@ export const documentObject = Type.Object(
             Type.Number({ description: 'What the context of the plain text would take.' }),
           ),
         },
-        { description: 'Figures of the report; null before the document is completed.' },
+        {
+          description:
+            'Figures of the report; null before the document is completed, and for one that another version completed without them.',
+        },
       ),
     ),
     model: Type.String(),
