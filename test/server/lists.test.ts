@@ -71,6 +71,7 @@ describe('how far a document is', () => {
   const record = (fields: Partial<DocumentRecord>) =>
     ({
       settings: JSON.stringify({ model: TINY_NAME }),
+      parts: null,
       failure: null,
       ...fields,
     }) as DocumentRecord;
