@@ -45,15 +45,27 @@ export function notice(text, kind = 'said') {
 export const failure = (error, about = '') =>
   notice(about === '' ? error.message : `${about}: ${error.message}`, 'failed');
 
+/** Ends the question that is shown, with what was chosen. */
+let settle = null;
+
+/** A closed dialog says so a moment later: by then the next question may be open. */
+function settleClosed() {
+  if ($('#confirm').open) return;
+  settle?.($('#confirm').returnValue === 'yes');
+  settle = null;
+}
+
 /** @returns whether it is to be done */
 export function confirmed({ title, text, yes }) {
   const dialog = $('#confirm');
+  settleClosed();
   $('#confirm-title').textContent = title;
   $('#confirm-text').textContent = text;
   $('#confirm-yes').textContent = yes;
   dialog.returnValue = 'cancel';
+  dialog.onclose = settleClosed;
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+    settle = resolve;
   });
 }
