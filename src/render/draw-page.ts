@@ -9,6 +9,7 @@
 import type { Page } from 'puppeteer';
 import type { PageSlot } from './chromium.js';
 import type { RenderConfig } from './config-schema.js';
+import { type GlyphAdvances, groupAdvances, NO_ADVANCES } from './glyph-advances.js';
 import type { PageGeometry } from './page-geometry.js';
 import { cssFont, type PageStyle } from './page-html.js';
 import type { PagePlan } from './paginate.js';
@@ -18,6 +19,8 @@ export interface DrawnPage {
   png: Buffer;
   widthPx: number;
   heightPx: number;
+  /** Of the characters that were drawn; of none where all are equally wide. */
+  advances: GlyphAdvances;
 }
 
 /** What the page in the browser must know once; colours are checked `#rrggbb`. */
@@ -59,6 +62,8 @@ interface DeflatedPage {
   heightPx: number;
   /** zlib stream of the PNG scanlines, base64. */
   scanlines: string;
+  /** Page pixels. */
+  advances: [character: string, px: number][];
 }
 
 declare global {
@@ -118,7 +123,9 @@ export async function drawPage(slot: PageSlot, plan: PagePlan): Promise<DrawnPag
     drawn.heightPx,
     Buffer.from(drawn.scanlines, 'base64'),
   );
-  return { png, widthPx: drawn.widthPx, heightPx: drawn.heightPx };
+  const { widthPx, heightPx, advances } = drawn;
+  const isMonospaced = new Set(advances.map(([, px]) => px)).size <= 1;
+  return { png, widthPx, heightPx, advances: isMonospaced ? NO_ADVANCES : groupAdvances(advances) };
 }
 
 /** Runs inside Chromium, once a page; must not refer to anything outside itself. */
@@ -204,6 +211,21 @@ function drawingInPage(canvas: Canvas): void {
     ink.font = canvas.font;
   };
 
+  const measured = new Map<string, number>();
+  const advanceOf = (character: string) => {
+    const known = measured.get(character);
+    if (known !== undefined) return known;
+    const px = ink.measureText(character).width * canvas.horizontalScale;
+    measured.set(character, px);
+    return px;
+  };
+
+  const advancesOn = (sheet: Sheet): [string, number][] => {
+    ink.wordSpacing = '0px';
+    const drawn = new Set(sheet.lines.flatMap(({ runs }) => runs.flatMap(({ text }) => [...text])));
+    return [...drawn].map((character) => [character, advanceOf(character)]);
+  };
+
   const toGrey = () => {
     const rgba = ink.getImageData(0, 0, width, height).data;
     // Luma of BT.601 in 1/256; exact for greys.
@@ -256,6 +278,7 @@ function drawingInPage(canvas: Canvas): void {
   globalThis.glyphpressDraw = async (sheet) => {
     // No await between paint and toGrey: two pages may be in flight on one canvas.
     paint(sheet);
+    const advances = advancesOn(sheet);
     toGrey();
     const { cropWidthPx, cropHeightPx } = crop(sheet.isLast);
     const scanlines = new Uint8Array((cropWidthPx + 1) * cropHeightPx);
@@ -268,6 +291,6 @@ function drawingInPage(canvas: Canvas): void {
     void writer.write(scanlines);
     void writer.close();
     const bytes = new Uint8Array(await new Response(deflate.readable).arrayBuffer());
-    return { widthPx: cropWidthPx, heightPx: cropHeightPx, scanlines: toBase64(bytes) };
+    return { widthPx: cropWidthPx, heightPx: cropHeightPx, scanlines: toBase64(bytes), advances };
   };
 }

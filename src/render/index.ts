@@ -9,6 +9,14 @@ export {
 } from './config-schema.js';
 export type { DisplayCounts } from './display-text.js';
 export { BUNDLED_FAMILIES, resolveFonts } from './fonts.js';
+export {
+  ADVANCE_STEP,
+  advanceOf,
+  type GlyphAdvances,
+  joinAdvances,
+  NO_ADVANCES,
+  newAdvances,
+} from './glyph-advances.js';
 export { DEFAULT_VISUAL_TOKEN_PX, fitToCells } from './grid.js';
 export { loadRenderConfig, parseOverrides } from './load-config.js';
 export { DEFAULT_PRESET, PRESETS } from './presets.js';

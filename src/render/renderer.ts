@@ -10,6 +10,7 @@ import type { RenderConfig } from './config-schema.js';
 import { type DisplayCounts, DisplayText } from './display-text.js';
 import { drawPage, installDrawing } from './draw-page.js';
 import { type FontSubstitution, fontsHash, isFile, resolveFonts } from './fonts.js';
+import type { GlyphAdvances } from './glyph-advances.js';
 import { layoutFlows } from './layout-page.js';
 import { newlineMark } from './newline-markup.js';
 import { pageGeometry } from './page-geometry.js';
@@ -40,6 +41,8 @@ export interface RenderedPage {
   widthPx: number;
   heightPx: number;
   lines: LineBox[];
+  /** Of the characters on it; absent where all are equally wide, and from pages of an earlier version. */
+  advances?: GlyphAdvances;
 }
 
 /** A page as the layout knows it. */
@@ -246,7 +249,7 @@ export class DocumentRendering {
   }
 
   async #draw(plan: PagePlan, slot: PageSlot): Promise<RenderedPage> {
-    const { png, widthPx, heightPx } = await drawPage(slot, plan);
+    const { png, widthPx, heightPx, advances } = await drawPage(slot, plan);
     return {
       index: plan.index,
       png,
@@ -260,6 +263,7 @@ export class DocumentRendering {
         start: line.start,
         end: line.end,
       })),
+      ...(advances[0] !== '' && { advances }),
     };
   }
 }

@@ -6,7 +6,15 @@ import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GlyphpressError } from '../../errors.js';
 import { makeFolder, unusableOutput } from '../../output-folder.js';
-import type { LineBox, RenderedPage, RenderSummary } from '../../render/index.js';
+import {
+  type GlyphAdvances,
+  joinAdvances,
+  type LineBox,
+  NO_ADVANCES,
+  newAdvances,
+  type RenderedPage,
+  type RenderSummary,
+} from '../../render/index.js';
 import { MANIFEST_FILE } from '../../store/artifact-folder.js';
 import { linkOrCopy } from '../../store/folder-files.js';
 import { isLeftover, PROCESS_TAG, PROCESS_TAG_PATTERN } from '../../store/process-tag.js';
@@ -24,19 +32,53 @@ export interface PageRecord {
   start: number;
   end: number;
   lines: LineBox[];
+  /**
+   * Of its characters, as {@link RenderedPage} has them. On disk a page has those that no page before it had.
+   */
+  advances?: GlyphAdvances;
 }
 
 /** What `pages.json` holds. */
 export interface PageIndex {
-  version: 1;
+  /** 1: without advances. */
+  version: 1 | 2;
   documentId: string;
   characters: number;
   pages: PageRecord[];
   render: RenderSummary;
 }
 
+const INDEX_VERSION = 2;
+
+/** @returns pages with the advances of those before them too */
 export function parsePageIndex(json: Buffer): PageIndex {
-  return JSON.parse(json.toString('utf8')) as PageIndex;
+  const index = JSON.parse(json.toString('utf8')) as PageIndex;
+  let known = NO_ADVANCES;
+  const pages = index.pages.map((page) => {
+    known = joinAdvances(known, page.advances ?? NO_ADVANCES);
+    return known === NO_ADVANCES ? page : { ...page, advances: known };
+  });
+  return { ...index, pages };
+}
+
+/** Pages as they go to disk, one after the other: each character's advance once. */
+export class IndexRecords {
+  #known = NO_ADVANCES;
+
+  next({ advances = NO_ADVANCES, ...page }: PageRecord): PageRecord {
+    const more = newAdvances(advances, this.#known);
+    this.#known = joinAdvances(this.#known, more);
+    return more[0] === '' ? page : { ...page, advances: more };
+  }
+}
+
+export function pageIndexOf(index: Omit<PageIndex, 'version'>): PageIndex {
+  const records = new IndexRecords();
+  return {
+    version: INDEX_VERSION,
+    ...index,
+    pages: index.pages.map((page) => records.next(page)),
+  };
 }
 
 export function pageFileName(index: number): string {
@@ -45,7 +87,8 @@ export function pageFileName(index: number): string {
 
 export function pageRecord(page: RenderedPage): PageRecord {
   const { index, ...layout } = layoutOf(page);
-  return { file: pageFileName(index), ...layout, lines: page.lines };
+  const { lines, advances } = page;
+  return { file: pageFileName(index), ...layout, lines, ...(advances && { advances }) };
 }
 
 /**
@@ -83,7 +126,8 @@ export type ForeignFiles = 'refuse' | 'keep';
 /** Also says that, and by whom, the folder is being written. */
 const PARTIAL_INDEX = new RegExp(`^\\.pages\\.json\\.(${PROCESS_TAG_PATTERN})\\.partial$`);
 const partialIndexName = (tag: string) => `.pages.json.${tag}.partial`;
-const INDEX_START = '{"version":1,"documentId":';
+const indexStart = (version: number) => `{"version":${version},"documentId":`;
+const INDEX_STARTS = [1, INDEX_VERSION].map(indexStart);
 const isPageFile = (name: string) => /^page-\d{4,}\.png$/.test(name);
 
 /**
@@ -95,6 +139,7 @@ export class PageFolderWriter {
   readonly #index: WriteStream;
   readonly #partialIndex: string;
   readonly #written: string[] = [];
+  readonly #records = new IndexRecords();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -128,7 +173,7 @@ export class PageFolderWriter {
       throw unusableOutput(folder, cause);
     }
     await writer.#write(
-      `${INDEX_START}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
+      `${indexStart(INDEX_VERSION)}${JSON.stringify(document.id)},"characters":${document.text.length},"pages":[`,
     );
     return writer;
   }
@@ -141,7 +186,7 @@ export class PageFolderWriter {
     const target = path.join(this.#folder, record.file);
     if (page.file === undefined) await writeFile(target, page.png);
     else await linkOrCopy(page.file, target);
-    await this.#write(`${separator}\n${JSON.stringify(record)}`);
+    await this.#write(`${separator}\n${JSON.stringify(this.#records.next(record))}`);
     return record;
   }
 
@@ -226,9 +271,9 @@ async function holdsIndex(folder: string): Promise<boolean> {
   const file = await open(path.join(folder, PAGES_FILE)).catch(() => null);
   if (!file) return false;
   try {
-    const start = Buffer.alloc(INDEX_START.length);
+    const start = Buffer.alloc(INDEX_STARTS[0]!.length);
     await file.read(start);
-    return start.toString() === INDEX_START;
+    return INDEX_STARTS.includes(start.toString());
   } finally {
     await file.close();
   }

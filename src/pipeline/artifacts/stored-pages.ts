@@ -28,6 +28,7 @@ import {
   type PageIndex,
   type PageRecord,
   pageFileName,
+  pageIndexOf,
   pageRecord,
   parsePageIndex,
 } from './page-folder.js';
@@ -115,13 +116,12 @@ export async function ensurePages(
       signal?.throwIfAborted();
     }
     await Promise.all(underWay);
-    const index: PageIndex = {
-      version: 1,
+    const index = pageIndexOf({
       documentId: document.id,
       characters: document.text.length,
       pages: records,
       render: await rendering.summary(),
-    };
+    });
     await writeArtifact<StoredPagesBody>(folder, PAGES_FORM, key, async (temporary) => {
       for (const { file } of records) await work.copyTo(file, path.join(temporary, file));
       await writeFile(path.join(temporary, PAGES_FILE), JSON.stringify(index));
@@ -183,9 +183,10 @@ export function pagesIn(
         yield { index, widthPx, heightPx, start, end };
     },
     async *pages() {
-      for (const [index, { file, widthPx, heightPx, lines }] of pages.entries()) {
+      for (const [index, { file, widthPx, heightPx, lines, advances }] of pages.entries()) {
         const png = await readArtifactFile(folder, manifest, file);
-        const page: SourcePage = { index, png, widthPx, heightPx, lines };
+        const shared = { index, png, widthPx, heightPx, lines };
+        const page: SourcePage = { ...shared, ...(advances && { advances }) };
         const lies = artifactAt(folder).pathOf(file);
         yield lies === undefined ? page : { ...page, file: lies };
       }

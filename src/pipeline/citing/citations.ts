@@ -3,6 +3,7 @@
 import type { PageRecord } from '../artifacts/page-folder.js';
 import type { FilePlace } from '../inputs/document-files.js';
 import { finalAnswer } from './final-answer.js';
+import { partOfLine } from './line-part.js';
 import { type Located, locateAnswer } from './locate-answer.js';
 import { saysNotFound } from './says-not-found.js';
 
@@ -28,7 +29,7 @@ export interface Citation {
   file?: FilePlace;
 }
 
-type Lines = Pick<PageRecord, 'start' | 'end' | 'lines'>;
+type Lines = Pick<PageRecord, 'start' | 'end' | 'lines' | 'advances'>;
 
 /** @param readPages the span map; only read when there is a place to look up */
 export async function citeAnswer(
@@ -53,7 +54,7 @@ export function citationsOf(
     pages.flatMap((page, index) => {
       const start = Math.max(place.start, page.start);
       const end = Math.min(place.end, page.end);
-      const rect = start < end ? rectangleOf(page.lines, source, start, end) : null;
+      const rect = start < end ? rectangleOf(page, source, start, end) : null;
       if (!rect) return [];
       return [
         { start, end, text: source.slice(start, end), page: index + 1, rect, score: place.score },
@@ -62,9 +63,9 @@ export function citationsOf(
   );
 }
 
-/** Around the lines' parts that the range covers. Within a line, characters count as equally wide. */
+/** Around the lines' parts that the range covers. */
 export function rectangleOf(
-  lines: PageRecord['lines'],
+  { lines, advances }: Pick<PageRecord, 'lines' | 'advances'>,
   source: string,
   start: number,
   end: number,
@@ -74,13 +75,9 @@ export function rectangleOf(
     const from = Math.max(start, line.start);
     const to = Math.min(end, line.end);
     if (from >= to) continue;
-    // The space at which a line was broken belongs to it, and has no width.
-    const drawn = source.slice(line.start, line.end).trimEnd().length;
-    const characterWidth = line.width / Math.max(1, drawn);
-    const edge = (at: number) =>
-      Math.min(line.x + (at - line.start) * characterWidth, line.x + line.width);
-    left = Math.min(left, edge(from));
-    right = Math.max(right, edge(to));
+    const part = partOfLine(line, source, { start: from, end: to }, advances);
+    left = Math.min(left, part.left);
+    right = Math.max(right, part.right);
     top = Math.min(top, line.y);
     bottom = Math.max(bottom, line.y + line.height);
   }

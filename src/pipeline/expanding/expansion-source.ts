@@ -62,7 +62,7 @@ export class ExpansionSource {
           const to = Math.min(end, page.end);
           if (from >= to) return [];
           const text = this.text.slice(offset, documentEnd);
-          const rect = rectangleOf(page.lines, text, from, to);
+          const rect = rectangleOf(page, text, from, to);
           return [{ document, page: index + 1, start: from, end: to, rect }];
         });
         return onPages.length > 0 ? onPages : [{ document, page: null, start, end, rect: null }];

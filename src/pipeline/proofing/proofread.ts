@@ -151,7 +151,7 @@ export class Tally {
   ) {}
 
   add(
-    page: Pick<RenderedPage, 'index' | 'lines' | 'png'>,
+    page: Pick<RenderedPage, 'index' | 'lines' | 'advances' | 'png'>,
     reading: Pick<ReturnType<typeof readPage>, 'lines' | 'stray'>,
     keepPage = false,
   ): void {
@@ -166,7 +166,7 @@ export class Tally {
       if (proof.characters > 0) lines += 1;
       edits += proof.edits.length;
       for (const { wanted, read } of proof.edits) this.#confuse(wanted ?? '', read ?? '');
-      if (proof.wrong) this.#rank(number, page.lines, line, proof.wrong, proof.edits.length);
+      if (proof.wrong) this.#rank(page, line, proof.wrong, proof.edits.length);
     }
     this.pages.push({
       page: number,
@@ -195,16 +195,15 @@ export class Tally {
   }
 
   #rank(
-    page: number,
-    lines: RenderedPage['lines'],
+    page: Pick<RenderedPage, 'index' | 'lines' | 'advances'>,
     line: ReadLine,
     { start, end }: { start: number; end: number },
     edits: number,
   ): void {
     if (this.worst.length === this.places && edits <= (this.worst.at(-1)?.edits ?? 0)) return;
-    const rect = rectangleOf(lines, this.source, start, end) ?? line.rect;
+    const rect = rectangleOf(page, this.source, start, end) ?? line.rect;
     const shown = this.source.slice(line.start, line.end).replace(/\s+/g, ' ').trim();
-    const span = { page, start, end, rect, edits, shown, read: line.text };
+    const span = { page: page.index + 1, start, end, rect, edits, shown, read: line.text };
     this.worst = [...this.worst, span].sort((a, b) => b.edits - a.edits).slice(0, this.places);
   }
 }

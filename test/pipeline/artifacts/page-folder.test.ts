@@ -1,7 +1,11 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PageFolderWriter } from '../../../src/pipeline/artifacts/page-folder.js';
+import {
+  PageFolderWriter,
+  type PageRecord,
+  parsePageIndex,
+} from '../../../src/pipeline/artifacts/page-folder.js';
 import { decodeDocument } from '../../../src/pipeline/read-document.js';
 import type { RenderedPage, RenderSummary } from '../../../src/render/index.js';
 import { PROCESS_TAG } from '../../../src/store/process-tag.js';
@@ -57,6 +61,35 @@ describe('a folder of pages', () => {
     writeFileSync(path.join(folder, 'page-0007.png'), 'of the killed one');
     await write(folder, 1);
     expect(namesIn(folder).sort()).toEqual(['page-0001.png', 'pages.json']);
+  });
+
+  it('holds the advance of each character once, and gives every page those that it needs', async () => {
+    const folder = temporaryFolder();
+    const writer = await PageFolderWriter.open(folder, document);
+    await writer.add({ ...page(0), advances: ['ia', [8, 1, 20, 1]] });
+    await writer.add({ ...page(1), advances: ['im', [8, 1, 40, 1]] });
+    await writer.add({ ...page(2), advances: ['i', [8, 1]] });
+    await writer.finish(summary);
+    const json = readFileSync(path.join(folder, 'pages.json'));
+    const onDisk = JSON.parse(json.toString()).pages.map(
+      ({ advances }: PageRecord) => advances?.[0],
+    );
+    expect(onDisk).toEqual(['ia', 'm', undefined]);
+    const { version, pages } = parsePageIndex(json);
+    expect(version).toBe(2);
+    expect(pages.map(({ advances }) => advances?.[0])).toEqual(['ia', 'iam', 'iam']);
+  });
+
+  it('of an earlier version is read, and written anew', async () => {
+    const folder = temporaryFolder();
+    const { index: _, png: __, ...drawn } = page(0);
+    const first = { file: 'page-0001.png', ...drawn, start: 0, end: 4 };
+    const old = { version: 1, documentId: document.id, characters: 4, pages: [first] };
+    writeFileSync(path.join(folder, 'pages.json'), JSON.stringify(old));
+    writeFileSync(path.join(folder, 'page-0001.png'), 'png');
+    expect(parsePageIndex(readFileSync(path.join(folder, 'pages.json'))).pages).toEqual([first]);
+    await write(folder, 2);
+    expect(namesIn(folder).sort()).toEqual(['page-0001.png', 'page-0002.png', 'pages.json']);
   });
 
   it('is none that holds a compressed document', async () => {

@@ -210,7 +210,7 @@ describe('citations', () => {
     ]);
   });
   it('have one around all their lines', () => {
-    expect(rectangleOf(pages[0]!.lines, text, 8, 12)).toEqual({
+    expect(rectangleOf(pages[0]!, text, 8, 12)).toEqual({
       x: 10,
       y: 0,
       width: 50,
@@ -219,9 +219,9 @@ describe('citations', () => {
   });
   it('do not count the space at which a line was broken', () => {
     const lines = [{ x: 0, y: 0, width: 40, height: 9, start: 0, end: 5 }];
-    expect(rectangleOf(lines, 'ab cd ef', 3, 5)).toMatchObject({ x: 24, width: 16 });
-    expect(rectangleOf(lines, 'abcd ef', 2, 4)).toMatchObject({ x: 20, width: 20 });
-    expect(rectangleOf(lines, 'abcd ef', 2, 5)).toMatchObject({ x: 20, width: 20 });
+    expect(rectangleOf({ lines }, 'ab cd ef', 3, 5)).toMatchObject({ x: 24, width: 16 });
+    expect(rectangleOf({ lines }, 'abcd ef', 2, 4)).toMatchObject({ x: 20, width: 20 });
+    expect(rectangleOf({ lines }, 'abcd ef', 2, 5)).toMatchObject({ x: 20, width: 20 });
   });
   it('over a page break are two', () => {
     const found: Citation[] = citationsOf([{ start: 18, end: 23, score: 1 }], pages, text);
