@@ -12,7 +12,7 @@ const WHOLE = [
   'test/eval/{cli,run}.test.ts',
   'test/pipeline/backends/{compress,live-contexts,question-first,text}.test.ts',
   'test/pipeline/exact-values/sidecar-context.test.ts',
-  'test/pipeline/expanding/expanding-backend.test.ts',
+  'test/pipeline/expanding/{expanding-backend,passages-first}.test.ts',
   'test/pipeline/predict-tokens.test.ts',
   'test/render/{isolation,line-overlap,rendering}.test.ts',
   'test/search/{reader-search,report-on-a-phone,server-search,trial-evaluator}.test.ts',

@@ -30,7 +30,7 @@ export type { ExpandSettings } from './pipeline/expanding/expander.js';
 export { ExpandingBackend } from './pipeline/expanding/expanding-backend.js';
 export { decodeDocument, type SourceDocument } from './pipeline/read-document.js';
 export type { RenderResult } from './pipeline/render-to-folder.js';
-export type { CompressionReport } from './pipeline/report.js';
+export type { CompressionReport, ReportSoFar } from './pipeline/report.js';
 export {
   type ApetOptions,
   type DecoderDrop,

@@ -2,11 +2,12 @@
 
 import type { AskResult } from '../pipeline/ask-result.js';
 import type { Citation } from '../pipeline/citing/citations.js';
+import type { ReportSoFar } from '../pipeline/report.js';
 
 type Place = Pick<Citation, 'page' | 'start' | 'end' | 'file'>;
 
 /** @returns a line, or nothing where there is nothing to say */
-export function answerNotes(result: AskResult): string {
+export function answerNotes(result: AskResult<ReportSoFar>): string {
   const {
     confidence,
     calibrated,
@@ -31,7 +32,7 @@ export function answerNotes(result: AskResult): string {
   const { expandedTokens, passages, stackedRatio } = report;
   if (expandedTokens !== undefined)
     notes.push(
-      `read as text${passages === 'alone' ? ', without the pages' : ''}: ${counted(expanded.length, 'passage')} of ${counted(expandedTokens, 'token')}, ${stackedRatio.toFixed(2)}× in all`,
+      `read as text${passages === 'alone' ? ', without the pages' : ''}: ${counted(expanded.length, 'passage')} of ${counted(expandedTokens, 'token')}${stackedRatio === null ? '' : `, ${stackedRatio.toFixed(2)}× in all`}`,
     );
   if (support === 'none') notes.push('names a value that stands nowhere in the text');
   if (citations.length > 0) notes.push(citations.map(placeText).join('; '));
@@ -40,10 +41,11 @@ export function answerNotes(result: AskResult): string {
 }
 
 export function placeText({ file, ...place }: Place): string {
-  if (!file) return `page ${place.page}, characters ${range(place)}`;
+  if (!file)
+    return `${place.page === null ? '' : `page ${place.page}, `}characters ${range(place)}`;
   // The page of the file is what its reader turns to; that of the drawing is for whoever looks at it.
   const page = file.page === undefined ? '' : `, page ${file.page}`;
-  return `${file.name}${page}, characters ${range(file)} (drawn page ${place.page})`;
+  return `${file.name}${page}, characters ${range(file)}${place.page === null ? '' : ` (drawn page ${place.page})`}`;
 }
 
 const range = ({ start, end }: { start: number; end: number }) => `${whole(start)}–${whole(end)}`;

@@ -15,7 +15,7 @@ import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
 import { pagesKey, textKey } from '../pipeline/artifacts/keys.js';
 import { keepPages } from '../pipeline/artifacts/stored-pages.js';
 import { type AskResult, askResult } from '../pipeline/ask-result.js';
-import type { Backend, ReadingSettings } from '../pipeline/backend.js';
+import type { AskOptions, Backend, ReadingSettings } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { ServerBackend } from '../pipeline/backends/server.js';
 import { TextBackend } from '../pipeline/backends/text.js';
@@ -26,12 +26,14 @@ import type { Inputs } from '../pipeline/inputs/read-inputs.js';
 import { askParts } from '../pipeline/parts/ask-parts.js';
 import { resultOfParts } from '../pipeline/parts/result-of-parts.js';
 import type { SourceDocument } from '../pipeline/read-document.js';
+import type { ReportSoFar } from '../pipeline/report.js';
 import { asksForSettings } from '../pipeline/settings.js';
 import { countTextTokens } from '../pipeline/text-tokens.js';
 import { isArtifactFolder } from '../store/artifact-folder.js';
 import { keyName } from '../store/artifact-key.js';
 import { inspectModel } from '../vlm/index.js';
 import { answerNotes } from './answer-notes.js';
+import { askPassages, type PassagesFirst, passagesFirst } from './ask-passages.js';
 import {
   API_KEY_HELP,
   type BackendFlags,
@@ -240,6 +242,7 @@ async function askHere(sources: readonly string[], question: string, flags: Flag
     const asking = {
       backend: expandingBackend(backend, flags, countTokens, model.info),
       settings,
+      passages: passagesFirst(backend, settings, flags),
       reader: localReader(model, settings),
       extractMs,
     };
@@ -281,6 +284,8 @@ async function askRemote(sources: readonly string[], question: string, flags: Fl
 interface Asking {
   backend: Backend;
   settings: ReadingSettings;
+  /** How it is asked before there are pages; absent or null where they are to be read. */
+  passages?: PassagesFirst | null;
   /** What decides in how many parts a document is asked; null asks it as a whole. */
   reader: Reader | null;
   extractMs: number;
@@ -309,21 +314,28 @@ async function askOne(
     const loadMs = extractMs + performance.now() - start;
     progress.stop();
     if (opened.rebuiltBecause) process.stderr.write(`made again: ${opened.rebuiltBecause}\n`);
-    const answer = await opened.ask(question, {
-      maxNewTokens: flags.maxTokens,
-      citations: true,
-      signal,
-      onText,
-      ...(flags.temperature !== undefined && { temperature: flags.temperature }),
-      ...(flags.seed !== undefined && { seed: flags.seed }),
-    });
+    const answer = await opened.ask(question, askOptionsOf(flags, { signal, onText }));
     return askResult(opened, answer, { loadMs, questionFirst: flags.questionFirst ?? false });
   } finally {
     await opened.close();
   }
 }
 
-/** As a whole, or part by part where it does not fit. */
+function askOptionsOf(
+  { maxTokens, temperature, seed }: Flags,
+  { signal, onText }: Pick<AskHooks, 'signal' | 'onText'>,
+): AskOptions {
+  return {
+    maxNewTokens: maxTokens,
+    citations: true,
+    signal,
+    onText,
+    ...(temperature !== undefined && { temperature }),
+    ...(seed !== undefined && { seed }),
+  };
+}
+
+/** By passages alone, where that is enough; else as a whole, or part by part where it does not fit. */
 async function askAndPrint(
   target: OpenedTarget,
   question: string,
@@ -341,6 +353,12 @@ async function askAndPrint(
   await interruptible(async (signal) => {
     const reader = compressed ? null : asking.reader;
     if (!reader) assertNoPiece(flags);
+    if (asking.passages && !namesPieces(flags)) {
+      const options = askOptionsOf(flags, { signal, onText: grows });
+      const { passages, extractMs } = asking;
+      const answered = await askPassages(document, question, passages, options, extractMs);
+      if (answered) return printAnswer(flags, answered, target);
+    }
     const plan = reader && (await partsOf(document, flags, reader, signal));
     if (!plan) {
       const hooks = { signal, progress, onText: grows };
@@ -367,6 +385,12 @@ async function askAndPrint(
 }
 
 const partName = ({ number, of }: { number: number; of: number }) => `part ${number} of ${of}, `;
+
+function namesPieces({ pages, from, to, parts, partTokens }: Flags): boolean {
+  const isWhole = !pages && from === undefined && to === undefined;
+  // The setting of a compressed folder may be absent.
+  return !isWhole || partTokens !== undefined || (parts ?? 'all') !== 'all';
+}
 
 /** @throws {GlyphpressError} GP_USAGE */
 function assertNoPiece({ pages, from, to, partTokens }: Flags): void {
@@ -447,7 +471,7 @@ function streamer(flags: Flags): (text: string) => void {
 
 function printAnswer(
   flags: Flags,
-  answered: AskResult,
+  answered: AskResult<ReportSoFar>,
   { document, inputs }: Pick<OpenedTarget, 'document' | 'inputs'>,
   parted: { parts: unknown; note: string } | null = null,
 ): void {

@@ -87,7 +87,7 @@ async function probe(
   const opened = await backend.open(text, { renderConfig: config }, { signal });
   try {
     const source = await ExpansionSource.of(opened.sources);
-    const pages = await opened.sources[0]!.pages();
+    const pages = (await opened.sources[0]!.pages(true)) ?? [];
     const grids = pages.map((page) => model.visualTokenGrid(page));
     const probed: Probed[] = [];
     for (const { question, expected } of document.questions) {

@@ -7,11 +7,17 @@ import {
   typesOf,
 } from '../pipeline/artifacts/compressed-folder.js';
 import { ContextLibrary } from '../pipeline/artifacts/context-library.js';
-import type { Answer, AskOptions, OpenDocument, OpenHooks } from '../pipeline/backend.js';
+import type { Answer, AskOptions, Backend, OpenDocument, OpenHooks } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
 import { OpenAiBackend, type OpenAiBackendOptions } from '../pipeline/backends/openai.js';
 import { ServerBackend } from '../pipeline/backends/server.js';
+import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
+import { type AskedExpansion, expansionFor } from '../pipeline/expanding/expansion-choice.js';
+import { mayAnswerWithoutPages } from '../pipeline/expanding/passages-document.js';
+import { PassagesFirstBackend } from '../pipeline/expanding/passages-first.js';
+import type { ReportSoFar } from '../pipeline/report.js';
 import { asksForSettings } from '../pipeline/settings.js';
+import { countTextTokens } from '../pipeline/text-tokens.js';
 import { isArtifactFolder } from '../store/artifact-folder.js';
 import { type DocumentInput, type InputOptions, readInput } from './input.js';
 import {
@@ -30,10 +36,22 @@ export interface LibraryOpenOptions extends InputOptions, ReadingOptions, ModelO
   /** Browsers that draw side by side. @defaultValue half the CPU threads */
   browsers?: number;
   onProgress?: OpenHooks['onProgress'];
+  /**
+   * Have passages of the text read that a question is about, see docs/reading.md. A model that reads them
+   * alone gets pages only for questions without any. @defaultValue `auto` for such models, else `off`
+   */
+  expand?: AskedExpansion['expand'];
+  /** Text tokens of the passages of one question. @defaultValue 300 */
+  expandBudget?: number;
+}
+
+/** What opens documents, with a report that may lack what nobody needed yet. */
+interface Opening {
+  open(...args: Parameters<Backend['open']>): Promise<OpenDocument<ReportSoFar>>;
 }
 
 /** An opened document that closes with its scope: `await using document = await open(…)`. */
-export type Opened = OpenDocument & AsyncDisposable;
+export type Opened = OpenDocument<ReportSoFar> & AsyncDisposable;
 
 /**
  * Opens a document for questions: a text, files, or a folder that {@link compress} made.
@@ -84,7 +102,8 @@ async function openHere(input: DocumentInput, options: LibraryOpenOptions): Prom
   return closing(close, async () => {
     const contexts = options.store === undefined ? undefined : new ContextLibrary(options.store);
     const backend = new LocalBackend(model, { contexts, browsers: options.browsers });
-    return backend.open(document, readingSettings(options, model.info), hooksOf(options));
+    const settings = readingSettings(options, model.info);
+    return expanded(backend, options).open(document, settings, hooksOf(options));
   });
 }
 
@@ -107,8 +126,19 @@ async function openCompressed(folder: string, options: LibraryOpenOptions): Prom
       browsers: options.browsers,
     });
     const settings = readingSettings(options, model.info, stored);
-    return backend.open(source.document, settings, hooksOf(options));
+    return expanded(backend, options).open(source.document, settings, hooksOf(options));
   });
+}
+
+/** With passages as they were asked for, else as they suit the model. */
+function expanded(backend: LocalBackend, options: LibraryOpenOptions): Opening {
+  const { model } = backend;
+  const expansion = expansionFor(options, model.info);
+  if (!expansion) return backend;
+  const settings = { ...expansion, countTokens: (text: string) => model.countTokens(text) };
+  return mayAnswerWithoutPages(model.info, expansion)
+    ? new PassagesFirstBackend(backend, settings)
+    : new ExpandingBackend(backend, settings);
 }
 
 async function openBehindServer(
@@ -120,7 +150,11 @@ async function openBehindServer(
     typeof input === 'string' && (await isCompressed(input))
       ? (await readCompressedSource(input)).document
       : await readInput(input, options);
-  const backend = new ServerBackend(new OpenAiBackend(server), { browsers: options.browsers });
+  const pages = new ServerBackend(new OpenAiBackend(server), { browsers: options.browsers });
+  const expansion = expansionFor(options, null);
+  const backend = expansion
+    ? new ExpandingBackend(pages, { ...expansion, countTokens: countTextTokens })
+    : pages;
   const settings = readingSettings(options, { layers: 0, rendering: null, vision: null });
   return closing(
     async () => {},
@@ -131,9 +165,9 @@ async function openBehindServer(
 /** The document closes with what was opened for it; where it does not open, that closes at once. */
 async function closing(
   close: () => Promise<void>,
-  work: () => Promise<OpenDocument>,
+  work: () => Promise<OpenDocument<ReportSoFar>>,
 ): Promise<Opened> {
-  let document: OpenDocument;
+  let document: OpenDocument<ReportSoFar>;
   try {
     document = await work();
   } catch (error) {
@@ -145,7 +179,7 @@ async function closing(
 
 class ClosingDocument implements Opened {
   constructor(
-    private readonly document: OpenDocument,
+    private readonly document: OpenDocument<ReportSoFar>,
     private readonly closeModel: () => Promise<void>,
   ) {}
 

@@ -1,19 +1,19 @@
 /** What `ask --json` prints, for every backend. */
 
 import type { Confidence } from '../vlm/index.js';
-import type { Answer, OpenDocument, PlacedCitation } from './backend.js';
+import type { Answer, PlacedCitation } from './backend.js';
 import type { AnswerSupport } from './expanding/answer-support.js';
 import { countExpanded } from './expanding/count-expanded.js';
 import type { ExpandedPlace } from './expanding/expanded-place.js';
-import type { CompressionReport } from './report.js';
+import type { CompressionReport, ReportSoFar } from './report.js';
 
-export interface AskResult extends Confidence {
+export interface AskResult<Report extends ReportSoFar = CompressionReport> extends Confidence {
   answer: string;
   /** False where the answer says that the text does not hold what was asked for. */
   found: boolean;
   /** Where the answer stands in the text; empty where nothing there is like it. */
   citations: PlacedCitation[];
-  report: CompressionReport;
+  report: Report;
   usage: Answer['usage'];
   timings: {
     /** Until the document is ready to be asked. */
@@ -33,8 +33,8 @@ export interface AskResult extends Confidence {
   support: AnswerSupport;
 }
 
-export function askResult(
-  { report, cached }: Pick<OpenDocument, 'report' | 'cached'>,
+export function askResult<Report extends ReportSoFar>(
+  { report, cached }: { report: Report; cached: boolean },
   {
     logProb: _,
     passagesRead: __,
@@ -43,7 +43,7 @@ export function askResult(
     ...answer
   }: Answer,
   { loadMs, questionFirst }: { loadMs: number; questionFirst: boolean },
-): AskResult {
+): AskResult<Report> {
   return {
     ...answer,
     expanded: expansion?.expanded ?? [],

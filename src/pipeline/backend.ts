@@ -22,7 +22,7 @@ import type { ExpandedPlace } from './expanding/expanded-place.js';
 import type { VectorsOfWords } from './expanding/meaning-places.js';
 import type { SourceReader } from './expanding/source-reader.js';
 import type { SourceDocument } from './read-document.js';
-import type { CompressionReport } from './report.js';
+import type { CompressionReport, ReportSoFar } from './report.js';
 
 export interface Backend {
   /** What reports call the model. */
@@ -69,8 +69,9 @@ export interface OpenHooks {
   extractMs?: number | undefined;
 }
 
-export interface OpenDocument {
-  readonly report: CompressionReport;
+/** `Report` may be one of a document of which not all was made yet. */
+export interface OpenDocument<Report extends ReportSoFar = CompressionReport> {
+  readonly report: Report;
   /** Text and span map of each document that was opened, in their order. */
   readonly sources: readonly CitedDocument[];
   /** Nothing had to be made: it was stored. */

@@ -1,8 +1,10 @@
 /** The compression report: one set of words for the command line, the API and the benchmarks. */
 
 import path from 'node:path';
-import type { RenderSummary } from '../render/index.js';
+import { type PrunePlan, planId } from '../prune/index.js';
+import { type RenderConfig, type RenderSummary, renderConfigId } from '../render/index.js';
 import type { PassageReading, VisionLanguageModel } from '../vlm/index.js';
+import type { SourceDocument } from './read-document.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
 export interface ReportTimings {
@@ -77,6 +79,41 @@ export interface CompressionReport extends TextAccount {
   timings: ReportTimings;
 }
 
+/** Figures of drawn pages. */
+type PageFigure =
+  | 'pages'
+  | 'visualTokens'
+  | 'renderRatio'
+  | 'missingGlyphs'
+  | 'controlCharacters'
+  | 'invisibleCharacters'
+  | 'missingSample'
+  | 'browser';
+
+/** Figures of a context. */
+type ContextFigure =
+  | 'encodedTokens'
+  | 'layerTokens'
+  | 'contextTokens'
+  | 'finalTokens'
+  | 'sidecarTokens'
+  | 'pruneRatio'
+  | 'stackedRatio';
+
+type OrNull<T> = { [Key in keyof T]: T[Key] | null };
+
+/** The report of a document of which no more was made than its questions needed. */
+export type ReportSoFar = Omit<CompressionReport, PageFigure | ContextFigure | 'timings'> &
+  OrNull<Pick<CompressionReport, PageFigure | ContextFigure>> & {
+    /** Null for a step that was not done. */
+    timings: OrNull<ReportTimings>;
+    /**
+     * What there is of it, where that is no context: its text, or its drawn pages. Figures of what was
+     * not made are null.
+     */
+    made?: 'text' | 'pages';
+  };
+
 export interface TokenCounts {
   visualTokens: number;
   encodedTokens: number;
@@ -110,6 +147,55 @@ export function tokenAccount(textTokens: number, counts: TokenCounts) {
     renderRatio: textTokens / visualTokens,
     pruneRatio: visualTokens / contextTokens,
     stackedRatio: textTokens / contextTokens,
+  };
+}
+
+/** Of a document of which nothing was made: no question needed more than its text. */
+export function textOnlyReport(
+  document: SourceDocument,
+  model: VisionLanguageModel,
+  { renderConfig, plan }: { renderConfig: RenderConfig; plan: PrunePlan },
+  extractMs: number,
+): ReportSoFar {
+  const account = textAccount(document.text, model);
+  const { info } = model;
+  return {
+    made: 'text',
+    documentId: document.id,
+    model: path.basename(info.dir),
+    renderConfigId: renderConfigId(renderConfig),
+    prunePlanId: planId(plan),
+    characters: document.text.length,
+    ...account,
+    pages: null,
+    visualTokens: null,
+    encodedTokens: null,
+    layerTokens: null,
+    contextTokens: null,
+    finalTokens: null,
+    sidecarTokens: null,
+    questionTokens: 0,
+    blankTokens: null,
+    repeatedTokens: null,
+    renderRatio: null,
+    pruneRatio: null,
+    stackedRatio: null,
+    kvBytes: null,
+    textKvBytes: account.textTokens * info.storedKvBytesPerToken,
+    missingGlyphs: null,
+    controlCharacters: null,
+    invisibleCharacters: null,
+    missingSample: null,
+    fontSubstitution: null,
+    browser: null,
+    timings: {
+      extractMs,
+      renderMs: null,
+      encodeMs: null,
+      pruneMs: null,
+      prefillMs: null,
+      totalMs: extractMs,
+    },
   };
 }
 

@@ -28,6 +28,7 @@ export {
 } from './render-config.js';
 export {
   DocumentRendering,
+  type LaidOutPage,
   type LineBox,
   type PageLayout,
   type RenderedPage,

@@ -57,6 +57,11 @@ export interface PageLayout {
   heightPx: number;
 }
 
+/** With the lines as they will be drawn. */
+export interface LaidOutPage extends PageLayout {
+  lines: LineBox[];
+}
+
 /** What the whole run tells, complete once all pages were taken. */
 export interface RenderSummary {
   renderConfigId: string;
@@ -160,7 +165,7 @@ export class DocumentRendering {
   }
 
   /** All pages, laid out and not drawn: what {@link pages} would give, but for the pixels. */
-  async *layout(): AsyncGenerator<PageLayout> {
+  async *layout(): AsyncGenerator<LaidOutPage> {
     const plans = this.#plans(this.#displayText(), new SlotQueue(this.#slots.slice(0, 1)));
     for await (const plan of plans) {
       this.#options.signal?.throwIfAborted();
@@ -169,6 +174,7 @@ export class DocumentRendering {
         index,
         start: lines[0]!.start,
         end: lines.at(-1)!.end,
+        lines: lineBoxes(plan),
         ...plannedSize(plan, this.#geometry, this.#config),
       };
     }
@@ -255,15 +261,19 @@ export class DocumentRendering {
       png,
       widthPx,
       heightPx,
-      lines: plan.lines.map((line) => ({
-        x: line.xPx,
-        y: line.yPx,
-        width: line.widthPx,
-        height: line.heightPx,
-        start: line.start,
-        end: line.end,
-      })),
+      lines: lineBoxes(plan),
       ...(advances[0] !== '' && { advances }),
     };
   }
+}
+
+function lineBoxes({ lines }: PagePlan): LineBox[] {
+  return lines.map(({ xPx: x, yPx: y, widthPx: width, heightPx: height, start, end }) => ({
+    x,
+    y,
+    width,
+    height,
+    start,
+    end,
+  }));
 }

@@ -1,6 +1,7 @@
 /** Confidence and citations of an answer, as fields of the API. */
 
 import type { Answer, PlacedCitation } from '../pipeline/backend.js';
+import type { Rectangle } from '../pipeline/citing/citations.js';
 import type { AnswerSupport } from '../pipeline/expanding/answer-support.js';
 import type { ExpandedPlace } from '../pipeline/expanding/expanded-place.js';
 import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
@@ -11,9 +12,11 @@ export interface DocumentPlace extends Omit<ExpandedPlace, 'document'> {
   document_id: string;
 }
 
-/** Offsets and page are those of the document. */
-export interface DocumentCitation extends Omit<PlacedCitation, 'document'> {
+/** Offsets and page are those of the document; a service has drawn it. */
+export interface DocumentCitation extends Omit<PlacedCitation, 'document' | 'page' | 'rect'> {
   document_id: string;
+  page: number;
+  rect: Rectangle;
 }
 
 /** What a part of a document answered. */
@@ -87,5 +90,8 @@ export function evidenceOf(
     ...(parts && { parts: parts.map(partView) }),
   };
   if (!withCitations) return evidence;
-  return { ...evidence, citations: citations.map(named) };
+  const drawn = citations.flatMap(({ page, rect, ...citation }) =>
+    page === null || rect === null ? [] : [{ ...citation, page, rect }],
+  );
+  return { ...evidence, citations: drawn.map(named) };
 }

@@ -5,7 +5,8 @@
 import { GlyphpressError } from '../errors.js';
 import type { AskOptions } from '../pipeline/backend.js';
 import { LocalBackend } from '../pipeline/backends/local.js';
-import type { LocalAnswer, LocalDocument } from '../pipeline/backends/local-document.js';
+import type { LocalAnswer } from '../pipeline/backends/local-answer.js';
+import type { LocalDocument } from '../pipeline/backends/local-document.js';
 import { Expander } from '../pipeline/expanding/expander.js';
 import type { ExpansionChoice } from '../pipeline/expanding/expansion-choice.js';
 import type { CompressionReport } from '../pipeline/report.js';

@@ -58,7 +58,8 @@ it('places that hold the value', { timeout: 3_000_000 }, async () => {
       const text = decodeDocument(Buffer.from(document.text), document.id);
       const opened = await new LocalBackend(model, options).open(text, { renderConfig: config });
       const source = await ExpansionSource.of(opened.sources);
-      const grids = (await opened.sources[0]!.pages()).map((page) => model.visualTokenGrid(page));
+      const pages = (await opened.sources[0]!.pages())!;
+      const grids = pages.map((page) => model.visualTokenGrid(page));
       for (const { question, expected } of document.questions) {
         const start = performance.now();
         const cells = (await model.attend(opened.context, question, found.heads))!;

@@ -11,7 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { LocalBackend } from '../../src/pipeline/backends/local.js';
-import type { LocalAnswer } from '../../src/pipeline/backends/local-document.js';
+import type { LocalAnswer } from '../../src/pipeline/backends/local-answer.js';
 import { decodeDocument } from '../../src/pipeline/read-document.js';
 import { type PrunePlan, planFromKeep } from '../../src/prune/index.js';
 import { loadRenderConfig } from '../../src/render/index.js';

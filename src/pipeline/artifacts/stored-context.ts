@@ -66,6 +66,18 @@ export async function readStoredContext(
   }
 }
 
+/** The report of the context with this key; null where there is none. Its bytes are not looked at. */
+export async function storedReport(folder: AnyPlace, key: Key): Promise<CompressionReport | null> {
+  try {
+    const manifest = await readManifest<CompressedBody>(folder, CONTEXT_FORM);
+    if (!manifest || differingParts(manifest.key, key).length > 0) return null;
+    return manifest.body.report;
+  } catch (error) {
+    if (isArtifactProblem(error)) return null;
+    throw error;
+  }
+}
+
 /** Whatever context lies there. @throws {GlyphpressError} GP_ARTIFACT_DAMAGED for none */
 export async function openStoredContext(
   folder: AnyPlace,

@@ -2,30 +2,23 @@
 
 import { GlyphpressError } from '../../errors.js';
 import {
-  type Calibrations,
-  confidenceOf,
-  curveFor,
-  type FinishReason,
-  type GenerateOptions,
   kvByteLength,
   type PassageReading,
   type PrefilledContext,
   type VisionLanguageModel,
 } from '../../vlm/index.js';
-import type { Answer, AskOptions, OpenDocument } from '../backend.js';
-import { type CitedDocument, citeDocuments } from '../citing/cite-documents.js';
-import { finalAnswer } from '../citing/final-answer.js';
-import { saysNotFound } from '../citing/says-not-found.js';
+import type { AskOptions, OpenDocument } from '../backend.js';
+import type { CitedDocument } from '../citing/cite-documents.js';
 import { type AttendedPage, attendedPages } from '../expanding/attended-places.js';
 import { withPassages } from '../expanding/passages-prompt.js';
 import type { CompressionReport } from '../report.js';
-import { type Generation, generateAnswer } from './generate.js';
-
-/** What is known of an answer that was made here. */
-export interface LocalAnswer extends Answer {
-  finishReason: FinishReason;
-  usage: { promptTokens: number; completionTokens: number };
-}
+import { generateAnswer } from './generate.js';
+import {
+  answerFromPassages,
+  finishedAnswer,
+  generateOptionsOf,
+  type LocalAnswer,
+} from './local-answer.js';
 
 export interface LocalContext {
   context: PrefilledContext;
@@ -52,6 +45,10 @@ export class LocalDocument implements OpenDocument {
     this.report = report;
     this.cached = cached;
     this.rebuiltBecause = rebuiltBecause;
+  }
+
+  get passageReading(): PassageReading {
+    return this.model.info.passages;
   }
 
   get heldBytes(): number {
@@ -82,8 +79,10 @@ export class LocalDocument implements OpenDocument {
     try {
       const attended = await attending;
       if (!attended) return null;
-      const pages = await Promise.all(this.sources.map(({ pages }) => pages()));
-      const grids = pages.flat().map((page) => this.model.visualTokenGrid(page));
+      const pages = await Promise.all(this.sources.map(({ pages }) => pages(true)));
+      const grids = pages
+        .flatMap((ofDocument) => ofDocument ?? [])
+        .map((page) => this.model.visualTokenGrid(page));
       return attendedPages(attended, grids);
     } finally {
       this.#running.delete(attending);
@@ -101,64 +100,22 @@ export class LocalDocument implements OpenDocument {
     await this.model.forget(this.context);
   }
 
-  /** The question over passages as a text of their own, without the pages. */
-  async #readAlone(
-    passages: string,
-    question: string,
-    options: GenerateOptions,
-    onText?: (text: string) => void,
-  ): Promise<Generation> {
-    const { model } = this;
-    const { signal } = options;
-    const textAfterImages = `${passages.trimEnd()}\n\n`;
-    const context = await model.prefill([], [], { textAfterImages, ...(signal && { signal }) });
-    try {
-      return await generateAnswer(model, context, question, options, onText);
-    } finally {
-      await model.forget(context);
-    }
-  }
-
-  #readFrom(passages: PassageReading | null): keyof Calibrations {
-    return passages === 'alone' || this.report.pages === 0 ? 'text' : 'pages';
-  }
-
   async #answer(question: string, options: AskOptions): Promise<LocalAnswer> {
-    const {
-      signal,
-      stop,
-      onText,
-      citations = false,
-      maxNewTokens,
-      passages,
-      ...generate
-    } = options;
-    const signals = [signal, stop].filter((one) => one !== undefined);
-    const generateOptions = {
-      ...generate,
-      ...(maxNewTokens !== undefined && { maxNewTokens }),
-      ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
-    };
-    const reading = passages ? this.model.info.passages : null;
-    const generated =
-      passages && reading === 'alone'
-        ? await this.#readAlone(passages, question, generateOptions, onText)
-        : await generateAnswer(
-            this.model,
-            this.context,
-            withPassages(question, passages),
-            generateOptions,
-            onText,
-          );
-    signal?.throwIfAborted();
-    const { answer, logProb } = generated;
-    return {
-      ...generated,
-      ...(reading && { passagesRead: reading }),
-      found: !saysNotFound(finalAnswer(answer)),
-      ...confidenceOf(logProb, curveFor(this.model.info.calibrations, this.#readFrom(reading))),
-      citations: citations ? await citeDocuments(answer, question, this.sources) : [],
-    };
+    const { passages } = options;
+    const { model } = this;
+    if (passages && this.passageReading === 'alone')
+      return answerFromPassages(model, this.sources, passages, question, options);
+    const generated = await generateAnswer(
+      model,
+      this.context,
+      withPassages(question, passages),
+      generateOptionsOf(options),
+      options.onText,
+    );
+    return finishedAnswer(model, this.sources, generated, question, options, {
+      curve: this.report.pages === 0 ? 'text' : 'pages',
+      ...(passages && { passagesRead: this.passageReading }),
+    });
   }
 }
 

@@ -2,21 +2,32 @@
 
 import path from 'node:path';
 import type { PrunePlan } from '../../prune/index.js';
-import { fitToCells, type RenderConfig, type RenderOptions } from '../../render/index.js';
+import {
+  DocumentRendering,
+  fitToCells,
+  type LaidOutPage,
+  type RenderConfig,
+  type RenderOptions,
+} from '../../render/index.js';
 import { readArtifactFile, readManifest } from '../../store/artifact-folder.js';
 import type { AnyPlace } from '../../store/place.js';
 import { LegibilityProbe, type VisionLanguageModel } from '../../vlm/index.js';
 import { contextKey, type Key, modelKey, textKey } from '../artifacts/keys.js';
 import { PAGES_FILE, type PageRecord, parsePageIndex } from '../artifacts/page-folder.js';
 import { type DrawOptions, drawPages, type OpenPages } from '../artifacts/page-source.js';
-import { CONTEXT_FORM, openStoredContext, SOURCE_FILE } from '../artifacts/stored-context.js';
+import {
+  CONTEXT_FORM,
+  openStoredContext,
+  SOURCE_FILE,
+  storedReport,
+} from '../artifacts/stored-context.js';
 import type { Backend, OpenHooks, ReadingSettings } from '../backend.js';
 import { chromiumOptions } from '../chromium-options.js';
 import type { CitedDocument } from '../citing/cite-documents.js';
 import { type Transcription, transcribeDocument } from '../proofing/transcribe.js';
 import type { SourceDocument } from '../read-document.js';
-import type { CompressionReport } from '../report.js';
-import { compress } from './compress.js';
+import { type CompressionReport, type ReportSoFar, textOnlyReport } from '../report.js';
+import { type CompressSettings, compress } from './compress.js';
 import { type JoinedDocument, joinDocuments } from './join-documents.js';
 import { LocalDocument } from './local-document.js';
 
@@ -24,6 +35,14 @@ import { LocalDocument } from './local-document.js';
 export interface ContextPlace {
   /** Where the context with this key lies, a path for its folder; it need not be there yet. */
   locate(key: Key): AnyPlace | Promise<AnyPlace>;
+}
+
+/** A document of which nothing was opened. */
+export interface KnownDocument {
+  report: ReportSoFar;
+  /** Its context is stored. */
+  cached: boolean;
+  cited: CitedDocument;
 }
 
 export interface LocalBackendOptions {
@@ -64,13 +83,8 @@ export class LocalBackend implements Backend {
     hooks: OpenHooks = {},
   ): Promise<LocalDocument> {
     const { model } = this;
-    const { plan = NOTHING_DROPPED, questionFirst } = settings;
-    // Settings that were not resolved for this model may be written for cells of another size.
-    const { vision } = model.info;
-    const renderConfig = vision
-      ? fitToCells(settings.renderConfig, vision.cellPx)
-      : settings.renderConfig;
-    const whole = { ...settings, plan, renderConfig };
+    const { questionFirst } = settings;
+    const whole = this.#resolved(settings);
     // Before pages are drawn and encoded for nothing.
     if (questionFirst !== undefined) model.checkQuestionFirst(questionFirst);
     // The context of one question is worth no place where it would stay.
@@ -85,6 +99,37 @@ export class LocalBackend implements Backend {
       pages: async () => pages ?? (folder === null ? [] : readPages(folder)),
     };
     return new LocalDocument(model, compressed, [cited]);
+  }
+
+  /**
+   * What is known of a document before a page of it is read: what a stored context says of it, else what
+   * its text does.
+   *
+   * @param mayLayOut whether pages are laid out for places that are to be shown on them
+   */
+  async known(
+    document: SourceDocument,
+    settings: ReadingSettings,
+    { extractMs = 0, mayLayOut }: { extractMs?: number; mayLayOut: boolean },
+  ): Promise<KnownDocument> {
+    const whole = this.#resolved(settings);
+    const { info } = this.model;
+    const key = contextKey(textKey(document), whole, info);
+    const folder = (await this.#contexts?.locate(key)) ?? null;
+    const report = folder === null ? null : await storedReport(folder, key);
+    const text = async () => document.text;
+    if (folder !== null && report)
+      return { report, cached: true, cited: { text, pages: () => readPages(folder) } };
+    let laidOut: Promise<LaidOutPage[]> | null = null;
+    const pages = async (isNeeded = false) => {
+      if (isNeeded && mayLayOut) laidOut ??= this.#layOut(document, whole.renderConfig);
+      return laidOut;
+    };
+    return {
+      report: textOnlyReport(document, this.model, whole, extractMs),
+      cached: false,
+      cited: { text, pages },
+    };
   }
 
   /**
@@ -132,6 +177,28 @@ export class LocalBackend implements Backend {
   ): AsyncGenerator<Transcription> {
     const drawing = { ...this.#drawing, chromium: this.#drawing.chromium() };
     return transcribeDocument(document, config, this.model, { ...drawing, ...options });
+  }
+
+  async #layOut({ text }: SourceDocument, config: RenderConfig): Promise<LaidOutPage[]> {
+    const chromium = this.#drawing.chromium();
+    const rendering = new DocumentRendering(text, config, { chromium, browsers: 1 });
+    try {
+      const pages: LaidOutPage[] = [];
+      for await (const page of rendering.layout()) pages.push(page);
+      return pages;
+    } finally {
+      await rendering.close();
+    }
+  }
+
+  /** Settings that were not resolved for this model may be written for cells of another size. */
+  #resolved(settings: ReadingSettings): CompressSettings {
+    const { plan = NOTHING_DROPPED } = settings;
+    const { vision } = this.model.info;
+    const renderConfig = vision
+      ? fitToCells(settings.renderConfig, vision.cellPx)
+      : settings.renderConfig;
+    return { ...settings, plan, renderConfig };
   }
 
   /** Whether its visual tokens can be read as characters, without a question. */

@@ -19,10 +19,10 @@ export interface Citation {
   start: number;
   end: number;
   text: string;
-  /** From 1. */
-  page: number;
-  /** In page pixels; around all its lines. */
-  rect: Rectangle;
+  /** From 1; null where no page was drawn. */
+  page: number | null;
+  /** In page pixels; around all its lines. Null where no page was drawn. */
+  rect: Rectangle | null;
   /** 0 to 1: how alike answer and place are, and how much of the question stands near. */
   score: number;
   /** The place in the file that the document was made of. */
@@ -31,17 +31,23 @@ export interface Citation {
 
 type Lines = Pick<PageRecord, 'start' | 'end' | 'lines' | 'advances'>;
 
-/** @param readPages the span map; only read when there is a place to look up */
+/** @param readPages the span map, null for none; only read when there is a place to look up */
 export async function citeAnswer(
   answer: string,
   question: string,
   source: string,
-  readPages: () => Promise<readonly Lines[]>,
+  readPages: () => Promise<readonly Lines[] | null>,
 ): Promise<Citation[]> {
   const said = finalAnswer(answer);
   if (said === '' || saysNotFound(said)) return [];
   const places = locateAnswer(said, question, source);
-  return places.length === 0 ? [] : citationsOf(places, await readPages(), source);
+  if (places.length === 0) return [];
+  const pages = await readPages();
+  return pages ? citationsOf(places, pages, source) : places.map((place) => inText(place, source));
+}
+
+function inText({ start, end, score }: Located, source: string): Citation {
+  return { start, end, text: source.slice(start, end), page: null, rect: null, score };
 }
 
 /** A place that no page shows (behind the pages that were drawn) has no citation. */

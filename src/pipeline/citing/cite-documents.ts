@@ -6,8 +6,12 @@ import { type Citation, citeAnswer } from './citations.js';
 /** Both are only read when there is a place to look up. */
 export interface CitedDocument {
   text(): Promise<string>;
-  /** The span map. */
-  pages(): Promise<readonly Omit<PageRecord, 'file'>[]>;
+  /**
+   * The span map; null where no page was drawn.
+   *
+   * @param isNeeded lay the pages out for it, where that can be done
+   */
+  pages(isNeeded?: boolean): Promise<readonly Omit<PageRecord, 'file'>[] | null>;
 }
 
 /** @returns the likeliest places first; places of one document stay in order where they score the same */
@@ -18,7 +22,7 @@ export async function citeDocuments(
 ): Promise<(Citation & { document: number })[]> {
   const citations: (Citation & { document: number })[] = [];
   for (const [document, { text, pages }] of documents.entries()) {
-    for (const citation of await citeAnswer(answer, question, await text(), pages))
+    for (const citation of await citeAnswer(answer, question, await text(), () => pages(true)))
       citations.push({ ...citation, document });
   }
   return citations.sort((a, b) => b.score - a.score);

@@ -19,7 +19,7 @@ import type { CompressionReport } from '../report.js';
 import { Expander, type ExpandSettings } from './expander.js';
 
 /** Raised when the same question and budget give other passages, or their tokens are counted otherwise. */
-const EXPANSION_VERSION = 3;
+const EXPANSION_VERSION = 4;
 
 export class ExpandingBackend implements Backend {
   readonly key: Readonly<Key>;

@@ -9,7 +9,15 @@ import { type TextRange, unitsOf } from './text-units.js';
 /** Between documents; no unit goes over it. */
 const BETWEEN = '\n\n';
 
-type Pages = Awaited<ReturnType<CitedDocument['pages']>>;
+type Pages = NonNullable<Awaited<ReturnType<CitedDocument['pages']>>>;
+
+interface SourcePart {
+  start: number;
+  end: number;
+  readPages: CitedDocument['pages'];
+  /** Null before they are known. */
+  pages: Pages | null;
+}
 
 /** Made once for what is open, asked for every question. */
 export class ExpansionSource {
@@ -19,24 +27,40 @@ export class ExpansionSource {
   private constructor(
     /** Of all documents, in their order. */
     readonly text: string,
-    private readonly documents: readonly { start: number; end: number; pages: Pages }[],
+    private readonly documents: readonly SourcePart[],
   ) {
     this.units = unitsOf(text);
     this.lexical = new LexicalPlaces(text, this.units);
   }
 
+  /** With the pages of all documents. */
   static async of(sources: readonly CitedDocument[]): Promise<ExpansionSource> {
-    const read = await Promise.all(
-      sources.map(async ({ text, pages }) => ({ text: await text(), pages: await pages() })),
-    );
+    const source = await ExpansionSource.ofText(sources);
+    await source.readPages(true);
+    return source;
+  }
+
+  /** Without pages, until {@link readPages}. */
+  static async ofText(sources: readonly CitedDocument[]): Promise<ExpansionSource> {
+    const texts = await Promise.all(sources.map(({ text }) => text()));
     let start = 0;
-    const documents = read.map(({ text, pages }) => {
-      const end = start + text.length;
-      const document = { start, end, pages };
+    const documents = sources.map((source, n): SourcePart => {
+      const end = start + texts[n]!.length;
+      const readPages = (isNeeded?: boolean) => source.pages(isNeeded);
+      const part = { start, end, readPages, pages: null };
       start = end + BETWEEN.length;
-      return document;
+      return part;
     });
-    return new ExpansionSource(read.map(({ text }) => text).join(BETWEEN), documents);
+    return new ExpansionSource(texts.join(BETWEEN), documents);
+  }
+
+  /** @param isNeeded as {@link CitedDocument.pages} */
+  async readPages(isNeeded: boolean): Promise<void> {
+    await Promise.all(
+      this.documents.map(async (document) => {
+        document.pages ??= await document.readPages(isNeeded);
+      }),
+    );
   }
 
   /** From a range of a document to that of {@link text}. */
@@ -47,7 +71,7 @@ export class ExpansionSource {
 
   /** The span maps, one for each document. */
   get pages(): readonly Pages[] {
-    return this.documents.map(({ pages }) => pages);
+    return this.documents.map(({ pages }) => pages ?? []);
   }
 
   /** Where a range of {@link text} stands. One that goes over a page break is a place on each page. */
@@ -57,7 +81,7 @@ export class ExpansionSource {
         const start = Math.max(range.start, offset) - offset;
         const end = Math.min(range.end, documentEnd) - offset;
         if (start >= end) return [];
-        const onPages = pages.flatMap((page, index) => {
+        const onPages = (pages ?? []).flatMap((page, index) => {
           const from = Math.max(start, page.start);
           const to = Math.min(end, page.end);
           if (from >= to) return [];

@@ -68,7 +68,7 @@ export function citationsOfWhole<Cited extends Citation>(
     ...citation,
     start: citation.start + start,
     end: citation.end + start,
-    page: citation.page + pagesBefore,
+    page: citation.page === null ? null : citation.page + pagesBefore,
   }));
 }
 

@@ -44,7 +44,7 @@ describe('a backend that expands', () => {
       expect(answer.expansion).toMatchObject({ method: 'lexical', tokens: 5 });
       const places = answer.expansion!.expanded;
       expect(places.map(({ start, end }) => TEXT.slice(start, end)).join('')).toBe(PUMP);
-      const pages = await opened.sources[0]!.pages();
+      const pages = (await opened.sources[0]!.pages())!;
       for (const { document, page, start, end, rect } of places) {
         expect(document).toBe(0);
         expect(start).toBeGreaterThanOrEqual(pages[page! - 1]!.start);
