@@ -22,7 +22,7 @@ const WHOLE = [
 
 const shared = {
   pool: 'forks',
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   hookTimeout: 120_000,
   env: { GLYPHPRESS_MODEL: LOOK_UP_READER },
 } as const;

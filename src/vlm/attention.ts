@@ -49,28 +49,47 @@ export interface DecoderAttentionShape {
   interleaved: boolean;
 }
 
-/** Host-made lengths of the cache, the same for every layer of a stage. */
-export interface CacheInputs {
+/**
+ * Which runs a graph is for: `row` one row behind a cache that is not empty, `rows` all others, `any` both.
+ */
+export const RUN_FORMS = ['row', 'rows', 'any'] as const;
+export type RunForm = (typeof RUN_FORMS)[number];
+
+/** float32 [1, capacity, 1]: 0 for rows that the cache holds, very low beyond; empty for several rows */
+interface OneRowInputs {
+  mask: Value;
+}
+
+interface SeveralRowsInputs {
   seqlensK: Value;
   total: Value;
-  /** float32 [1, capacity, 1]: 0 for rows that the cache holds, very low beyond; empty for several rows */
-  mask: Value;
-  /** Whether one row alone is run: `mask` is not empty. */
-  isOneRow: Value;
+}
+
+/** Host-made lengths of the cache, the same for every layer of a stage. */
+export interface CacheInputs {
+  row: OneRowInputs | null;
+  rows: SeveralRowsInputs | null;
+  /** Whether one row alone is run; where a graph is for both. */
+  isOneRow: Value | null;
   /** What the cache is held in. */
   dtype: KvDtype;
 }
 
-export function cacheInputs(g: GraphBuilder, dtype: KvDtype): CacheInputs {
-  const mask = g.input('past_mask', 'float32', [1, 'masked', 1]);
+export function cacheInputs(g: GraphBuilder, dtype: KvDtype, form: RunForm): CacheInputs {
+  const row = form === 'rows' ? null : { mask: g.input('past_mask', 'float32', [1, 'masked', 1]) };
+  const rows =
+    form === 'row'
+      ? null
+      : {
+          seqlensK: g.input('seqlens_k', 'int32', [1]),
+          total: g.input('total_sequence_length', 'int32', []),
+        };
+  return { row, rows, isOneRow: row && rows && isNotEmpty(g, row.mask), dtype };
+}
+
+function isNotEmpty(g: GraphBuilder, mask: Value): Value {
   const masked = g.op('Gather', [g.op('Shape', [mask]), g.int64s([1], [])], { axis: 0 });
-  return {
-    seqlensK: g.input('seqlens_k', 'int32', [1]),
-    total: g.input('total_sequence_length', 'int32', []),
-    mask,
-    isOneRow: g.op('Greater', [masked, g.int64s([0], [])]),
-    dtype,
-  };
+  return g.op('Greater', [masked, g.int64s([0], [])]);
 }
 
 /**
@@ -98,11 +117,13 @@ export function cachedAttention(
   const past = [1, kvHeads, `past_${layer}`, headDim];
   const pastKey = pastRows(g, `past_key.${layer}`, cache.dtype, past);
   const pastValue = pastRows(g, `past_value.${layer}`, cache.dtype, past);
-  const attended = g.choose(
-    cache.isOneRow,
-    () => oneRowAttention(g, { q, k, v }, { pastKey, pastValue, mask: cache.mask }, shape),
-    () => groupedAttention(g, { q, k, v }, { pastKey, pastValue, ...cache }, shape),
-  );
+  const { row, rows, isOneRow } = cache;
+  const oneRow = () => oneRowAttention(g, { q, k, v }, { pastKey, pastValue, ...row! }, shape);
+  const severalRows = () =>
+    groupedAttention(g, { q, k, v }, { pastKey, pastValue, ...rows! }, shape);
+  const attended = isOneRow
+    ? g.choose(isOneRow, oneRow, severalRows)
+    : (row ? oneRow : severalRows)();
   g.output(`query.${layer}`, 'float32', [1, 'rows', heads * headDim], q);
   g.output(`key.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], k);
   g.output(`value.${layer}`, 'float32', [1, 'rows', kvHeads * headDim], v);
@@ -127,7 +148,7 @@ function pastRows(
 function groupedAttention(
   g: GraphBuilder,
   { q, k, v }: Projected,
-  past: Pick<CacheInputs, 'seqlensK' | 'total'> & { pastKey: Value; pastValue: Value },
+  past: SeveralRowsInputs & { pastKey: Value; pastValue: Value },
   { heads, kvHeads, headDim }: DecoderAttentionShape,
 ): Value {
   const [attended] = g.contrib(
@@ -151,7 +172,7 @@ function groupedAttention(
 function oneRowAttention(
   g: GraphBuilder,
   { q, k, v }: Projected,
-  past: { pastKey: Value; pastValue: Value; mask: Value },
+  past: OneRowInputs & { pastKey: Value; pastValue: Value },
   { heads, kvHeads, headDim }: DecoderAttentionShape,
 ): Value {
   const group = heads / kvHeads;

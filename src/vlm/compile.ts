@@ -6,14 +6,20 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GlyphpressError } from '../errors.js';
 import { makeFolder } from '../output-folder.js';
+import type { RunForm } from './attention.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import type { StageRange, VariationMetric } from './families/family.js';
 import { headGraph, stageGraph, visionGraph } from './families/graphs.js';
 import { GraphBuilder } from './graph-builder.js';
 import type { KvDtype } from './kv-rows.js';
 import { chooseDtype } from './weights/dtype.js';
-import { modelCacheDir, type PlaceOptions, placeWeights } from './weights/placement.js';
-import { type Dtype, modelHash } from './weights/recipe.js';
+import {
+  modelCacheDir,
+  type PlacedWeights,
+  type PlaceOptions,
+  placeWeights,
+} from './weights/placement.js';
+import { type Dtype, modelHash, weightUses } from './weights/recipe.js';
 
 export interface CompiledModel {
   checkpoint: Checkpoint;
@@ -24,9 +30,22 @@ export interface CompiledModel {
   weightsFile: string | undefined;
   /** @throws {GlyphpressError} GP_MODEL_NO_VISION for a model that reads text only */
   visionGraph(): Uint8Array;
-  stageGraph(range: StageRange): Uint8Array;
+  /** @param form which runs it is for, @defaultValue any */
+  stageGraph(range: StageRange, form?: RunForm): Uint8Array;
+  /** The forms that stages are run in. */
+  runForms: RunForms;
   headGraph(): Uint8Array;
 }
+
+/** Graphs of their own for one row and for several, or one for both. */
+export type RunForms = readonly ['row', 'rows'] | readonly ['any'];
+
+/**
+ * Layers up to this size are held once for each form: one row is then multiplied by the codes, several in
+ * float32, which is faster there and exact, and no branch is chosen at each layer. Larger ones would take
+ * the memory of a model twice. Figures: docs/results/models.md.
+ */
+const TWO_FORMS_BYTES = 1024 ** 3;
 
 export async function compile(
   checkpoint: Checkpoint,
@@ -35,8 +54,8 @@ export async function compile(
 ): Promise<CompiledModel> {
   const weights = await placeWeights(checkpoint, dtype, options);
   const { config } = checkpoint;
-  const build = (name: string, fill: (g: GraphBuilder) => void) => {
-    const builder = new GraphBuilder(name, weights);
+  const build = (name: string, fill: (g: GraphBuilder) => void, exact = false) => {
+    const builder = new GraphBuilder(name, weights, exact);
     fill(builder);
     return builder.encode();
   };
@@ -46,9 +65,21 @@ export async function compile(
     weightsFolder: weights.folder,
     weightsFile: weights.derivedFile,
     visionGraph: () => build('vision', (g) => visionGraph(g, config)),
-    stageGraph: (range) => build(stageName(range), (g) => stageGraph(g, config, range, kvDtype)),
+    stageGraph: (range, form = 'any') =>
+      build(stageName(range), (g) => stageGraph(g, config, range, kvDtype, form), form === 'rows'),
+    runForms: layerBytes(checkpoint, weights) > TWO_FORMS_BYTES ? ['any'] : ['row', 'rows'],
     headGraph: () => build('head', (g) => headGraph(g, config)),
   };
+}
+
+function layerBytes(checkpoint: Checkpoint, weights: PlacedWeights): number {
+  let bytes = 0;
+  for (const [name, { part }] of weightUses(checkpoint)) {
+    if (part !== 'decoder') continue;
+    const placed = weights.locate(name);
+    bytes += placed.form === 'float' ? placed.data.length : placed.blocks.length;
+  }
+  return bytes;
 }
 
 export function stageName({ from, to, variation }: StageRange): string {

@@ -38,14 +38,17 @@ export async function runStage(
   const { cos, sin } = rotaryTables(positions, text.rope, from, to);
   const half = text.rope.dim / 2;
   // Every layer of a stage holds the same rows.
-  const total = caches[stage.from]!.length + rows;
+  const { length } = caches[stage.from]!;
+  const isOneRow = rows === 1 && length > 0;
+  const session = await stage.session(isOneRow);
   const feeds: Feeds = {
     hidden: { data: hidden, dims: [rows, text.hiddenSize] },
     cos: { data: cos, dims: [rows, half] },
     sin: { data: sin, dims: [rows, half] },
-    seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
-    total_sequence_length: { data: Int32Array.of(total), dims: [] },
-    past_mask: pastMask(caches.slice(stage.from, stage.to), rows),
+    // A graph takes of these what its form has.
+    seqlens_k: { data: Int32Array.of(length + rows - 1), dims: [1] },
+    total_sequence_length: { data: Int32Array.of(length + rows), dims: [] },
+    past_mask: pastMask(caches.slice(stage.from, stage.to), isOneRow),
   };
   for (let layer = stage.from; layer < Math.min(stage.to, text.deepStackLevels); layer += 1) {
     const data = deepStack?.read(layer, from, to) ?? new Float32Array(rows * text.hiddenSize);
@@ -61,7 +64,7 @@ export async function runStage(
     Object.assign(feeds, cache.values.feeds(`past_value.${layer}`));
     outputs.push(`key.${layer}`, `value.${layer}`);
   }
-  const results = await stage.session.run(feeds, outputs);
+  const results = await session.run(feeds, outputs);
   for (let layer = stage.from; layer < stage.to; layer += 1) {
     caches[layer]!.append(results[`key.${layer}`]!, results[`value.${layer}`]!, rows);
   }
@@ -78,10 +81,10 @@ const HIDDEN = -1e30;
  * One row reads its past in place, up to the capacity of its buffers; for several rows an empty mask,
  * which has them attended otherwise.
  */
-function pastMask(caches: readonly LayerCache[], rows: number): Feed {
+function pastMask(caches: readonly LayerCache[], isOneRow: boolean): Feed {
+  if (!isOneRow) return { data: new Float32Array(0), dims: [1, 0, 1] };
   const capacity = Math.max(...caches.map((cache) => cache.capacity));
   const { length } = caches[0]!;
-  if (rows > 1 || length === 0) return { data: new Float32Array(0), dims: [1, 0, 1] };
   for (const cache of caches) cache.reserve(capacity);
   return { data: new Float32Array(capacity).fill(HIDDEN, length), dims: [1, capacity, 1] };
 }

@@ -75,9 +75,11 @@ export class GraphBuilder {
   readonly #sums = new Map<string, Value>();
   readonly #weightsUsed = new Map<string, boolean>();
 
+  /** @param exact whether blocks of four bits are multiplied in float32, whatever their placement says */
   constructor(
     name: string,
     private readonly weights: WeightPlacement,
+    private readonly exact = false,
   ) {
     this.#graph = { name, nodes: [], inputs: [], outputs: [], initializers: [] };
     this.#nodes = this.#graph.nodes;
@@ -219,7 +221,7 @@ export class GraphBuilder {
       N: count,
       bits,
       block_size: blockSize,
-      accuracy_level: product,
+      accuracy_level: this.exact && bits === 4 ? 1 : product,
     });
     if (offset.kind === 'none') return multiplied!;
     // The operator takes code c for (c − 8) · scale. What is missing is the same for a whole block, times

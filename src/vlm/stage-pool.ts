@@ -2,18 +2,25 @@
  * Decoder sessions. The layers are always partitioned into stages; a new cut splits the stage it falls
  * into, and cuts never go away, because any partition computes the same.
  */
+import type { RunForm } from './attention.js';
 import { type CompiledModel, checkCuts, stageName, stageRanges } from './compile.js';
 import type { Device } from './device.js';
 import type { StageRange, VariationMetric } from './families/family.js';
 import { Session } from './runtime.js';
 
 export interface Stage extends StageRange {
-  session: Session;
+  /**
+   * The session for a run, opened when first needed.
+   *
+   * @param isOneRow whether it is one row behind rows that the cache holds
+   */
+  session(isOneRow: boolean): Promise<Session>;
 }
 
 interface PooledStage extends Stage {
   users: number;
   retired: boolean;
+  release(): Promise<void>;
 }
 
 /** Stages in layer order, kept alive until released. */
@@ -60,7 +67,7 @@ export class StagePool {
 
   async close(): Promise<void> {
     await this.#lastChange;
-    await Promise.all(this.#stages.splice(0).map((stage) => stage.session.release()));
+    await Promise.all(this.#stages.splice(0).map((stage) => stage.release()));
   }
 
   async #acquire(
@@ -78,14 +85,14 @@ export class StagePool {
     // Old stages go first: otherwise their weights would be in memory twice.
     for (const stage of this.#stages.filter((candidate) => !isWanted(candidate))) {
       stage.retired = true;
-      if (stage.users === 0) await stage.session.release();
+      if (stage.users === 0) await stage.release();
     }
     this.#stages = this.#stages.filter(isWanted);
     const held: PooledStage[] = [];
     for (const range of ranges) {
       let stage = this.#stages.find(({ from }) => from === range.from);
       if (!stage) {
-        stage = { ...range, session: await this.#open(range), users: 0, retired: false };
+        stage = { ...this.#stage(range), users: 0, retired: false };
         this.#stages.push(stage);
       }
       held.push(stage);
@@ -97,12 +104,36 @@ export class StagePool {
   async #release(held: PooledStage[]): Promise<void> {
     for (const stage of held.splice(0)) {
       stage.users -= 1;
-      if (stage.retired && stage.users === 0) await stage.session.release();
+      if (stage.retired && stage.users === 0) await stage.release();
     }
   }
 
-  #open(range: StageRange): Promise<Session> {
-    return Session.create(stageName(range), this.model.stageGraph(range), {
+  #stage(range: StageRange): Stage & Pick<PooledStage, 'release'> {
+    const [row, rows = row] = this.model.runForms;
+    const opened = new Map<RunForm, Promise<Session>>();
+    return {
+      ...range,
+      session: (isOneRow) => {
+        const form = isOneRow ? row : rows;
+        let session = opened.get(form);
+        if (!session) {
+          session = this.#open(range, form);
+          opened.set(form, session);
+          session.catch(() => opened.delete(form));
+        }
+        return session;
+      },
+      release: async () => {
+        const sessions = await Promise.allSettled(opened.values());
+        await Promise.all(
+          sessions.map((one) => (one.status === 'fulfilled' ? one.value.release() : null)),
+        );
+      },
+    };
+  }
+
+  #open(range: StageRange, form: RunForm): Promise<Session> {
+    return Session.create(stageName(range), this.model.stageGraph(range, form), {
       weightsFolder: this.model.weightsFolder,
       threads: this.threads,
       device: this.device,

@@ -199,6 +199,7 @@ it('scores tokens by variation', async () => {
   const settings = { weightsFolder: model.weightsFolder, threads: 1, arena: true };
   const range = { from: 0, to: text.layers, variation: null };
   const decoder = await Session.create('decoder', model.stageGraph(range), settings);
+  const stage = { ...range, session: async () => decoder };
   const rows = 512;
   const chunks = 8;
   const dims = [rows, text.hiddenSize];
@@ -225,9 +226,7 @@ it('scores tokens by variation', async () => {
     const positions = textPositions(0, rows * chunks);
     for (let n = 0; n < chunks; n++) {
       const span = [n * rows, (n + 1) * rows] as const;
-      await runStage({ ...range, session: decoder }, text, caches, hidden, positions, span, [
-        'output',
-      ]);
+      await runStage(stage, text, caches, hidden, positions, span, ['output']);
     }
   };
   const score = async (metric: VariationMetric) => {

@@ -110,7 +110,7 @@ describe('glyphpress ask on a text', () => {
     rmSync(damaged);
     const { code, stdout, stderr } = await ask([file, QUESTION, ...TINY, '--json'], mine);
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^made again: .*context\.safetensors/);
+    expect(stderr).toMatch(/^made again: .*context\.safetensors/m);
     expect(JSON.parse(stdout)).toMatchObject({ cached: false, answer: first.answer });
   });
 

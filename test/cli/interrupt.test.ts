@@ -52,7 +52,7 @@ describe.skipIf(!existsSync('/proc/self/cmdline'))('Ctrl-C', () => {
     const env = { TMPDIR: scratch, GLYPHPRESS_CACHE: cache };
     const { child, result } = startGlyphpress(args, { env });
     try {
-      await until(isBusy, 30_000, 'the work');
+      await until(isBusy, 90_000, 'the work');
       expect(processesNaming(scratch).length).toBeGreaterThan(0);
       const start = Date.now();
       process.kill(-child.pid!, signal);

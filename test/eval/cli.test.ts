@@ -112,7 +112,8 @@ describe('glyphpress eval', () => {
       ],
       { env },
     );
-    expect(stderr).toBe('');
+    // A busy machine is told how far it is.
+    expect(stderr.replace(/^asked: .*\n|^\n/gm, '')).toBe('');
     expect(code).toBe(0);
     const report = JSON.parse(stdout) as EvalReport;
     expect(report.table.map(({ label, value }) => [label, value])).toEqual([

@@ -62,9 +62,9 @@ describe('a session', () => {
       const request = { tokenIds: [1], position: prefix.next, maxNewTokens: 1, sampling: {} };
       await engine.generate(handle, request, () => {});
       await engine.close();
-      // Tower, layers, head.
+      // Tower, layers for one row and for several, head.
       const options = create.mock.calls.map((call) => call[1 as 0] as unknown);
-      expect(options).toHaveLength(3);
+      expect(options).toHaveLength(4);
       for (const each of options) expect(each).toMatchObject({ enableMemPattern: false });
     } finally {
       create.mockRestore();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compile } from '../../src/vlm/compile.js';
+import { compile, type RunForms } from '../../src/vlm/compile.js';
 import { runStage } from '../../src/vlm/decoder.js';
 import { EMBEDDING } from '../../src/vlm/decoders/decoder-graph.js';
 import { Engine } from '../../src/vlm/engine.js';
@@ -33,8 +33,10 @@ describe('stages', () => {
   async function withStages<T>(
     cuts: number[],
     use: (stages: Awaited<ReturnType<StagePool['acquire']>>['stages']) => Promise<T>,
+    runForms?: RunForms,
   ) {
-    const pool = new StagePool(await compile(engine.checkpoint, 'fp32'), 1, cuts);
+    const compiled = await compile(engine.checkpoint, 'fp32');
+    const pool = new StagePool({ ...compiled, ...(runForms && { runForms }) }, 1, cuts);
     const lease = await pool.acquire([]);
     try {
       return await use(lease.stages);
@@ -47,19 +49,29 @@ describe('stages', () => {
   it('computes the same, cut anywhere and in chunks of any size', async () => {
     await fc.assert(
       fc.asyncProperty(cutsArbitrary, fc.integer({ min: 1, max: 80 }), async (cuts, chunk) => {
-        const { text } = engine.checkpoint.config;
         const reference = await withStages([], (stages) => prefillCaches(stages, 1000));
         const caches = await withStages(cuts, (stages) => prefillCaches(stages, chunk));
-        for (let layer = 0; layer < text.layers; layer += 1) {
-          const [a, b] = [caches[layer]!.toContext(), reference[layer]!.toContext()];
-          expect(a.length).toBe(b.length);
-          expect(maxAbsDifference(a.keys, b.keys)).toBeLessThanOrEqual(TOLERANCE);
-          expect(maxAbsDifference(a.values, b.values)).toBeLessThanOrEqual(TOLERANCE);
-        }
+        expectSame(caches, reference);
       }),
       { numRuns: 15 },
     );
   });
+
+  it('computes the same by one graph for all runs as by one for each form', async () => {
+    const reference = await withStages([2], (stages) => prefillCaches(stages, 1));
+    const caches = await withStages([2], (stages) => prefillCaches(stages, 1), ['any']);
+    expectSame(caches, reference);
+  });
+
+  function expectSame(actual: readonly LayerCache[], expected: readonly LayerCache[]): void {
+    expect(actual).toHaveLength(expected.length);
+    for (const [layer, cache] of actual.entries()) {
+      const [a, b] = [cache.toContext(), expected[layer]!.toContext()];
+      expect(a.length).toBe(b.length);
+      expect(maxAbsDifference(a.keys, b.keys)).toBeLessThanOrEqual(TOLERANCE);
+      expect(maxAbsDifference(a.values, b.values)).toBeLessThanOrEqual(TOLERANCE);
+    }
+  }
 
   async function prefillCaches(
     stages: Awaited<ReturnType<StagePool['acquire']>>['stages'],

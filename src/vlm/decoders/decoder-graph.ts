@@ -7,6 +7,7 @@ import {
   cachedAttention,
   cacheInputs,
   type RotaryInputs,
+  type RunForm,
   rotaryInputs,
 } from '../attention.js';
 import { gated, headNorm, rmsNorm, rowVariation } from '../blocks.js';
@@ -65,6 +66,7 @@ export function* decoderWeights(
  * hidden [rows, D] → output [rows, D], and the new key and value rows of each layer.
  *
  * @param kvDtype what the cache is held in; new rows are float32
+ * @param form which runs the graph is for
  *
  * Layer l < `deepStackLevels` is followed by the addition of `deepstack.l` [rows, D], which the host
  * feeds; it is zero at text rows.
@@ -74,10 +76,11 @@ export function buildStage(
   text: TextConfig,
   { from, to, variation }: StageRange,
   kvDtype: KvDtype = 'fp32',
+  form: RunForm = 'any',
 ): void {
   let h = g.input('hidden', 'float32', ['rows', text.hiddenSize]);
   const rotary = rotaryInputs(g, 'rows', text.rope.dim / 2);
-  const cache = cacheInputs(g, kvDtype);
+  const cache = cacheInputs(g, kvDtype, form);
   let lastInput = h;
   for (let layer = from; layer < to; layer += 1) {
     lastInput = h;

@@ -1,4 +1,5 @@
 /** The three kinds of graph that a model runs as. */
+import type { RunForm } from '../attention.js';
 import { buildHead, buildStage } from '../decoders/decoder-graph.js';
 import { tokenWidth } from '../decoders/text-config.js';
 import type { GraphBuilder } from '../graph-builder.js';
@@ -16,8 +17,9 @@ export function stageGraph(
   { text }: ModelConfig,
   range: StageRange,
   kvDtype?: KvDtype,
+  form?: RunForm,
 ): void {
-  buildStage(g, text, range, kvDtype);
+  buildStage(g, text, range, kvDtype, form);
 }
 
 export function headGraph(g: GraphBuilder, { text, tiedHead }: ModelConfig): void {
