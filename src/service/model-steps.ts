@@ -178,7 +178,7 @@ function withModel(tools: StepTools, step: ModelStep) {
   return async (work: Work, context: StepContext): Promise<StepResult> => {
     const { models } = tools;
     const { model: name } = work.reading.asked;
-    const model = await models.open(name);
+    const model = (await models.open(name)).inTurnsOf(work.record.tenant);
     try {
       return await step(work, context, model, tools);
     } catch (error) {

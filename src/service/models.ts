@@ -84,7 +84,8 @@ export class ModelRegistry {
   /** For a model whose thread may be dead: the next call opens it anew, unless somebody did already. */
   async reopen(name: string, failed: VisionLanguageModel): Promise<void> {
     const opened = this.#opened.get(name);
-    if ((await opened?.catch(() => null)) !== failed) return;
+    const now = await opened?.catch(() => null);
+    if (!now?.isSameAs(failed)) return;
     if (this.#opened.get(name) === opened) this.#opened.delete(name);
     await failed.close().catch(() => {});
   }

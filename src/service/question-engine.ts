@@ -162,8 +162,10 @@ export class QuestionEngine {
     return expander;
   }
 
-  #open({ model, folders, openJoint }: EngineQuestion): Held {
-    const opening = this.#models.open(model).then(async (opened) => {
+  /** What lies at a place is one tenant's: its runs are those of who asks first. */
+  #open({ model, folders, openJoint, asker }: EngineQuestion): Held {
+    const opening = this.#models.open(model).then(async (whole) => {
+      const opened = whole.inTurnsOf(asker);
       const backend = new LocalBackend(opened);
       try {
         return await (openJoint ? openJoint(backend) : backend.openStored(folders[0]!));
@@ -215,7 +217,7 @@ export class QuestionEngine {
   async #forgetModel(name: string, failed: VisionLanguageModel): Promise<void> {
     for (const [key, held] of this.#held) {
       const opened = await held.opening.catch(() => null);
-      if (!opened || opened.model === failed) await this.#letGo(key, held);
+      if (!opened || opened.model.isSameAs(failed)) await this.#letGo(key, held);
     }
     await this.#models.reopen(name, failed);
   }

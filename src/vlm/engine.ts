@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { GlyphpressError } from '../errors.js';
 import { type AttentionHead, attentionShares } from './attention-scores.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
+import { chunkRows } from './chunk-rows.js';
 import { type CompiledModel, compile } from './compile.js';
 import { ContextCache, type ContextLease } from './context-cache.js';
 import { runStage } from './decoder.js';
@@ -29,6 +30,7 @@ import {
   variationMetrics,
 } from './prefill.js';
 import type { PromptRows } from './prompt.js';
+import { type InTurn, RunTurns } from './run-turns.js';
 import { checkDevice, Session } from './runtime.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { type StageLease, StagePool } from './stage-pool.js';
@@ -115,6 +117,7 @@ export class Engine {
   readonly #embedding: EmbeddingTable;
   readonly #contexts: ContextCache;
   readonly #kv: KvShape;
+  readonly #turns = new RunTurns();
   /** Sessions of the vision and head graphs, opened when first needed. */
   readonly #sessions = new Map<string, Promise<Session>>();
 
@@ -155,19 +158,27 @@ export class Engine {
     return this.checkpoint.config.text;
   }
 
-  /** @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only */
-  async encodeImage(page: PageImage): Promise<EncodedImage> {
+  /**
+   * @param group of callers, who take turns with those of other groups
+   * @throws {GlyphpressError} GP_MODEL_NO_VISION if the model reads text only
+   */
+  async encodeImage(page: PageImage, group = ''): Promise<EncodedImage> {
     requireVision(this.checkpoint.config);
     // Attention between patches takes scratch memory that is not worth keeping from page to page.
     const session = await this.#session('vision', this.model.visionGraph, false);
-    return encodeImage(session, this.checkpoint, page);
+    return this.#turns.run(group, () => encodeImage(session, this.checkpoint, page));
   }
 
-  /** Runs a prompt through the decoder and keeps its cache under the returned handle. */
+  /**
+   * Runs a prompt through the decoder and keeps its cache under the returned handle.
+   *
+   * @param group as in {@link encodeImage}
+   */
   async prefill(
     rows: PromptRows,
     drops: readonly DropPoint[],
-    hooks: PrefillHooks,
+    hooks: Omit<PrefillHooks, 'inTurn'>,
+    group = '',
   ): Promise<PrefillResult & { handle: number }> {
     const lease = await this.#pool.acquire(
       drops.map(({ layer }) => layer),
@@ -176,7 +187,8 @@ export class Engine {
     try {
       const input = { ...rows, hidden: this.#embed(rows), deepStack: this.#deepStack(rows) };
       const settings = { chunk: this.#chunk, kvDtype: this.#kv.dtype };
-      const result = await runPrefill(lease.stages, this.#text, input, drops, settings, hooks);
+      const turns = { ...hooks, inTurn: this.#inTurn(group) };
+      const result = await runPrefill(lease.stages, this.#text, input, drops, settings, turns);
       return { ...result, handle: this.#contexts.add(result.caches) };
     } finally {
       await lease.release();
@@ -202,6 +214,7 @@ export class Engine {
   /**
    * Answers over a context: `onToken` gets each token but the stop token.
    *
+   * @param group as in {@link encodeImage}
    * @returns undefined when the context is no longer here and must be loaded again
    */
   async generate(
@@ -209,13 +222,14 @@ export class Engine {
     request: GenerateRequest,
     onToken: OnToken,
     signal?: AbortSignal,
+    group = '',
   ): Promise<Generated | undefined> {
     const context = this.#contexts.lease(handle, request.tokenIds.length + request.maxNewTokens);
     if (!context) return undefined;
     let lease: StageLease | undefined;
     try {
       lease = await this.#pool.acquire(lengthChanges(context.caches));
-      return await this.#decode(lease, context, request, onToken, signal);
+      return await this.#decode(lease, context, request, onToken, this.#inTurn(group), signal);
     } finally {
       context.release();
       await lease?.release();
@@ -225,12 +239,14 @@ export class Engine {
   /**
    * How the rows of a question attend to rows of a context, which stays as it is.
    *
+   * @param group as in {@link encodeImage}
    * @returns float32 [rows] for each head, in the order of the request; undefined when the context is no
    *   longer here and must be loaded again
    */
   async attend(
     handle: number,
     { tokenIds, position, layers }: AttendRequest,
+    group = '',
   ): Promise<Float32Array[] | undefined> {
     const context = this.#contexts.lease(handle, tokenIds.length);
     if (!context) return undefined;
@@ -246,7 +262,9 @@ export class Engine {
       const span = [0, tokenIds.length] as const;
       for (const stage of lease.stages.filter(({ from }) => from <= last)) {
         const wants = ['output', 'queries'] as const;
-        const result = await runStage(stage, this.#text, caches, data, positions, span, wants);
+        const result = await this.#turns.run(group, () =>
+          runStage(stage, this.#text, caches, data, positions, span, wants),
+        );
         data = result.output!;
         for (const { layer, heads, rows } of layers) {
           if (layer < stage.from || layer >= stage.to) continue;
@@ -302,6 +320,7 @@ export class Engine {
     { caches }: ContextLease,
     { tokenIds, position, maxNewTokens, sampling, stopLoops = true }: GenerateRequest,
     onToken: OnToken,
+    inTurn: InTurn,
     signal?: AbortSignal,
   ): Promise<Generated> {
     const sampler = new Sampler(sampling, tokenIds);
@@ -324,17 +343,19 @@ export class Engine {
     };
     let last: Float32Array | undefined;
     let next = position;
-    for (let from = 0; from < tokenIds.length; from += this.#chunk) {
+    const past = caches[0]!.length;
+    for (let from = 0; from < tokenIds.length; ) {
       if (signal?.aborted) return end('aborted', 0);
-      const ids = tokenIds.slice(from, from + this.#chunk);
-      last = await step(ids, next);
+      const ids = tokenIds.slice(from, from + chunkRows(this.#chunk, past + from, this.#text));
+      last = await inTurn(() => step(ids, next));
+      from += ids.length;
       next += ids.length;
     }
     if (!last) throw new Error('a question needs at least one token');
     for (let count = 0; ; count += 1) {
       if (signal?.aborted) return end('aborted', count);
       if (count === maxNewTokens) return end('length', count);
-      const logits = await this.#logits(last);
+      const logits = await inTurn(() => this.#logits(last!));
       // The sampler may change its copy for the repetition penalty.
       const own = (sampling.repetitionPenalty ?? 1) === 1 ? logits : logits.slice();
       const id = sampler.next(logits);
@@ -343,7 +364,7 @@ export class Engine {
       const repeated = stopLoops ? loops.push(id) : 0;
       if (repeated > 0) return end('loop', count + 1, repeated);
       // The last token's own row would never be read.
-      if (count + 1 < maxNewTokens) last = await step([id], next);
+      if (count + 1 < maxNewTokens) last = await inTurn(() => step([id], next));
       next += 1;
     }
   }
@@ -353,6 +374,10 @@ export class Engine {
     const width = this.#text.hiddenSize;
     const feeds = { hidden: { data: hidden, dims: [hidden.length / width, width] } };
     return (await session.run(feeds, ['logits'])).logits;
+  }
+
+  #inTurn(group: string): InTurn {
+    return (work) => this.#turns.run(group, work);
   }
 
   #session(name: string, graph: () => Uint8Array, arena: boolean): Promise<Session> {

@@ -48,8 +48,6 @@ import type { PrefillReply } from './worker/protocol.js';
 export interface OpenOptions extends EngineOptions {}
 
 export class VisionLanguageModel {
-  /** Contexts that the worker has ready. */
-  readonly #handles = new WeakMap<PrefilledContext, Promise<number>>();
   #words: WordVectors | undefined;
 
   private constructor(
@@ -61,6 +59,9 @@ export class VisionLanguageModel {
     private readonly imageProcessor: ImageProcessorConfig | null,
     /** Those that look where an answer stands; null until a calibration found them. */
     readonly attentionHeads: AttentionHeads | null,
+    /** Contexts that the worker has ready. */
+    private readonly handles = new WeakMap<PrefilledContext, Promise<number>>(),
+    private readonly group = '',
   ) {}
 
   static async open(dir: string, options: OpenOptions = {}): Promise<VisionLanguageModel> {
@@ -104,6 +105,31 @@ export class VisionLanguageModel {
     }
   }
 
+  /**
+   * The same model for one group of callers. Where several groups use it at once, they take turns by the
+   * time that their runs take, so that none waits for more than the run that is under way. Calls that are
+   * made without are one group too. Whoever opened the model closes it.
+   */
+  inTurnsOf(group: string): VisionLanguageModel {
+    const { info, worker, tokenizer, template, shape, imageProcessor, attentionHeads } = this;
+    return new VisionLanguageModel(
+      info,
+      worker,
+      tokenizer,
+      template,
+      shape,
+      imageProcessor,
+      attentionHeads,
+      this.handles,
+      group,
+    );
+  }
+
+  /** Whether both are one opened model, for whatever callers. */
+  isSameAs(other: VisionLanguageModel): boolean {
+    return this.worker === other.worker;
+  }
+
   countTokens(text: string): number {
     return this.tokenizer.encodeLiteral(text).length;
   }
@@ -137,7 +163,7 @@ export class VisionLanguageModel {
   async encodeImage({ data, ...size }: PageImage): Promise<EncodedImage> {
     // Sending a view would copy all of the memory behind it.
     const page = data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);
-    return this.worker.call('encodeImage', { ...size, data: page });
+    return this.worker.call('encodeImage', { ...size, data: page }, { group: this.group });
   }
 
   /** @throws {GlyphpressError} GP_CHECKPOINT if the chat template lets no text stand before images */
@@ -163,6 +189,7 @@ export class VisionLanguageModel {
       { rows, drops: [...byLayer.values()].map(({ layer, needs }) => ({ layer, needs })) },
       {
         ...options,
+        group: this.group,
         select: ({ layer }, input) => byLayer.get(layer)!.select(input),
         onOrphan: (reply) => {
           const { handle } = reply as PrefillReply;
@@ -178,7 +205,7 @@ export class VisionLanguageModel {
       ...(questionFirst !== undefined && { questionFirst }),
       ...(images.length === 0 && { isText: true }),
     };
-    this.#handles.set(context, Promise.resolve(handle));
+    this.handles.set(context, Promise.resolve(handle));
     if (options.signal?.aborted) {
       // The worker was done before it heard of it; the caller still gets what was asked for.
       await this.forget(context);
@@ -256,7 +283,7 @@ export class VisionLanguageModel {
     }));
     const attend = { tokenIds, position: context.nextPosition, layers: asked };
     const shares = await this.#overContext(context, (handle) =>
-      this.worker.call('attend', { handle, attend }),
+      this.worker.call('attend', { handle, attend }, { group: this.group }),
     );
     const found = asked.flatMap(({ heads }) => heads).map((head, n) => ({ head, n }));
     return heads.map((head) => {
@@ -268,8 +295,8 @@ export class VisionLanguageModel {
 
   /** Lets the worker forget a context; it can still be asked, and is then sent again. */
   async forget(context: PrefilledContext): Promise<void> {
-    const handle = this.#handles.get(context);
-    this.#handles.delete(context);
+    const handle = this.handles.get(context);
+    this.handles.delete(context);
     if (handle) await this.worker.call('dropContext', await handle);
   }
 
@@ -303,9 +330,10 @@ export class VisionLanguageModel {
     signal: AbortSignal,
   ): Promise<Generated> {
     if (signal.aborted) return aborted(0);
+    const hooks = { onToken, signal, group: this.group };
     return this.#overContext(context, async (handle) => {
       if (signal.aborted) return aborted(0);
-      return this.worker.call('generate', { handle, generate }, { onToken, signal });
+      return this.worker.call('generate', { handle, generate }, hooks);
     });
   }
 
@@ -317,7 +345,7 @@ export class VisionLanguageModel {
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const result = await work(await this.#handleOf(context));
       if (result !== undefined) return result;
-      this.#handles.delete(context);
+      this.handles.delete(context);
     }
     throw new GlyphpressError('GP_MODEL_RUNTIME', {
       message: 'The context was dropped from memory as soon as it was loaded.',
@@ -326,12 +354,12 @@ export class VisionLanguageModel {
   }
 
   #handleOf(context: PrefilledContext): Promise<number> {
-    const known = this.#handles.get(context);
+    const known = this.handles.get(context);
     if (known) return known;
     this.#checkContext(context);
     const handle = this.worker.call('loadContext', context.layers);
-    this.#handles.set(context, handle);
-    handle.catch(() => this.#handles.delete(context));
+    this.handles.set(context, handle);
+    handle.catch(() => this.handles.delete(context));
     return handle;
   }
 

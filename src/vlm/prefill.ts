@@ -3,6 +3,7 @@
  * next. Memory: one chunk, the cache, and one hidden row per prompt row.
  */
 import { ShapeError } from '../errors.js';
+import { chunkRows } from './chunk-rows.js';
 import { runStage } from './decoder.js';
 import type { TextConfig } from './decoders/text-config.js';
 import type { DeepStackRows } from './deepstack.js';
@@ -11,6 +12,7 @@ import { LayerCache } from './kv-cache.js';
 import type { KvDtype } from './kv-rows.js';
 import { type RowPositions, selectPositions } from './positions.js';
 import { checkAscending } from './prompt.js';
+import type { InTurn } from './run-turns.js';
 import type { Stage } from './stage-pool.js';
 
 export interface DropPoint {
@@ -67,6 +69,8 @@ export interface PrefillRows {
 export interface PrefillHooks {
   select(drop: DropPoint, input: DropInput): Promise<Selection>;
   onProgress?(done: number, total: number): void;
+  /** Each run waits for its turn. @defaultValue none has to */
+  inTurn?: InTurn;
   signal?: AbortSignal | undefined;
 }
 
@@ -85,20 +89,6 @@ export interface PrefillResult {
 /** Rows that a first question and its answer may take without moving the cache. */
 const SPARE_ROWS = 256;
 
-/** Rows × rows before them that one run attends at most: some tenths of a second for a small model on two cores. */
-const MAX_ATTENDED = 512 * 8_192;
-const MIN_CHUNK = 64;
-
-/**
- * Rows that go through a stage at once behind `past` others. Fewer the more there are, so that no run keeps
- * others of this thread waiting for long; by the counts alone, so that equal prompts give equal bytes.
- */
-export function chunkRows(chunk: number, past: number): number {
-  if (chunk <= MIN_CHUNK) return chunk;
-  const rows = Math.floor(MAX_ATTENDED / Math.max(1, past) / MIN_CHUNK) * MIN_CHUNK;
-  return Math.min(chunk, Math.max(MIN_CHUNK, rows));
-}
-
 export async function runPrefill(
   stages: readonly Stage[],
   text: TextConfig,
@@ -107,6 +97,7 @@ export async function runPrefill(
   { chunk, kvDtype }: { chunk: number; kvDtype: KvDtype },
   hooks: PrefillHooks,
 ): Promise<PrefillResult> {
+  const { inTurn = (work) => work() } = hooks;
   const caches = Array.from(
     { length: text.layers },
     () => new LayerCache({ ...text, dtype: kvDtype }),
@@ -135,11 +126,13 @@ export async function runPrefill(
     variation = scores ? new Float32Array(count) : undefined;
     for (let from = 0, to = 0; from < count; from = to) {
       hooks.signal?.throwIfAborted();
-      to = Math.min(from + chunkRows(chunk, from), count);
+      to = Math.min(from + chunkRows(chunk, from, text), count);
       const hidden = rows.hidden.subarray(from * width, to * width);
       const span = [from, to] as const;
       const { positions, deepStack } = rows;
-      const result = await runStage(stage, text, caches, hidden, positions, span, wants, deepStack);
+      const result = await inTurn(() =>
+        runStage(stage, text, caches, hidden, positions, span, wants, deepStack),
+      );
       if (result.output) hidden.set(result.output);
       if (result.variation) variation!.set(result.variation, from);
       const share = (to / count) * (stage.to - stage.from);

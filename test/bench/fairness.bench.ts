@@ -110,6 +110,10 @@ async function shortDocument(): Promise<Short> {
 
 async function stagesOf(id: string): Promise<Record<string, number>> {
   const answer = await fetch(`${url}/v1/documents/${id}/events`, { headers: headers('small') });
+  if (answer.status === 503) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return stagesOf(id);
+  }
   const stages: Record<string, number> = {};
   let before: { name: string; ms: number } | null = null;
   const events = (await answer.text()).matchAll(/^id: (\d+)-\d+\nevent: (\w+)\ndata: (.*)$/gm);

@@ -21,6 +21,8 @@ export interface CallHooks {
   onProgress?(done: number, total: number): void;
   select?(drop: DropPoint, input: DropInput): Selection;
   signal?: AbortSignal | undefined;
+  /** Its runs take turns with those of others. @defaultValue '' */
+  group?: string;
   /** Receives a reply that has no consumer, because one of the functions above threw. */
   onOrphan?(reply: unknown): void;
 }
@@ -69,7 +71,8 @@ export class WorkerClient {
     try {
       return await new Promise<Calls[M]['reply']>((resolve, reject) => {
         this.#pending.set(id, { hooks, resolve: resolve as (reply: unknown) => void, reject });
-        this.#send({ kind: 'call', id, method, request } as ToWorker, transfer);
+        const { group = '' } = hooks;
+        this.#send({ kind: 'call', id, group, method, request } as ToWorker, transfer);
       });
     } catch (error) {
       // The worker's AbortError lost the caller's reason on its way.

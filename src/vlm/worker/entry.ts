@@ -61,7 +61,7 @@ async function dispatch(
     case 'open':
       return { reply: undefined };
     case 'encodeImage': {
-      const reply = await ready.encodeImage(call.request);
+      const reply = await ready.encodeImage(call.request, call.group);
       return { reply, transfer: [reply.tokens.buffer as ArrayBuffer] };
     }
     case 'prefill':
@@ -80,11 +80,12 @@ async function dispatch(
       const onToken = (tokenId: number, logProb: number) =>
         send({ kind: 'token', id: call.id, tokenId, logProb });
       const { handle: context, generate } = call.request;
-      return { reply: await ready.generate(context, generate, onToken, job.abort.signal) };
+      const { signal } = job.abort;
+      return { reply: await ready.generate(context, generate, onToken, signal, call.group) };
     }
     case 'attend': {
       const { handle: context, attend } = call.request;
-      return { reply: await ready.attend(context, attend) };
+      return { reply: await ready.attend(context, attend, call.group) };
     }
     case 'forward':
       return { reply: await ready.forward(call.request.rows, call.request.cuts) };
@@ -101,7 +102,7 @@ async function dispatch(
 
 async function prefill(
   ready: Engine,
-  { id, request }: Extract<Call, { method: 'prefill' }>,
+  { id, group, request }: Extract<Call, { method: 'prefill' }>,
   job: Job,
 ): Promise<{ reply: PrefillReply; transfer: ArrayBuffer[] }> {
   const select = (drop: DropPoint, input: DropInput) => {
@@ -121,6 +122,7 @@ async function prefill(
       onProgress: (done, total) => send({ kind: 'progress', id, done, total }),
       signal: job.abort.signal,
     },
+    group,
   );
   const layers = caches.map((cache) => cache.toContext());
   const transfer = layers.flatMap(({ keys, values }) => [...kvMemory(keys), ...kvMemory(values)]);

@@ -54,7 +54,16 @@ export interface Calls {
 export type Method = keyof Calls;
 
 export type ToWorker =
-  | { [M in Method]: { kind: 'call'; id: number; method: M; request: Calls[M]['request'] } }[Method]
+  | {
+      [M in Method]: {
+        kind: 'call';
+        id: number;
+        /** Of the caller: groups take turns. */
+        group: string;
+        method: M;
+        request: Calls[M]['request'];
+      };
+    }[Method]
   | { kind: 'abort'; id: number }
   | { kind: 'selected'; id: number; kept: Selection | undefined };
 
