@@ -49,10 +49,16 @@ export const BULL_PREFIX = `${KEY_PREFIX}:bull`;
 /** Tries of a step whose error may go away by itself. */
 export const ATTEMPTS = 3;
 
+/** Jobs that are done, of each queue: to be looked at, nothing reads them. */
+const KEPT_JOBS = 50;
+
+/** BullMQ tells of each job in a stream of each queue that nothing here reads. */
+const KEPT_JOB_EVENTS = 100;
+
 const JOB_OPTIONS: JobsOptions = {
   attempts: ATTEMPTS,
   backoff: { type: 'exponential', delay: 1_000, jitter: 0.5 },
-  removeOnComplete: { age: 3_600, count: 1_000 },
+  removeOnComplete: { age: 3_600, count: KEPT_JOBS },
   removeOnFail: { age: 24 * 3_600, count: 1_000 },
   failParentOnFailure: true,
 };
@@ -76,9 +82,10 @@ export class CompressionQueue {
     this.#redis = redis;
     this.#turns = new Turns(redis);
     const options = { connection: redis, prefix: BULL_PREFIX };
+    const streams = { events: { maxLen: KEPT_JOB_EVENTS } };
     this.#flows = new FlowProducer(options);
     this.#queues = new Map(
-      STAGES.map((stage) => [stage, new Queue<JobPayload>(stage, { ...options })]),
+      STAGES.map((stage) => [stage, new Queue<JobPayload>(stage, { ...options, streams })]),
     );
     // Said again by the call that fails; without a listener it would end the process.
     this.#flows.on('error', () => {});

@@ -6,6 +6,7 @@
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
 import { nameOfRange, type PageRange } from './compression-queue.js';
+import { type DocumentEvent, parseEvents } from './document-events.js';
 import {
   type DocumentRecord,
   type DocumentRef,
@@ -49,13 +50,6 @@ export interface ListPage {
 
 /** Records that are looked at in one go where not all are wanted. */
 const LIST_STEP = 200;
-
-/** One thing that happened to a document; ids grow with time. */
-export interface DocumentEvent {
-  id: string;
-  type: 'queued' | 'stage' | 'progress' | 'retry' | TerminalState;
-  data: Record<string, unknown>;
-}
 
 export type StepStart =
   | { verdict: 'go'; record: DocumentRecord }
@@ -248,7 +242,7 @@ export class DocumentRecords {
       Date.now(),
       type,
       JSON.stringify(data),
-      ...encodeFields({ ...fields, notedAt: Date.now() }),
+      ...encodeFields(fields),
     ]);
     return noted === 1;
   }
@@ -314,14 +308,11 @@ export class DocumentRecords {
     return { documents, storedBytes: Number(stored ?? 0), inFlightBytes: Number(inFlight ?? 0) };
   }
 
-  /** What happened after the event with this id; all of it for null. */
+  /** What happened after the event with this id; all of it for null. Of one that is over, no progress. */
   async events(ref: DocumentRef, after: string | null): Promise<DocumentEvent[]> {
-    const entries = await this.#redis.xrange(keysOf(ref).events, after ? `(${after}` : '-', '+');
-    return entries.map(([id, [, type, , data]]) => ({
-      id,
-      type: type as DocumentEvent['type'],
-      data: JSON.parse(data!),
-    }));
+    const first = after === null ? '-' : `(${after}`;
+    const kept = await this.#run('gpEvents', [keysOf(ref).events], [first]);
+    return parseEvents(kept as Parameters<typeof parseEvents>[0], after);
   }
 
   /** Unfinished documents that nothing happened to since then, longest first. */

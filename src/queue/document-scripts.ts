@@ -24,6 +24,26 @@ local function open()
 end
 `;
 
+/**
+ * What a document that is over needs no more goes. Its events but for progress become one text, `[[id, type,
+ * data], …]`, for those who come late: a stream takes 4 kB however few it holds.
+ */
+const AT_END = `
+local function keepHistory(ttlMs)
+  local kept = {}
+  for _, event in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
+    local kind, data = event[2][2], event[2][4]
+    if kind ~= 'progress' then kept[#kept + 1] = '["' .. event[1] .. '","' .. kind .. '",' .. data .. ']' end
+  end
+  redis.call('SET', KEYS[2], '[' .. table.concat(kept, ',') .. ']', 'PX', ttlMs)
+end
+local function forgetStarts()
+  for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(name, 1, 7) == 'starts:' then redis.call('HDEL', KEYS[1], name) end
+  end
+end
+`;
+
 export const SCRIPTS = {
   /**
    * KEYS + index expiry content; ARGV + perTenant total expiresAt id settingsKey event
@@ -72,8 +92,8 @@ return {'go'}`,
   /** ARGV + counter */
   gpTakeBackStart: {
     keys: 5,
-    lua: `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+    lua: `${EMIT}
+if not open() then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[3], -1)`,
   },
   /** ARGV + kind event fields… */
@@ -89,7 +109,7 @@ return 1`,
   /** ARGV + id state event eventsTtlMs fields… */
   gpFinish: {
     keys: 5,
-    lua: `${EMIT}${TELL}${ADD_TO}
+    lua: `${EMIT}${AT_END}${TELL}${ADD_TO}
 if not open() then return 0 end
 addTo(KEYS[5], 'inflight', -tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0'))
 redis.call('HDEL', KEYS[1], 'stage')
@@ -98,7 +118,8 @@ redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[3])
 emit(ARGV[4], ARGV[5])
 tell('document', ARGV[1], ARGV[4])
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
+keepHistory(ARGV[6])
+forgetStarts()
 if ARGV[4] == 'cancelled' then redis.call('PUBLISH', '${CANCEL_CHANNEL}', ARGV[1]) end
 return 1`,
   },
@@ -143,6 +164,13 @@ local bytes = tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[3]) == 0 then bytes = 0 end
 setStored(KEYS[1], KEYS[2], ARGV[1], bytes)
 return 0`,
+  },
+  /** KEYS events; ARGV first → the events from there on, or the text that is kept of a finished document */
+  gpEvents: {
+    keys: 1,
+    lua: `
+if redis.call('TYPE', KEYS[1]).ok == 'string' then return redis.call('GET', KEYS[1]) end
+return redis.call('XRANGE', KEYS[1], ARGV[1], '+')`,
   },
   gpUnlock: {
     keys: 1,

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { GlyphpressError } from '../errors.js';
 import type { CompressionQueue } from '../queue/compression-queue.js';
+import type { DocumentEvent } from '../queue/document-events.js';
 import {
   type DocumentRecord,
   type DocumentRef,
@@ -11,12 +12,7 @@ import {
   isTerminal,
   type Priority,
 } from '../queue/document-record.js';
-import type {
-  DocumentEvent,
-  DocumentRecords,
-  ListPage,
-  RecordLimits,
-} from '../queue/document-records.js';
+import type { DocumentRecords, ListPage, RecordLimits } from '../queue/document-records.js';
 import { CHANGED_CHANNEL } from '../queue/document-scripts.js';
 import { aborted, Changes, later } from './changes.js';
 import type { ContentStore, Upload } from './content-store.js';
