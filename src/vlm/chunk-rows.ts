@@ -10,10 +10,10 @@ export type DecoderSize = Pick<
   'hiddenSize' | 'intermediateSize' | 'layers' | 'heads' | 'kvHeads' | 'headDim'
 >;
 
-/** Floating-point operations of one run: about 0.3 s on two cores (50 to 60 × 10⁹ a second each). */
-const MAX_RUN_OPERATIONS = 32e9;
+/** Floating-point operations of one run: about 0.5 s on two cores (50 to 70 × 10⁹ a second each). */
+const MAX_RUN_OPERATIONS = 64e9;
 
-/** Fewer would read all weights, and the keys and values of all rows before, for little. */
+/** Fewer would widen all weights, and read the keys and values of all rows before, for little. */
 const MIN_CHUNK = 64;
 
 /** Multiplications and additions of one row behind `past` others, in all layers. */
