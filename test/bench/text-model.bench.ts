@@ -4,6 +4,8 @@
  * greedy tokens of 20 prompts.
  *
  * SMOLLM2_GGUF is the file and NODE_LLAMA_CPP a folder with node-llama-cpp; peers/fetch-smollm2.sh gets both.
+ * SMOLLM2_F32_GGUF is the same with all weights in float32, by peers/widen-gguf.py: without it llama.cpp answers from
+ * the first file, with rows of eight bits, and tokens are compared with that.
  * DEPTHS (512,4096), TOKENS (32), ROUNDS (3) and PROMPTS (20) may be smaller on a slow machine. On a busy one THREADS=1
  * and the processor seconds say what the clock does not: llama.cpp's threads wait for each other by spinning.
  */
@@ -19,7 +21,8 @@ import { Tokenizer } from '../../src/vlm/tokenizer.js';
 import { proseText } from './bench-text.js';
 import { emit, median } from './measure.js';
 
-const { SMOLLM2_GGUF: FILE, NODE_LLAMA_CPP, DEPTHS = '512,4096', TOKENS = '32' } = process.env;
+const { SMOLLM2_GGUF: FILE, SMOLLM2_F32_GGUF: WIDE_FILE } = process.env;
+const { NODE_LLAMA_CPP, DEPTHS = '512,4096', TOKENS = '32' } = process.env;
 const THREADS = Number(process.env.THREADS ?? Math.min(2, availableParallelism()));
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const PROMPTS = Number(process.env.PROMPTS ?? 20);
@@ -65,8 +68,8 @@ async function ours(dir: string, dtype?: string): Promise<{ ask: Ask; close(): P
   };
 }
 
-async function theirs(file: string): Promise<{ ask: Ask; close(): Promise<void> }> {
-  const child = spawn(process.execPath, [PEER, file, String(THREADS)], {
+async function theirs(file: string, kv = 'F16'): Promise<{ ask: Ask; close(): Promise<void> }> {
+  const child = spawn(process.execPath, [PEER, file, String(THREADS), kv], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -151,10 +154,14 @@ it.runIf(FILE && NODE_LLAMA_CPP)(
           `<|im_start|>user\nContinue: ${sentence}<|im_end|>\n<|im_start|>assistant\n`,
         ),
       );
-    // Theirs rounds rows to eight bits beside the file's four-bit weights; ours does so in int4 only.
-    for (const dtype of ['fp32', 'int4']) {
+    const pairs = [
+      ...(WIDE_FILE ? [{ dtype: 'fp32', file: WIDE_FILE, kv: 'F32' }] : []),
+      // Theirs rounds rows to eight bits beside the file's four-bit weights; ours does so in int4 only.
+      ...['fp32', 'int4'].map((dtype) => ({ dtype, file: FILE!, kv: 'F16' })),
+    ];
+    for (const { dtype, file, kv } of pairs) {
       const own = await ours(dir, dtype);
-      const peer = await theirs(FILE!);
+      const peer = await theirs(file, kv);
       const prefixes: number[] = [];
       for (const ids of prompts) {
         const [a, b] = [await own.ask(ids, Number(TOKENS)), await peer.ask(ids, Number(TOKENS))];
@@ -164,6 +171,7 @@ it.runIf(FILE && NODE_LLAMA_CPP)(
       emit({
         bench: 'text-model-tokens',
         dtype,
+        theirs: kv === 'F32' ? 'float32' : 'as stored',
         prompts: prefixes.length,
         tokens: Number(TOKENS),
         equalAnswers: prefixes.filter((share) => share === 1).length,

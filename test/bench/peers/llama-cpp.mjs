@@ -1,12 +1,14 @@
 /**
  * llama.cpp through node-llama-cpp, for text-model.bench.ts: reads one request a line on stdin, answers one
  * line each. NODE_LLAMA_CPP is a folder in which node-llama-cpp is installed.
+ *
+ * llama-cpp.mjs FILE THREADS [KV]: KV is what keys and values are held in, F16 where it is not said.
  */
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
-const [file, threads] = process.argv.slice(2);
+const [file, threads, kv = 'F16'] = process.argv.slice(2);
 const require = createRequire(`${process.env.NODE_LLAMA_CPP}/package.json`);
 const { getLlama } = await import(pathToFileURL(require.resolve('node-llama-cpp')).href);
 
@@ -21,6 +23,8 @@ const context = await model.createContext({
   contextSize: 8192,
   batchSize: 512,
   threads: Number(threads),
+  experimentalKvCacheKeyType: kv,
+  experimentalKvCacheValueType: kv,
 });
 const sequence = context.getSequence();
 
