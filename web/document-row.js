@@ -85,7 +85,7 @@ function stateOf({ status, stage, progress, storage, compression, remaining }) {
   if (status === 'cancelled') return 'Cancelled';
   return [
     pages && plural(pages, 'page'),
-    compression && times(compression.stacked_ratio),
+    compression && times(compression.stacked_ratio ?? compression.render_ratio),
     storage && bytes(storage.bytes),
   ]
     .filter(Boolean)

@@ -6,7 +6,7 @@ import { history } from './history.js';
 export function showFigures(doc) {
   const { compression } = doc;
   $('#figures').replaceChildren(
-    ...(compression ? [bars(compression), ratios(doc), question(doc)] : [pending(doc)]),
+    ...(compression ? [bars(compression), ratios(doc), note(doc)] : [pending(doc)]),
   );
 }
 
@@ -18,9 +18,21 @@ const WAITS = {
 const pending = ({ status }) =>
   element('p', { className: 'quiet' }, WAITS[status] ?? 'Its figures come when it is compressed.');
 
+const note = (doc) => (doc.compression.context_tokens === null ? unread(doc) : question(doc));
+
+/** Nobody has read its pages yet. */
+const unread = ({ context }) =>
+  element(
+    'p',
+    { className: 'quiet' },
+    context?.status === 'building'
+      ? 'Its pages are being read for the first time.'
+      : 'Questions were answered from its text so far. Its pages are read when one needs them.',
+  );
+
 /** Tokens to one scale. */
 function bars({ text_tokens: text, visual_tokens: visual, context_tokens: kept }) {
-  const most = Math.max(text, visual, kept);
+  const most = Math.max(text, visual, kept ?? 0);
   const row = (name, tokens, more = '') => {
     const bar = element('span', { className: 'bar' });
     bar.style.width = `${Math.max(0.5, (tokens / most) * 100)}%`;
@@ -41,7 +53,9 @@ function bars({ text_tokens: text, visual_tokens: visual, context_tokens: kept }
     { className: 'bars' },
     row('Text tokens', text),
     row('Visual tokens', visual),
-    row('Kept', kept, kept === visual ? ' all' : ` ${percent(kept / visual)}`),
+    ...(kept === null
+      ? []
+      : [row('Kept', kept, kept === visual ? ' all' : ` ${percent(kept / visual)}`)]),
   );
 }
 
@@ -60,7 +74,7 @@ function ratios({ compression, storage }) {
     'dl',
     { className: 'ratios' },
     figure('Render ratio', times(render), 'text ÷ visual tokens'),
-    figure('Stacked ratio', times(stacked), 'text ÷ kept tokens'),
+    stacked !== null && figure('Stacked ratio', times(stacked), 'text ÷ kept tokens'),
     storage && figure('Stored', bytes(storage.bytes), `${times(storage.amplification)} its text`),
     kv !== null &&
       figure('Context', bytes(kv), textKv === null ? '' : `${bytes(textKv)} as plain text`),

@@ -186,7 +186,7 @@ async function showStages() {
     if (doc?.id !== id) return;
     stages = cells.stages;
   } catch (error) {
-    if (error.code !== 'GP_DOCUMENT_STATE') failure(error);
+    if (!['GP_DOCUMENT_STATE', 'GP_DOCUMENT_PENDING'].includes(error.code)) failure(error);
     $('#stage-none').textContent = error.message;
     $('#stage-none').hidden = false;
     return;

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { type PrunePlan, planId } from '../prune/index.js';
 import { type RenderConfig, type RenderSummary, renderConfigId } from '../render/index.js';
-import type { PassageReading, VisionLanguageModel } from '../vlm/index.js';
+import type { ModelInfo, PassageReading } from '../vlm/index.js';
 import type { SourceDocument } from './read-document.js';
 import { countTextTokens, DEFAULT_TEXT_TOKENIZER } from './text-tokens.js';
 
@@ -150,10 +150,16 @@ export function tokenAccount(textTokens: number, counts: TokenCounts) {
   };
 }
 
+/** A model as far as it counts text. */
+export interface TokenCounter {
+  info: ModelInfo;
+  countTokens(text: string): number;
+}
+
 /** Of a document of which nothing was made: no question needed more than its text. */
 export function textOnlyReport(
   document: SourceDocument,
-  model: VisionLanguageModel,
+  model: TokenCounter,
   { renderConfig, plan }: { renderConfig: RenderConfig; plan: PrunePlan },
   extractMs: number,
 ): ReportSoFar {
@@ -203,7 +209,7 @@ export function textOnlyReport(
 const MIN_TEXT_VOCABULARY = 1_000;
 
 /** T in the model's own tokenizer; for a reader that knows bytes only, in o200k_base. */
-export function textAccount(text: string, model: VisionLanguageModel) {
+export function textAccount(text: string, model: TokenCounter) {
   const { info } = model;
   if (info.tokenizerVocabulary < MIN_TEXT_VOCABULARY) {
     return { textTokens: countTextTokens(text), tokenizer: DEFAULT_TEXT_TOKENIZER };

@@ -7,11 +7,18 @@ export const TERMINAL_STATES = ['completed', 'failed', 'cancelled'] as const;
 export type TerminalState = (typeof TERMINAL_STATES)[number];
 export type DocumentState = 'queued' | 'in_progress' | TerminalState;
 
+export type ContextState = 'none' | 'building' | 'built';
+
 export const PRIORITIES = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
 export function isTerminal(state: DocumentState): state is TerminalState {
   return (TERMINAL_STATES as readonly string[]).includes(state);
+}
+
+/** Nothing is being done for it. */
+export function isAtRest({ state, context }: Pick<DocumentRecord, 'state' | 'context'>): boolean {
+  return isTerminal(state) && context !== 'building';
 }
 
 /** Which document: a tenant sees its own and no other. */
@@ -87,6 +94,13 @@ export interface DocumentRecord extends DocumentRef {
   stageMs: Record<Stage, number>;
   report: string | null;
   failure: Failure | null;
+  /**
+   * Of a completed document: `none` where nobody needed its context yet, or the building of it came to
+   * nothing. Null for one that is not completed, or whose steps built it.
+   */
+  context: ContextState | null;
+  /** Why the context was not built when it was wanted last. */
+  contextFailure: Failure | null;
   createdAt: number;
   updatedAt: number;
   startedAt: number | null;
@@ -122,6 +136,8 @@ export function encodeFields(fields: Record<string, unknown>): string[] {
 export function decodeRecord(fields: Record<string, string>): DocumentRecord | null {
   if (fields.id === undefined) return null;
   const text = (name: string) => fields[name] ?? null;
+  const failure = (name: string) =>
+    fields[name] === undefined ? null : (JSON.parse(fields[name]) as Failure);
   const number = (name: string) => (fields[name] === undefined ? null : Number(fields[name]));
   return {
     tenant: fields.tenant!,
@@ -150,7 +166,9 @@ export function decodeRecord(fields: Record<string, string>): DocumentRecord | n
       STAGES.map((stage) => [stage, Number(fields[`ms:${stage}`] ?? 0)]),
     ) as Record<Stage, number>,
     report: text('report'),
-    failure: fields.failure === undefined ? null : (JSON.parse(fields.failure) as Failure),
+    failure: failure('failure'),
+    context: text('context') as ContextState | null,
+    contextFailure: failure('contextFailure'),
     createdAt: Number(fields.createdAt),
     updatedAt: Number(fields.updatedAt),
     startedAt: number('startedAt'),

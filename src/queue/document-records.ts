@@ -247,11 +247,22 @@ export class DocumentRecords {
     return noted === 1;
   }
 
+  /**
+   * Wants the context of a completed document.
+   *
+   * @returns the generation of the jobs that build it; null where it is being built already, or is not
+   *   completed
+   */
+  async build(ref: DocumentRef): Promise<number | null> {
+    const args = [keysOf(ref).member, Date.now()];
+    return ((await this.#run('gpBuild', this.#keys(ref), args)) as number) || null;
+  }
+
   /** @returns false when it had come to a terminal state before: that one stays */
   async finish(
     ref: DocumentRef,
     state: TerminalState,
-    fields: { report?: string; failure?: Failure } = {},
+    fields: { report?: string; failure?: Failure; context?: 'none' } = {},
   ): Promise<boolean> {
     const data = { state, ...(fields.failure && { error: fields.failure }) };
     const finished = await this.#run('gpFinish', this.#keys(ref), [

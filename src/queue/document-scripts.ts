@@ -14,8 +14,11 @@ export const CANCEL_CHANNEL = `${KEY_PREFIX}:cancel`;
 
 /** KEYS: record events active unfinished usage; ARGV: member now … */
 const EMIT = `
+-- Of a document that is completed.
+local function building() return redis.call('HGET', KEYS[1], 'context') == 'building' end
 local function emit(kind, data)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${MAX_EVENTS}, '*', 'type', kind, 'data', data)
+  -- Its history is written: whoever waits for its context looks at the record.
+  if not building() then redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${MAX_EVENTS}, '*', 'type', kind, 'data', data) end
   redis.call('PUBLISH', '${CHANGED_CHANNEL}', ARGV[1])
 end
 local function open()
@@ -73,12 +76,13 @@ return {'ok', mine}`,
   gpBegin: {
     keys: 5,
     lua: `${EMIT}
-if not open() then return {'unwanted'} end
+if not open() and not building() then return {'unwanted'} end
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[4] then return {'unwanted'} end
 local starts = redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[7], 1)
 if starts > tonumber(ARGV[5]) then return {'poison', tostring(starts - 1)} end
 local before = redis.call('HGET', KEYS[1], 'stage')
-redis.call('HSET', KEYS[1], 'state', 'in_progress', 'stage', ARGV[3], 'updatedAt', ARGV[2])
+redis.call('HSET', KEYS[1], 'stage', ARGV[3], 'updatedAt', ARGV[2])
+if open() then redis.call('HSET', KEYS[1], 'state', 'in_progress') end
 redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[2])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 if ARGV[6] ~= '' then
@@ -93,14 +97,14 @@ return {'go'}`,
   gpTakeBackStart: {
     keys: 5,
     lua: `${EMIT}
-if not open() then return 0 end
+if not open() and not building() then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'starts:' .. ARGV[3], -1)`,
   },
   /** ARGV + kind event fields… */
   gpNote: {
     keys: 5,
     lua: `${EMIT}
-if not open() then return 0 end
+if not open() and not building() then return 0 end
 redis.call('HSET', KEYS[1], 'updatedAt', ARGV[2], unpack(ARGV, 5))
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 emit(ARGV[3], ARGV[4])
@@ -110,6 +114,19 @@ return 1`,
   gpFinish: {
     keys: 5,
     lua: `${EMIT}${AT_END}${TELL}${ADD_TO}
+if building() then
+  -- The document was completed before, and stays so whatever becomes of its context.
+  redis.call('HDEL', KEYS[1], 'stage')
+  redis.call('HSET', KEYS[1], 'context', ARGV[4] == 'completed' and 'built' or 'none', 'updatedAt', ARGV[2])
+  for n = 7, #ARGV, 2 do
+    redis.call('HSET', KEYS[1], ARGV[n] == 'failure' and 'contextFailure' or ARGV[n], ARGV[n + 1])
+  end
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  forgetStarts()
+  redis.call('PUBLISH', '${CHANGED_CHANNEL}', ARGV[1])
+  if ARGV[4] == 'cancelled' then redis.call('PUBLISH', '${CANCEL_CHANNEL}', ARGV[1]) end
+  return 1
+end
 if not open() then return 0 end
 addTo(KEYS[5], 'inflight', -tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0'))
 redis.call('HDEL', KEYS[1], 'stage')
@@ -123,12 +140,22 @@ forgetStarts()
 if ARGV[4] == 'cancelled' then redis.call('PUBLISH', '${CANCEL_CHANNEL}', ARGV[1]) end
 return 1`,
   },
+  /** → the generation of the jobs that build the context of a completed document; 0 where others do already */
+  gpBuild: {
+    keys: 5,
+    lua: `${EMIT}
+if redis.call('HGET', KEYS[1], 'state') ~= 'completed' or building() then return 0 end
+redis.call('HDEL', KEYS[1], 'contextFailure')
+redis.call('HSET', KEYS[1], 'context', 'building', 'share', '0', 'updatedAt', ARGV[2])
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+redis.call('PUBLISH', '${CHANGED_CHANNEL}', ARGV[1])
+return redis.call('HINCRBY', KEYS[1], 'generation', 1)`,
+  },
   /** ARGV + generation */
   gpRequeue: {
     keys: 5,
-    lua: `
-local state = redis.call('HGET', KEYS[1], 'state')
-if state ~= 'queued' and state ~= 'in_progress' then return 0 end
+    lua: `${EMIT}
+if not open() and not building() then return 0 end
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[3] then return 0 end
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'generation', 1)`,

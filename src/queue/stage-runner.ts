@@ -32,6 +32,8 @@ export interface StepResult {
   storedBytes?: number;
   /** The last step's: it completes the document. */
   report?: string;
+  /** Beside the report of a document whose context waits until somebody needs it. */
+  context?: 'none';
   /** Instead of having done them: pages for jobs of their own. The step is asked again after them. */
   ranges?: readonly PageRange[];
 }
@@ -155,7 +157,7 @@ export class StageRunner {
   ): Promise<StageOutcome> {
     const { range, isSplit = false } = job.payload;
     const startedMs = performance.now();
-    const { report, ranges, parts, ...facts } = await this.step({
+    const { report, context, ranges, parts, ...facts } = await this.step({
       record,
       signal,
       progress: (state) => reporter.report(state),
@@ -185,7 +187,8 @@ export class StageRunner {
       share: 1,
     };
     await this.records.note(ref, 'progress', { stage: this.stage, share: 1, ...facts }, fields);
-    if (report !== undefined) await this.records.finish(ref, 'completed', { report });
+    if (report !== undefined)
+      await this.records.finish(ref, 'completed', { report, ...(context && { context }) });
     return { kind: 'done', ms: null };
   }
 

@@ -3,16 +3,14 @@
 import { GlyphpressError } from '../errors.js';
 import { countExpanded } from '../pipeline/expanding/count-expanded.js';
 import { type ExpansionChoice, expansionFor } from '../pipeline/expanding/expansion-choice.js';
-import type { CompressionReport } from '../pipeline/report.js';
 import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
 import type { ContentStore } from '../service/content-store.js';
 import type { DocumentService } from '../service/documents.js';
 import { type Evidence, evidenceOf } from '../service/evidence.js';
-import { assertJoinable, openJoint } from '../service/joint-context.js';
 import type { ModelRegistry } from '../service/models.js';
-import { askInParts } from '../service/parted-question.js';
+import type { PassagesEngine } from '../service/passages-engine.js';
 import type { EngineAnswer, QuestionEngine } from '../service/question-engine.js';
-import { contextFolder, openWork, type Work } from '../service/work.js';
+import { openWork, type Work } from '../service/work.js';
 import type { GenerateOptions } from '../vlm/index.js';
 import {
   type AskedDocument,
@@ -20,7 +18,6 @@ import {
   generateOptionsOf,
   type QuestionRequest,
   questionOf,
-  type StopFilter,
 } from './chat-request.js';
 import type { InlineFiles } from './inline-files.js';
 import type { ServiceLimits } from './limits.js';
@@ -33,6 +30,7 @@ export interface AskingParts {
   models: ModelRegistry;
   documents: DocumentService;
   engine: QuestionEngine;
+  passages: PassagesEngine;
   metrics: Metrics;
   limits: ServiceLimits;
 }
@@ -44,8 +42,8 @@ export interface Question {
   documents: Work[];
   text: string;
   generate: Omit<GenerateOptions, 'signal'>;
-  /** How long its documents are waited for. */
-  waitMs: number;
+  /** Until when its documents are waited for, in milliseconds since 1970. */
+  waitUntil: number;
   citations: boolean;
   expand: ExpansionChoice | undefined;
   /** How many of the likeliest parts of a document that is read in parts are asked. */
@@ -68,13 +66,14 @@ export async function readQuestion(
     documents.push(openWork(await documentFor(parts, tenant, model, asked), parts));
   for (const document of documents) assertModel(document, model);
   const wanted = glyphpress?.wait_seconds;
+  const waitMs = Math.min(wanted === undefined ? limits.waitMs : wanted * 1000, limits.waitMs);
   return {
     tenant,
     model,
     documents,
     text,
     generate: generateOptionsOf(request, limits.answerTokens),
-    waitMs: Math.min(wanted === undefined ? limits.waitMs : wanted * 1000, limits.waitMs),
+    waitUntil: Date.now() + waitMs,
     citations: glyphpress?.citations === true,
     expand: expansionFor(
       { expand: glyphpress?.expand, expandBudget: glyphpress?.expand_budget },
@@ -123,10 +122,13 @@ export async function untilReady(
   question: Question,
   signal: AbortSignal,
 ): Promise<Work[]> {
-  const end = Date.now() + question.waitMs;
   const ready: Work[] = [];
   for (const work of question.documents) {
-    const record = await documents.untilFinished(work.record, end - Date.now(), signal);
+    const record = await documents.untilFinished(
+      work.record,
+      question.waitUntil - Date.now(),
+      signal,
+    );
     signal.throwIfAborted();
     if (record.state !== 'completed') throw notReady(record);
     ready.push({ ...work, record });
@@ -151,75 +153,6 @@ function notReady({ id, failure, state, stage }: DocumentRecord): GlyphpressErro
   });
 }
 
-/** @param documents compressed, as {@link untilReady} gives them */
-export async function answerOver(
-  parts: AskingParts,
-  question: Question,
-  documents: readonly Work[],
-  signal: AbortSignal,
-  stops: StopFilter,
-  onText: (text: string) => void,
-): Promise<EngineAnswer> {
-  const several = documents.length > 1;
-  if (!several && documents[0]!.record.parts)
-    return answerInParts(parts, question, documents[0]!, signal, stops, onText);
-  if (several) assertJoinable(documents, parts.models.info(question.model));
-  const enough = new AbortController();
-  const answer = await parts.engine.ask({
-    ...question.generate,
-    model: question.model,
-    folders: documents.map(contextFolder),
-    ...(several && { openJoint: (backend) => openJoint(backend, documents) }),
-    question: question.text,
-    asker: question.tenant,
-    citations: question.citations,
-    expand: question.expand,
-    signal,
-    stop: enough.signal,
-    onText: (text) => {
-      onText(stops.push(text));
-      if (stops.stopped) enough.abort();
-    },
-  });
-  parts.metrics.asked(documents.map(reportOf), answer);
-  return answer;
-}
-
-async function answerInParts(
-  { engine, metrics }: AskingParts,
-  question: Question,
-  document: Work,
-  signal: AbortSignal,
-  stops: StopFilter,
-  onText: (text: string) => void,
-): Promise<EngineAnswer> {
-  /** Ends an answer at a stop sequence. @param say gets what goes before it */
-  const ending = (filter: StopFilter, say: (text: string) => void) => {
-    const enough = new AbortController();
-    const take = (text: string) => {
-      say(filter.push(text));
-      if (filter.stopped) enough.abort();
-    };
-    return { onText: take, stop: enough.signal };
-  };
-  const answer = await askInParts(engine, document, {
-    ...question.generate,
-    ...ending(stops, onText),
-    ending: () => ending(stops.anew(), () => {}),
-    model: question.model,
-    question: question.text,
-    asked: question.parts,
-    asker: question.tenant,
-    citations: question.citations,
-    expand: question.expand,
-    signal,
-  });
-  // Which of several is the best was not known before.
-  if (answer.parts!.length > 1) onText(stops.push(answer.answer));
-  metrics.asked([answer.report], answer);
-  return answer;
-}
-
 export function evidenceFor(
   { citations }: Question,
   documents: readonly Work[],
@@ -231,8 +164,6 @@ export function evidenceFor(
     citations,
   );
 }
-
-const reportOf = ({ record }: Work) => JSON.parse(record.report!) as CompressionReport;
 
 /** What the answer cost, what the documents cost now, and what their text would have cost. */
 export function costOf(documents: readonly Work[], answer: EngineAnswer) {

@@ -4,14 +4,8 @@ import type { Evidence } from '../service/evidence.js';
 import type { EngineAnswer } from '../service/question-engine.js';
 import type { ResponseEvent, StoredResponse } from '../service/response-records.js';
 import type { Work } from '../service/work.js';
-import {
-  type AskingParts,
-  answerOver,
-  costOf,
-  evidenceFor,
-  type Question,
-  untilReady,
-} from './asking.js';
+import { answerOver } from './answering.js';
+import { type AskingParts, costOf, evidenceFor, type Question, untilReady } from './asking.js';
 import { StopFilter } from './chat-request.js';
 import { fileIdOf } from './document-view.js';
 import { type HttpFailure, httpFailure } from './errors.js';
@@ -73,7 +67,7 @@ export async function composeResponse(
   signal: AbortSignal,
   emit: (event: ResponseEvent) => void,
 ): Promise<ResponseEvent & { response: ResponseObject }> {
-  const documents = await untilReady(parts, question, signal);
+  const ready = await untilReady(parts, question, signal);
   emit({ type: 'response.in_progress', response: emptyResponse(head, 'in_progress') });
   const itemId = `msg_${head.id.slice('resp_'.length)}`;
   const place = { item_id: itemId, output_index: 0, content_index: 0 };
@@ -99,10 +93,12 @@ export async function composeResponse(
     emit({ type: 'response.content_part.added', ...place, part: part('') });
   };
   const stops = new StopFilter(null);
-  const answer = await answerOver(parts, question, documents, signal, stops, (delta) => {
+  const onText = (delta: string) => {
     begin();
     emit({ type: 'response.output_text.delta', ...place, delta, logprobs: [] });
-  });
+  };
+  const telling = { signal, stops, onText };
+  const { answer, documents } = await answerOver(parts, question, ready, telling);
   begin();
   const evidence = evidenceFor(question, documents, answer);
   const cut = openAiFinishReason(answer.finishReason) === 'length';

@@ -6,6 +6,7 @@ import type { DocumentRecords } from '../queue/document-records.js';
 import type { ContentStore } from '../service/content-store.js';
 import type { DocumentService } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
+import type { PassagesEngine } from '../service/passages-engine.js';
 import type { QuestionEngine } from '../service/question-engine.js';
 import type { ResponseRecords } from '../service/response-records.js';
 import type { Webhooks } from '../service/webhooks.js';
@@ -22,6 +23,7 @@ export interface ServerParts {
   models: ModelRegistry;
   documents: DocumentService;
   engine: QuestionEngine;
+  passages: PassagesEngine;
   responses: ResponseRecords;
   webhooks: Webhooks;
   keys: ApiKeys;

@@ -1,7 +1,7 @@
 /** A document's record as clients see it. */
 
-import type { CompressionReport } from '../pipeline/report.js';
-import type { DocumentRecord } from '../queue/document-record.js';
+import type { ReportSoFar } from '../pipeline/report.js';
+import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
 import { parseSettings } from '../service/document-settings.js';
 
 export const seconds = (ms: number) => Math.floor(ms / 1000);
@@ -14,8 +14,9 @@ export function documentView(record: DocumentRecord) {
     id: record.id,
     object: 'document' as const,
     status: record.state,
-    stage: record.stage,
-    progress: { pages_done: pagesDone(record), pages, share },
+    stage: isTerminal(record.state) ? null : record.stage,
+    progress: { pages_done: pagesDone(record), pages, share: isTerminal(record.state) ? 1 : share },
+    context: contextOf(record),
     parts: partsOf(record),
     filename: record.filename,
     media_type: record.mediaType,
@@ -31,6 +32,19 @@ export function documentView(record: DocumentRecord) {
     started_at: orNull(record.startedAt),
     finished_at: orNull(record.finishedAt),
     expires_at: orNull(record.expiresAt),
+  };
+}
+
+/** What questions read that need the pages; null before the document is completed. */
+function contextOf({ state, context, contextFailure, stage, share }: DocumentRecord) {
+  if (state !== 'completed') return null;
+  const isBuilding = context === 'building';
+  return {
+    status: ({ none: 'not_built', building: 'building', built: 'built' } as const)[
+      context ?? 'built'
+    ],
+    progress: isBuilding ? { stage, share } : null,
+    error: contextFailure,
   };
 }
 
@@ -56,13 +70,16 @@ function storageOf({ storedBytes, peakBytes, textBytes }: DocumentRecord) {
   };
 }
 
+/** Of a document whose pages are there. */
+type DrawnReport = ReportSoFar & { visualTokens: number; renderRatio: number };
+
 /**
  * The figures of its report that a list of documents shows; null before there is one, and where it lacks
  * some, as those of other versions may.
  */
 function compressionOf({ report }: DocumentRecord) {
   if (!report) return null;
-  const figures = JSON.parse(report) as CompressionReport;
+  const figures = JSON.parse(report) as DrawnReport;
   const shown = {
     text_tokens: figures.textTokens,
     tokenizer: figures.tokenizer,

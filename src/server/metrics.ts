@@ -1,7 +1,7 @@
 /** Figures for Prometheus. No label grows with documents or tenants. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { CompressionReport } from '../pipeline/report.js';
+import type { ReportSoFar } from '../pipeline/report.js';
 import type { CompressionQueue } from '../queue/compression-queue.js';
 import { isConnectionLoss } from '../queue/connection.js';
 import type { DocumentRecords } from '../queue/document-records.js';
@@ -114,10 +114,10 @@ export class Metrics {
   }
 
   /** One question answered. */
-  asked(reports: readonly CompressionReport[], answer: EngineAnswer): void {
+  asked(reports: readonly ReportSoFar[], answer: EngineAnswer): void {
     for (const { textTokens, visualTokens } of reports) {
       this.#tokens.inc({ kind: 'text' }, textTokens);
-      this.#tokens.inc({ kind: 'visual' }, visualTokens);
+      this.#tokens.inc({ kind: 'visual' }, visualTokens ?? 0);
     }
     this.#tokens.inc({ kind: 'context' }, answer.contextTokens);
     this.#tokens.inc({ kind: 'question' }, answer.usage.promptTokens - answer.contextTokens);

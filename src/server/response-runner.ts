@@ -157,7 +157,7 @@ export class ResponseRunner {
           new Map(),
         );
         // A background answer has no open connection: no timeout while the document is compressed.
-        const patient = { ...question, waitMs: Number.MAX_SAFE_INTEGER };
+        const patient = { ...question, waitUntil: Number.MAX_SAFE_INTEGER };
         return await composeResponse(this.#parts, head, patient, signal, (event) => {
           said ||= event.type === 'response.output_item.added';
           tell(event);

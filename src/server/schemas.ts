@@ -3,7 +3,7 @@
 import Type from 'typebox';
 import { DEFAULT_EXPANSION_BUDGET, MAX_EXPANSION_BUDGET } from '../pipeline/expanding/expander.js';
 import { CONFIG_KEYS, type KeyForm, PRESETS } from '../render/index.js';
-import { MIN_KEEP_RATIO } from '../service/document-settings.js';
+import { CONTEXTS_WHEN, MIN_KEEP_RATIO } from '../service/document-settings.js';
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
@@ -104,6 +104,12 @@ const settingsFields = {
       description: 'Encoding of a text document; detected by default.',
     }),
   ),
+  contexts: Type.Optional(
+    Type.Enum([...CONTEXTS_WHEN], {
+      description:
+        'When the context is built that questions read who need the pages: at once, or when the first one does. Default: when-read for models that read passages without the pages, else at-once.',
+    }),
+  ),
 };
 
 export const submissionFields = {
@@ -119,6 +125,14 @@ export const submissionFields = {
   ),
 };
 
+const failureObject = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  hint: Type.String(),
+  stage: nullable(Type.String()),
+  details: Type.Record(Type.String(), Type.Unknown()),
+});
+
 export const documentObject = Type.Object(
   {
     id: Type.String(),
@@ -132,6 +146,24 @@ export const documentObject = Type.Object(
       pages: nullable(Type.Integer()),
       share: Type.Number({ description: 'Completed share of the stage, 0 to 1.' }),
     }),
+    context: nullable(
+      Type.Object(
+        {
+          status: oneOf('not_built', 'building', 'built'),
+          progress: nullable(
+            Type.Object({
+              stage: nullable(oneOf('extract', 'render', 'encode', 'prefill')),
+              share: Type.Number(),
+            }),
+          ),
+          error: nullable(failureObject),
+        },
+        {
+          description:
+            'What questions read that need the pages. Not built: the first such question has it built, and waits for it. error: why it was not built when it was wanted last. Null before the document is completed.',
+        },
+      ),
+    ),
     parts: nullable(
       Type.Array(
         Type.Object({
@@ -170,16 +202,20 @@ export const documentObject = Type.Object(
           text_tokens: Type.Number({ description: 'Of the text, in `tokenizer`.' }),
           tokenizer: Type.String(),
           visual_tokens: Type.Number({ description: 'Cells of all pages.' }),
-          encoded_tokens: Type.Number({ description: 'After the drop behind the encoder.' }),
-          context_tokens: Type.Number({
-            description:
-              'Mean over the decoder layers, those of the sidecar included: what a question reads of the document.',
-          }),
-          final_tokens: Type.Number({ description: 'In the last decoder layer.' }),
-          sidecar_tokens: Type.Number(),
+          encoded_tokens: nullable(
+            Type.Number({ description: 'After the drop behind the encoder.' }),
+          ),
+          context_tokens: nullable(
+            Type.Number({
+              description:
+                'Mean over the decoder layers, those of the sidecar included: what a question reads of the document.',
+            }),
+          ),
+          final_tokens: nullable(Type.Number({ description: 'In the last decoder layer.' })),
+          sidecar_tokens: nullable(Type.Number()),
           render_ratio: Type.Number({ description: 'text_tokens / visual_tokens' }),
-          prune_ratio: Type.Number({ description: 'visual_tokens / context_tokens' }),
-          stacked_ratio: Type.Number({ description: 'text_tokens / context_tokens' }),
+          prune_ratio: nullable(Type.Number({ description: 'visual_tokens / context_tokens' })),
+          stacked_ratio: nullable(Type.Number({ description: 'text_tokens / context_tokens' })),
           kv_bytes: nullable(Type.Number({ description: 'Of the stored context.' })),
           text_kv_bytes: nullable(
             Type.Number({ description: 'What the context of the plain text would take.' }),
@@ -187,22 +223,14 @@ export const documentObject = Type.Object(
         },
         {
           description:
-            'Figures of the report; null before the document is completed, and for one that another version completed without them.',
+            'Figures of the report; null before the document is completed, and for one that another version completed without them. Those of a context that is not built are null.',
         },
       ),
     ),
     model: Type.String(),
     settings: Type.Record(Type.String(), Type.Unknown()),
     priority,
-    error: nullable(
-      Type.Object({
-        code: Type.String(),
-        message: Type.String(),
-        hint: Type.String(),
-        stage: nullable(Type.String()),
-        details: Type.Record(Type.String(), Type.Unknown()),
-      }),
-    ),
+    error: nullable(failureObject),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
     started_at: nullable(Type.Integer()),
     finished_at: nullable(Type.Integer()),

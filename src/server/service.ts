@@ -13,6 +13,7 @@ import { DocumentService } from '../service/documents.js';
 import { introduceService } from '../service/introduction.js';
 import type { ModelRegistry } from '../service/models.js';
 import { openCheckedStore, type StoreOptions } from '../service/open-store.js';
+import { PassagesEngine } from '../service/passages-engine.js';
 import { type EngineOptions, QuestionEngine } from '../service/question-engine.js';
 import {
   RESPONSE_CHANGED_CHANNEL,
@@ -118,6 +119,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const base = { store, models, records, queue, limits };
     const documents = await DocumentService.open({ ...base, subscriber });
     const engine = new QuestionEngine(models, options.engine);
+    const passages = new PassagesEngine(models, engine);
     const changes = await Changes.open(subscriber, RESPONSE_CHANGED_CHANNEL);
     const webhooks = await Webhooks.open(
       { redis, workerRedis: await connect('worker'), subscriber },
@@ -134,6 +136,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       redis,
       documents,
       engine,
+      passages,
       metrics: new Metrics({ queue, records, engine }),
       responses: new ResponseRecords(redis, changes, limits),
       webhooks,

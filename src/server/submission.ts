@@ -5,7 +5,7 @@ import { GlyphpressError } from '../errors.js';
 import { mediaTypeOf } from '../extract/media-types.js';
 import type { Priority } from '../queue/document-record.js';
 import type { Upload } from '../service/content-store.js';
-import type { DocumentSettings } from '../service/document-settings.js';
+import type { ContextsWhen, DocumentSettings } from '../service/document-settings.js';
 import type { Submission } from '../service/documents.js';
 import type { ModelRegistry } from '../service/models.js';
 import type { ServiceLimits } from './limits.js';
@@ -18,6 +18,7 @@ export interface SubmissionFields {
   plan?: string | Record<string, unknown>;
   sidecar?: number;
   encoding?: string;
+  contexts?: ContextsWhen;
   filename?: string;
   priority?: string;
   expires_in?: number;
@@ -44,7 +45,7 @@ export function submissionOf(
   fields: SubmissionFields,
   contentType: string | undefined,
 ): Submission {
-  const { model = models.defaultName, render, keep, plan, sidecar, encoding } = fields;
+  const { model = models.defaultName, render, keep, plan, sidecar, encoding, contexts } = fields;
   const settings: DocumentSettings = {
     model,
     ...(render !== undefined && { render }),
@@ -52,6 +53,7 @@ export function submissionOf(
     ...(plan !== undefined && { plan }),
     ...(sidecar !== undefined && { sidecar }),
     ...(encoding !== undefined && { encoding }),
+    ...(contexts !== undefined && { contexts }),
   };
   const filename = fields.filename === undefined ? null : shownName(fields.filename);
   const { expires_in: expiresIn } = fields;

@@ -30,6 +30,10 @@ export function predictBytes(
   };
 }
 
-export function sumOfBytes({ pages, tokens, context }: DocumentBytes): number {
+export function sumOfBytes({
+  pages = 0,
+  tokens,
+  context,
+}: Partial<DocumentBytes> & Omit<DocumentBytes, 'pages'>): number {
   return pages + tokens + context;
 }

@@ -115,6 +115,16 @@ async function cellsOfPiece(work: Work): Promise<DocumentCells> {
 
 /** Pending where it will come, a state that does not allow it where it never will, damage where it was. */
 export function notThere({ record }: Work, what: string): GlyphpressError {
+  if (record.context === 'none' || record.context === 'building') {
+    const isBuilding = record.context === 'building';
+    return new GlyphpressError(isBuilding ? 'GP_DOCUMENT_PENDING' : 'GP_DOCUMENT_STATE', {
+      message: `The document has no ${what}: its context is ${isBuilding ? 'being built' : 'built when a question reads its pages'}`,
+      hint: isBuilding
+        ? 'Ask again when context.status is built.'
+        : 'Ask it with expand: "off", or hand it in with contexts: "at-once".',
+      details: { state: record.state, context: record.context },
+    });
+  }
   if (record.state === 'completed') {
     return new GlyphpressError('GP_ARTIFACT_DAMAGED', {
       message: `The ${what} of this document cannot be read from the store any more`,

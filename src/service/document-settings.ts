@@ -36,11 +36,17 @@ export interface DocumentSettings {
   /** Text tokens for exact values beside the pages. */
   sidecar?: number;
   encoding?: string;
+  /** When the context is built. @defaultValue `when-read` for models that read passages alone, else `at-once` */
+  contexts?: ContextsWhen;
 }
+
+export const CONTEXTS_WHEN = ['at-once', 'when-read'] as const;
+export type ContextsWhen = (typeof CONTEXTS_WHEN)[number];
 
 /** What the stored settings of a document come to with the models of this service. */
 export interface DocumentReading extends ResolvedReading {
   asked: DocumentSettings;
+  contexts: ContextsWhen;
   /** Equal names, equal text, pages, tokens and contexts of the same bytes. */
   textKey: string;
   pagesKey: string;
@@ -72,6 +78,7 @@ export function readingOf(
   return {
     ...settings,
     asked,
+    contexts: asked.contexts ?? (info.passages === 'alone' ? 'when-read' : 'at-once'),
     textKey: keyName(text),
     pagesKey: keyName(pages),
     tokensKey: keyName(visualTokensKey(pages, info)),

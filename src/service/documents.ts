@@ -8,6 +8,7 @@ import type { DocumentEvent } from '../queue/document-events.js';
 import {
   type DocumentRecord,
   type DocumentRef,
+  isAtRest,
   isDocumentId,
   isTerminal,
   type Priority,
@@ -214,11 +215,35 @@ export class DocumentService {
   }
 
   /**
+   * Has the context of a completed document built, unless that is under way.
+   *
+   * @throws {GlyphpressError} GP_DOCUMENT_UNKNOWN
+   */
+  async build(ref: DocumentRef): Promise<void> {
+    const { records, queue } = this.#parts;
+    const generation = await records.build(ref);
+    if (generation === null) return;
+    const { tenant, id, priority } = await this.get(ref);
+    // Should this fail, the sweeper finds it without jobs.
+    await queue.add({ tenant, id, generation }, priority).catch(() => {});
+  }
+
+  /**
    * @returns the document once it is finished, or as it is when the time is over
    * @throws {GlyphpressError} GP_DOCUMENT_UNKNOWN when it is deleted meanwhile
    */
-  async untilFinished(
+  untilFinished(ref: DocumentRef, timeoutMs: number, signal: AbortSignal): Promise<DocumentRecord> {
+    return this.#until(ref, ({ state }) => isTerminal(state), timeoutMs, signal);
+  }
+
+  /** As {@link untilFinished}, for its context too. */
+  untilAtRest(ref: DocumentRef, timeoutMs: number, signal: AbortSignal): Promise<DocumentRecord> {
+    return this.#until(ref, isAtRest, timeoutMs, signal);
+  }
+
+  async #until(
     ref: DocumentRef,
+    isReached: (record: DocumentRecord) => boolean,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<DocumentRecord> {
@@ -230,7 +255,7 @@ export class DocumentService {
         const heard = change.next();
         const record = await this.get(ref);
         const left = end - Date.now();
-        if (isTerminal(record.state) || left <= 0 || signal.aborted) return record;
+        if (isReached(record) || left <= 0 || signal.aborted) return record;
         await Promise.race([heard, stopped, later(Math.min(left, LOOK_AGAIN_MS))]);
       }
     } finally {

@@ -1,7 +1,7 @@
 /** What is done to a content while no document of it is under way, and none comes. */
 
 import { GlyphpressError } from '../errors.js';
-import { type DocumentRecord, isTerminal } from '../queue/document-record.js';
+import { type DocumentRecord, isAtRest } from '../queue/document-record.js';
 import type { DocumentRecords } from '../queue/document-records.js';
 import type { ContentStore } from './content-store.js';
 import { parseSettings, readingOf } from './document-settings.js';
@@ -33,7 +33,7 @@ export async function whileIdle(
     const ids = Object.keys(await records.siblings(tenant, hash));
     const all = await Promise.all(ids.map((id) => records.get({ tenant, id })));
     const known = all.filter((record) => record !== null);
-    if (!known.every(({ state }) => isTerminal(state))) return;
+    if (!known.every(isAtRest)) return;
     const completed = known.filter(({ state }) => state === 'completed');
     await work(ids.length, tokensKeysOf(models, completed));
   });

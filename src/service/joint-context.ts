@@ -8,8 +8,8 @@ import type { LocalBackend } from '../pipeline/backends/local.js';
 import type { LocalDocument } from '../pipeline/backends/local-document.js';
 import type { CitedDocument } from '../pipeline/citing/cite-documents.js';
 import { mergeReports } from '../pipeline/parts/merge-reports.js';
-import type { CompressionReport } from '../pipeline/report.js';
-import { planId } from '../prune/index.js';
+import type { CompressionReport, ReportSoFar } from '../pipeline/report.js';
+import { planId, predictEncodedTokens } from '../prune/index.js';
 import type { ModelInfo } from '../vlm/index.js';
 import { contextFile, pageImage, pageIndex } from './document-pages.js';
 import { storedText, tokensFolder, type Work } from './work.js';
@@ -36,9 +36,12 @@ export function assertJoinable(works: readonly Work[], { maxPositions }: ModelIn
       details: { param: 'document_ids', plans: [...plans] },
     });
   }
-  const rows = works.reduce((sum, { record }) => {
-    const { encodedTokens, sidecarTokens } = JSON.parse(record.report!) as CompressionReport;
-    return sum + encodedTokens + sidecarTokens;
+  const rows = works.reduce((sum, { record, reading }) => {
+    const report = JSON.parse(record.report!) as ReportSoFar;
+    const { visualTokens, sidecarTokens } = report;
+    // Before it is built, what its plan drops by what pages show is not known.
+    const encoded = report.encodedTokens ?? predictEncodedTokens(visualTokens ?? 0, reading.plan);
+    return sum + encoded + (sidecarTokens ?? 0);
   }, 0);
   if (rows <= maxPositions) return;
   throw new GlyphpressError('GP_CONTEXT_LENGTH', {

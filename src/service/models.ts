@@ -2,7 +2,14 @@
 
 import path from 'node:path';
 import { GlyphpressError } from '../errors.js';
-import { inspectModel, type KvDtype, type ModelInfo, VisionLanguageModel } from '../vlm/index.js';
+import type { TokenCounter } from '../pipeline/report.js';
+import {
+  inspectModel,
+  type KvDtype,
+  type ModelInfo,
+  textTokenCounter,
+  VisionLanguageModel,
+} from '../vlm/index.js';
 
 export interface ModelOptions {
   threads?: number;
@@ -24,6 +31,7 @@ export interface NamedModel {
 
 export class ModelRegistry {
   readonly #infos = new Map<string, ModelInfo>();
+  readonly #counters = new Map<string, TokenCounter>();
   readonly #opened = new Map<string, Promise<VisionLanguageModel>>();
   readonly #options: ModelOptions;
 
@@ -69,6 +77,14 @@ export class ModelRegistry {
       hint: `Give one of ${this.names.join(', ')}.`,
       details: { param: 'model', allowed: this.names },
     });
+  }
+
+  /** What counts text tokens of a model, without opening it. */
+  counter(name: string): TokenCounter {
+    const info = this.info(name);
+    const known = this.#counters.get(name) ?? { info, countTokens: textTokenCounter(info.dir) };
+    this.#counters.set(name, known);
+    return known;
   }
 
   /** The model, opened once; a failure to open is not kept. */

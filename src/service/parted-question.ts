@@ -9,6 +9,7 @@ import { askParts, type PartsAnswer } from '../pipeline/parts/ask-parts.js';
 import { expandedOfWhole } from '../pipeline/parts/merge-answers.js';
 import { mergeReports } from '../pipeline/parts/merge-reports.js';
 import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
+import type { CompressionReport } from '../pipeline/report.js';
 import { aborted, later } from './changes.js';
 import { notThere } from './document-pages.js';
 import { piecesOf } from './pieces.js';
@@ -35,7 +36,7 @@ export async function askInParts(
   engine: QuestionEngine,
   work: Work,
   { asked, ending, onText, stop, ...question }: PartedQuestion,
-): Promise<EngineAnswer> {
+): Promise<EngineAnswer<CompressionReport>> {
   const text = await storedText(work);
   if (text === null) throw notThere(work, 'text');
   const { parts } = work.record;
@@ -55,7 +56,7 @@ export async function askInParts(
 }
 
 /** A question that is begun is not given up because others came meanwhile. */
-async function patiently<T>(
+export async function patiently<T>(
   isBegun: boolean,
   signal: AbortSignal,
   ask: () => Promise<T>,
@@ -73,10 +74,10 @@ async function patiently<T>(
 }
 
 function merged(
-  { best, ranked }: PartsAnswer<EngineAnswer>,
+  { best, ranked }: PartsAnswer<EngineAnswer<CompressionReport>>,
   parts: readonly DocumentPart[],
   documentId: string,
-): EngineAnswer {
+): EngineAnswer<CompressionReport> {
   const replies = ranked.map(({ reply }) => reply);
   const sum = (field: (reply: EngineAnswer) => number) =>
     replies.reduce((total, reply) => total + field(reply), 0);

@@ -9,7 +9,7 @@ import type { LocalAnswer } from '../pipeline/backends/local-answer.js';
 import type { LocalDocument } from '../pipeline/backends/local-document.js';
 import { Expander } from '../pipeline/expanding/expander.js';
 import type { ExpansionChoice } from '../pipeline/expanding/expansion-choice.js';
-import type { CompressionReport } from '../pipeline/report.js';
+import type { CompressionReport, ReportSoFar } from '../pipeline/report.js';
 import { type AnyPlace, placeName } from '../store/place.js';
 import type { VisionLanguageModel } from '../vlm/index.js';
 import type { AskedPart } from './evidence.js';
@@ -39,9 +39,12 @@ export interface EngineQuestion extends AskOptions {
   signal: AbortSignal;
 }
 
-export interface EngineAnswer extends LocalAnswer {
+/** Whose question it is, and which model answers. */
+export type Turn = Pick<EngineQuestion, 'model' | 'asker' | 'signal' | 'onText'>;
+
+export interface EngineAnswer<Report extends ReportSoFar = ReportSoFar> extends LocalAnswer {
   /** Of what was asked: the document, or all of them together. */
-  report: CompressionReport;
+  report: Report;
   /** Tokens of the prompt that were there before the question came; 0 where passages were read alone. */
   contextTokens: number;
   /** Time in line. */
@@ -92,21 +95,32 @@ export class QuestionEngine {
   }
 
   /** @throws {GlyphpressError} GP_BUSY; GP_DOCUMENT_STATE when the context is gone */
-  async ask(question: EngineQuestion): Promise<EngineAnswer> {
+  async ask(question: EngineQuestion): Promise<EngineAnswer<CompressionReport>> {
+    return this.inTurn(question, (waitMs, onText) => this.#answer({ ...question, onText }, waitMs));
+  }
+
+  /**
+   * Asks a model when it is the asker's turn; once more where its thread died before anything was said.
+   *
+   * @throws {GlyphpressError} GP_BUSY
+   */
+  async inTurn<T>(
+    { model, asker, signal, onText }: Turn,
+    ask: (waitMs: number, onText: (text: string) => void) => Promise<T>,
+  ): Promise<T> {
     const arrived = performance.now();
-    const queue = this.#queueOf(question.model);
-    return queue.run(question.asker, question.signal, async () => {
+    return this.#queueOf(model).run(asker, signal, async () => {
       const waitMs = performance.now() - arrived;
       let said = false;
-      const onText = (text: string) => {
+      const say = (text: string) => {
         said = true;
-        question.onText?.(text);
+        onText?.(text);
       };
       try {
-        return await this.#answer({ ...question, onText }, waitMs);
+        return await ask(waitMs, say);
       } catch (error) {
-        if (!isDeadModel(error) || said || question.signal.aborted) throw error;
-        return await this.#answer({ ...question, onText }, waitMs);
+        if (!isDeadModel(error) || said || signal.aborted) throw error;
+        return await ask(waitMs, say);
       }
     });
   }
@@ -119,7 +133,10 @@ export class QuestionEngine {
     await Promise.all(below.map(([key, held]) => this.#letGo(key, held)));
   }
 
-  async #answer(question: EngineQuestion, waitMs: number): Promise<EngineAnswer> {
+  async #answer(
+    question: EngineQuestion,
+    waitMs: number,
+  ): Promise<EngineAnswer<CompressionReport>> {
     const { model: name, folders, openJoint: _, asker: __, question: text, ...rest } = question;
     const { expand, ...options } = rest;
     const key = folders.map(placeName).join(BETWEEN);
@@ -236,6 +253,6 @@ async function close({ opening }: Held): Promise<void> {
   await opening.then((opened) => opened.close()).catch(() => {});
 }
 
-function isDeadModel(error: unknown): boolean {
+export function isDeadModel(error: unknown): boolean {
   return error instanceof GlyphpressError && error.code === 'GP_MODEL_RUNTIME';
 }

@@ -20,6 +20,7 @@ import { fitOf } from './parts-plan.js';
 import { piecesOf, WholeProgress } from './pieces.js';
 import { damagedPages, draw, ensureText } from './step-sources.js';
 import { assertDiskRoom, DEFAULT_MAX_PARTS, type StepTools } from './step-tools.js';
+import { completeUnread, visualTokensOf, wantsContext } from './unread-document.js';
 import { hasContext, openWork, pagePlace, type Work } from './work.js';
 
 export function compressionSteps(tools: StepTools): Record<Stage, Step> {
@@ -33,14 +34,22 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
       const { tenant, contentHash } = context.record;
       return { ...result, storedBytes: await tools.store.bytesOf(tenant, contentHash) };
     };
+  const [encode, prefill] = [encodeStep(tools), prefillStep(tools)];
   return {
     extract: opened(async (work, { signal }) => {
       const { text } = await ensureText(work, signal);
       return { characters: text.length, textBytes: Buffer.byteLength(text) };
     }),
     render: opened((work, context) => render(work, context, tools)),
-    encode: opened(encodeStep(tools)),
-    prefill: opened(prefillStep(tools)),
+    encode: opened(async (work, context) => {
+      if (!wantsContext(work)) return {};
+      if (context.record.context === 'building' && context.maySplit)
+        await assertRoomFor(work, visualTokensOf(work), tools);
+      return encode(work, context);
+    }),
+    prefill: opened((work, context) =>
+      wantsContext(work) ? prefill(work, context) : completeUnread(work, context, tools),
+    ),
   };
 }
 
@@ -103,14 +112,18 @@ async function drawPiece(
   return pages;
 }
 
-/** Before a page is drawn: what all of it will take must be there, of the quota and of the disk. */
+/** Before the work: what all of it will take must be there, of the quota and of the disk. */
 async function assertRoomFor(
   { record, reading }: Work,
   visualTokens: number,
   { models, store, quota }: StepTools,
 ): Promise<void> {
   const { asked, plan } = reading;
-  const needBytes = sumOfBytes(predictBytes(visualTokens, plan, models.info(asked.model)));
+  const { pages, ...ofContext } = predictBytes(visualTokens, plan, models.info(asked.model));
+  // Pages are drawn before a context that waits until it is read; they are there when it is built.
+  const needBytes =
+    (record.context === 'building' ? 0 : pages) +
+    (wantsContext({ record, reading }) ? sumOfBytes(ofContext) : 0);
   if (quota) {
     const storedBytes = await quota.usedBytes(record.tenant);
     assertWithinQuota(needBytes, { storedBytes }, quota.bytes);

@@ -32,6 +32,7 @@ export {
   inspectModel,
   type ModelInfo,
   renderingOf,
+  textTokenCounter,
   type VisionInfo,
 } from './inspect.js';
 export { KNOWN_MODELS, type KnownModelSizes, knownModelSizes } from './known-models.js';

@@ -190,6 +190,19 @@ export interface Inspection extends ModelInfo {
   } | null;
 }
 
+/** Counts text tokens of a checkpoint that need not be opened for it. @throws {GlyphpressError} GP_CHECKPOINT */
+export function textTokenCounter(dir: string): (text: string) => number {
+  const checkpoint = openCheckpoint(dir);
+  try {
+    const { tokenizerJson, tokenizerConfig } = checkpoint;
+    const file = `${checkpoint.dir}/tokenizer.json`;
+    const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig, file);
+    return (text) => tokenizer.encodeLiteral(text).length;
+  } finally {
+    checkpoint.close();
+  }
+}
+
 /**
  * @param page size in pixels @defaultValue 588 × 840
  * @param dtype and kvDtype as for opening the model

@@ -1,7 +1,7 @@
 /** Reports of several parts → the report of what was read of the document. */
 
 import { countExpanded } from '../expanding/count-expanded.js';
-import { type CompressionReport, tokenAccount } from '../report.js';
+import { type CompressionReport, type ReportSoFar, tokenAccount } from '../report.js';
 
 /**
  * Sums the counts; a count that is unknown (null) for one part is unknown for the document.
@@ -58,4 +58,33 @@ export function mergeReports(
   // Parts that were read alone have no other tokens left to count.
   const reading = reports.every(({ passages }) => passages === 'alone') ? 'alone' : 'behind-pages';
   return countExpanded(merged, { tokens: expandedTokens, reading });
+}
+
+/** Of documents that are asked by passages: no context of theirs is counted. @param reports one at least */
+export function mergeDrawnReports(reports: readonly ReportSoFar[]): ReportSoFar {
+  const [first] = reports as [ReportSoFar];
+  const sum = (field: (report: ReportSoFar) => number) =>
+    reports.reduce((total, report) => total + field(report), 0);
+  const known = (field: (report: ReportSoFar) => number | null) =>
+    reports.some((report) => field(report) === null) ? null : sum((report) => field(report)!);
+  const textTokens = sum((report) => report.textTokens);
+  const visualTokens = known((report) => report.visualTokens);
+  return {
+    ...first,
+    made: 'pages',
+    characters: sum(({ characters }) => characters),
+    textTokens,
+    pages: known(({ pages }) => pages),
+    visualTokens,
+    renderRatio: visualTokens === null ? null : textTokens / visualTokens,
+    encodedTokens: null,
+    layerTokens: null,
+    contextTokens: null,
+    finalTokens: null,
+    sidecarTokens: null,
+    pruneRatio: null,
+    stackedRatio: null,
+    kvBytes: null,
+    textKvBytes: known(({ textKvBytes }) => textKvBytes),
+  };
 }

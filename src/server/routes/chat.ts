@@ -6,14 +6,8 @@ import Type from 'typebox';
 import { isTerminal } from '../../queue/document-record.js';
 import type { EngineAnswer } from '../../service/question-engine.js';
 import type { Work } from '../../service/work.js';
-import {
-  answerOver,
-  costOf,
-  evidenceFor,
-  type Question,
-  readQuestion,
-  untilReady,
-} from '../asking.js';
+import { answerOver } from '../answering.js';
+import { costOf, evidenceFor, type Question, readQuestion, untilReady } from '../asking.js';
 import { type ChatRequest, StopFilter } from '../chat-request.js';
 import type { ServerParts } from '../context.js';
 import { httpFailure, openAiError } from '../errors.js';
@@ -165,12 +159,14 @@ async function whole(
   signal: AbortSignal,
 ) {
   const question = await readQuestion(parts, request.caller.tenant, body, inlineFilesOf(request));
-  const documents = await untilReady(parts, question, signal);
+  const ready = await untilReady(parts, question, signal);
   const stops = new StopFilter(body.stop);
   let text = '';
-  const answer = await answerOver(parts, question, documents, signal, stops, (piece) => {
+  const onText = (piece: string) => {
     text += piece;
-  });
+  };
+  const telling = { signal, stops, onText };
+  const { answer, documents } = await answerOver(parts, question, ready, telling);
   text += stops.end();
   const message = {
     role: 'assistant' as const,
@@ -213,12 +209,13 @@ async function streamed(
   try {
     // A document that takes its time is waited for with an open stream, which shows that we live.
     if (!question.documents.every(({ record }) => isTerminal(record.state))) open();
-    const documents = await untilReady(parts, question, signal);
+    const ready = await untilReady(parts, question, signal);
     const stops = new StopFilter(body.stop);
     const say = (text: string) => {
       if (text !== '') void open().send({ data: chunk({ content: text }, null) });
     };
-    const answer = await answerOver(parts, question, documents, signal, stops, say);
+    const telling = { signal, stops, onText: say, onBuild: () => void open() };
+    const { answer, documents } = await answerOver(parts, question, ready, telling);
     say(stops.end());
     const last = chunk({}, finishReason(answer, stops));
     const glyphpress = evidenceFor(question, documents, answer);
