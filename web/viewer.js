@@ -51,7 +51,7 @@ export async function openPlace(given, place, evidence) {
 export function updateDocument(given) {
   if (given.id !== doc?.id) return;
   const grew = pageCount() !== (given.progress.pages ?? given.progress.pages_done);
-  const ended = doc.status !== given.status;
+  const ended = doc.status !== given.status || doc.context?.status !== given.context?.status;
   doc = given;
   showFigures(doc);
   showTools();
@@ -176,17 +176,22 @@ const stageName = ({ at, layer }) =>
 
 /** What the plan drops where; known once the document is compressed. */
 async function showStages() {
-  const { id, status } = doc;
+  const { id, status, context } = doc;
   stages = [];
   $('#stage-label').hidden = true;
   $('#stage-none').hidden = true;
   if (status !== 'completed') return;
+  if (context && context.status !== 'built') {
+    $('#stage-none').textContent = 'Which cells are kept is known once its pages were read.';
+    $('#stage-none').hidden = false;
+    return;
+  }
   try {
     const cells = await getJson(`/v1/documents/${id}/cells?page=1`);
     if (doc?.id !== id) return;
     stages = cells.stages;
   } catch (error) {
-    if (!['GP_DOCUMENT_STATE', 'GP_DOCUMENT_PENDING'].includes(error.code)) failure(error);
+    if (error.code !== 'GP_DOCUMENT_STATE') failure(error);
     $('#stage-none').textContent = error.message;
     $('#stage-none').hidden = false;
     return;

@@ -77,12 +77,10 @@ export class PassagesEngine {
   }
 
   #open(model: string, works: readonly Work[]): Held {
-    const opening = this.models
-      .open(model)
-      .then((whole) => {
-        const opened = whole.inTurnsOf(works[0]!.record.tenant);
-        return new PassagesDocument(opened, works.map(citedDocument));
-      });
+    const opening = this.models.open(model).then((whole) => {
+      const opened = whole.inTurnsOf(works[0]!.record.tenant);
+      return new PassagesDocument(opened, works.map(citedDocument));
+    });
     const characters = works.reduce((sum, { record }) => sum + (record.characters ?? 0), 0);
     return { opening, characters };
   }

@@ -20,7 +20,7 @@ import { fitOf } from './parts-plan.js';
 import { piecesOf, WholeProgress } from './pieces.js';
 import { damagedPages, draw, ensureText } from './step-sources.js';
 import { assertDiskRoom, DEFAULT_MAX_PARTS, type StepTools } from './step-tools.js';
-import { completeUnread, visualTokensOf, wantsContext } from './unread-document.js';
+import { completeUnread, isBuilt, visualTokensOf, wantsContext } from './unread-document.js';
 import { hasContext, openWork, pagePlace, type Work } from './work.js';
 
 export function compressionSteps(tools: StepTools): Record<Stage, Step> {
@@ -47,8 +47,10 @@ export function compressionSteps(tools: StepTools): Record<Stage, Step> {
         await assertRoomFor(work, visualTokensOf(work), tools);
       return encode(work, context);
     }),
-    prefill: opened((work, context) =>
-      wantsContext(work) ? prefill(work, context) : completeUnread(work, context, tools),
+    prefill: opened(async (work, context) =>
+      wantsContext(work) || (await isBuilt(work))
+        ? prefill(work, context)
+        : completeUnread(work, context, tools),
     ),
   };
 }

@@ -8,11 +8,17 @@ import { gridOfPage } from '../vlm/index.js';
 import { piecesOf } from './pieces.js';
 import { damagedPages, ensureText } from './step-sources.js';
 import type { StepTools } from './step-tools.js';
-import { pagePlace, type Work } from './work.js';
+import { hasContext, pagePlace, type Work } from './work.js';
 
 /** Whether the steps of a document build its context now. */
 export function wantsContext({ record, reading }: Pick<Work, 'record' | 'reading'>): boolean {
   return reading.contexts === 'at-once' || record.context === 'building';
+}
+
+/** Whether an equal document, or this one, built all of its context before. */
+export async function isBuilt(work: Work): Promise<boolean> {
+  const there = await Promise.all(piecesOf(work).map(hasContext));
+  return !there.includes(false);
 }
 
 /** Of a completed document. */

@@ -130,6 +130,17 @@ describe('a document of a model that reads passages alone', () => {
     expect((await ask([id], 'Which wall?', PAGES)).status).toBe(200);
   });
 
+  it('knows the context of an equal document', async () => {
+    const text = textOf(texts++);
+    const [first, second] = await withWorkers(async () => {
+      const { id } = await server.submit(text, { contexts: 'at-once' });
+      await server.finished(id);
+      return [await get(id), await server.finished((await server.submit(text)).id)];
+    });
+    expect(second!.context).toMatchObject({ status: 'built' });
+    expect(second!.compression).toEqual(first!.compression);
+  });
+
   it('builds a context anew that the store has lost', async () => {
     const { id } = await drawn({ contexts: 'at-once' });
     expect(await get(id)).toMatchObject({ context: { status: 'built' } });
