@@ -7,6 +7,7 @@ import {
   inspectModel,
   type KvDtype,
   type ModelInfo,
+  SHARED_RUN_OPERATIONS,
   textTokenCounter,
   VisionLanguageModel,
 } from '../vlm/index.js';
@@ -91,7 +92,10 @@ export class ModelRegistry {
   open(name: string): Promise<VisionLanguageModel> {
     const known = this.#opened.get(name);
     if (known) return known;
-    const opening = VisionLanguageModel.open(this.info(name).dir, this.#options);
+    const opening = VisionLanguageModel.open(this.info(name).dir, {
+      ...this.#options,
+      runOperations: SHARED_RUN_OPERATIONS,
+    });
     this.#opened.set(name, opening);
     opening.catch(() => this.#opened.delete(name));
     return opening;

@@ -10,8 +10,18 @@ export type DecoderSize = Pick<
   'hiddenSize' | 'intermediateSize' | 'layers' | 'heads' | 'kvHeads' | 'headDim'
 >;
 
-/** Floating-point operations of one run: about 0.5 s on two cores (50 to 70 × 10⁹ a second each). */
-const MAX_RUN_OPERATIONS = 64e9;
+/**
+ * Floating-point operations of one run where a model is shared: about 0.5 s on two cores (50 to 70 × 10⁹ a
+ * second each). A prompt of a large model takes up to a half longer by it.
+ */
+export const SHARED_RUN_OPERATIONS = 64e9;
+
+export interface RunLimits {
+  /** Rows of a run. */
+  chunk: number;
+  /** Floating-point operations of a run; Infinity where nobody else waits. */
+  operations: number;
+}
 
 /** Fewer would widen all weights, and read the keys and values of all rows before, for little. */
 const MIN_CHUNK = 64;
@@ -31,10 +41,14 @@ export function rowOperations(
  * Rows of one run behind `past` others: fewer the larger the decoder, and the more stand before them. By the
  * counts alone, whatever layers a run has, so that equal prompts give equal bytes.
  *
- * @param chunk never more than these
+ * @returns at most `chunk`, and at least 64 where that is more
  */
-export function chunkRows(chunk: number, past: number, decoder: DecoderSize): number {
+export function chunkRows(
+  { chunk, operations }: RunLimits,
+  past: number,
+  decoder: DecoderSize,
+): number {
   if (chunk <= MIN_CHUNK) return chunk;
-  const rows = MAX_RUN_OPERATIONS / rowOperations(decoder, past);
+  const rows = operations / rowOperations(decoder, past);
   return Math.min(chunk, Math.max(MIN_CHUNK, Math.floor(rows / MIN_CHUNK) * MIN_CHUNK));
 }

@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { GlyphpressError } from '../errors.js';
 import { type AttentionHead, attentionShares } from './attention-scores.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { chunkRows } from './chunk-rows.js';
+import { chunkRows, type RunLimits } from './chunk-rows.js';
 import { type CompiledModel, compile } from './compile.js';
 import { ContextCache, type ContextLease } from './context-cache.js';
 import { runStage } from './decoder.js';
@@ -56,6 +56,11 @@ export interface EngineOptions {
   kvDtype?: KvDtype;
   /** Rows that go through a stage at once. @defaultValue 512 */
   prefillChunk?: number;
+  /**
+   * Floating-point operations of one run of a prompt, at most: a run keeps other callers waiting.
+   * @defaultValue no bound
+   */
+  runOperations?: number;
   /** Layers before which a drop is expected; others can still be asked for. */
   cuts?: readonly number[];
   /** Memory for contexts kept ready. @defaultValue 1 GiB */
@@ -111,7 +116,7 @@ const DEFAULT_CHUNK = 512;
 const DEFAULT_CONTEXT_BYTES = 1024 ** 3;
 
 export class Engine {
-  readonly #chunk: number;
+  readonly #run: RunLimits;
   readonly #device: Device;
   readonly #pool: StagePool;
   readonly #embedding: EmbeddingTable;
@@ -127,8 +132,9 @@ export class Engine {
     private readonly threads: number,
     options: EngineOptions,
   ) {
-    this.#chunk = checkChunk(options.prefillChunk ?? DEFAULT_CHUNK);
-    const { cuts = [], device = 'cpu' } = options;
+    const { cuts = [], device = 'cpu', prefillChunk = DEFAULT_CHUNK } = options;
+    const { runOperations: operations = Number.POSITIVE_INFINITY } = options;
+    this.#run = { chunk: checkChunk(prefillChunk), operations };
     this.#device = device;
     this.#pool = new StagePool(model, threads, cuts, device);
     this.#kv = { ...checkpoint.config.text, dtype: options.kvDtype ?? 'fp32' };
@@ -186,7 +192,7 @@ export class Engine {
     );
     try {
       const input = { ...rows, hidden: this.#embed(rows), deepStack: this.#deepStack(rows) };
-      const settings = { chunk: this.#chunk, kvDtype: this.#kv.dtype };
+      const settings = { run: this.#run, kvDtype: this.#kv.dtype };
       const turns = { ...hooks, inTurn: this.#inTurn(group) };
       const result = await runPrefill(lease.stages, this.#text, input, drops, settings, turns);
       return { ...result, handle: this.#contexts.add(result.caches) };
@@ -346,7 +352,7 @@ export class Engine {
     const past = caches[0]!.length;
     for (let from = 0; from < tokenIds.length; ) {
       if (signal?.aborted) return end('aborted', 0);
-      const ids = tokenIds.slice(from, from + chunkRows(this.#chunk, past + from, this.#text));
+      const ids = tokenIds.slice(from, from + chunkRows(this.#run, past + from, this.#text));
       last = await inTurn(() => step(ids, next));
       from += ids.length;
       next += ids.length;

@@ -12,6 +12,7 @@ export {
   curveFor,
   type PlattCurve,
 } from './calibration.js';
+export { SHARED_RUN_OPERATIONS } from './chunk-rows.js';
 export { type CompileManifest, type CompileOptions, compileToFolder } from './compile.js';
 export { DEVICES, type Device } from './device.js';
 export { type DriftReport, measureDrift } from './drift.js';

@@ -3,7 +3,7 @@
  * next. Memory: one chunk, the cache, and one hidden row per prompt row.
  */
 import { ShapeError } from '../errors.js';
-import { chunkRows } from './chunk-rows.js';
+import { chunkRows, type RunLimits } from './chunk-rows.js';
 import { runStage } from './decoder.js';
 import type { TextConfig } from './decoders/text-config.js';
 import type { DeepStackRows } from './deepstack.js';
@@ -94,7 +94,7 @@ export async function runPrefill(
   text: TextConfig,
   input: PrefillRows,
   drops: readonly DropPoint[],
-  { chunk, kvDtype }: { chunk: number; kvDtype: KvDtype },
+  { run, kvDtype }: { run: RunLimits; kvDtype: KvDtype },
   hooks: PrefillHooks,
 ): Promise<PrefillResult> {
   const { inTurn = (work) => work() } = hooks;
@@ -126,7 +126,7 @@ export async function runPrefill(
     variation = scores ? new Float32Array(count) : undefined;
     for (let from = 0, to = 0; from < count; from = to) {
       hooks.signal?.throwIfAborted();
-      to = Math.min(from + chunkRows(chunk, from, text), count);
+      to = Math.min(from + chunkRows(run, from, text), count);
       const hidden = rows.hidden.subarray(from * width, to * width);
       const span = [from, to] as const;
       const { positions, deepStack } = rows;

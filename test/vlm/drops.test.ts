@@ -209,7 +209,7 @@ describe('drops inside the decoder', () => {
                 text,
                 input,
                 points(plan),
-                { chunk, kvDtype: 'fp32' },
+                { run: { chunk, operations: Number.POSITIVE_INFINITY }, kvDtype: 'fp32' },
                 { select },
               );
             } finally {

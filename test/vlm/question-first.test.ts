@@ -146,7 +146,7 @@ describe('a prompt with the question first', () => {
                 text,
                 input,
                 [],
-                { chunk, kvDtype: 'fp32' },
+                { run: { chunk, operations: Number.POSITIVE_INFINITY }, kvDtype: 'fp32' },
                 { select: never },
               );
             } finally {

@@ -81,7 +81,14 @@ describe('stages', () => {
     const hidden = embed(prompt.whole);
     const input = { ...prompt.whole, hidden };
     return (
-      await runPrefill(stages, text, input, [], { chunk, kvDtype: 'fp32' }, { select: never })
+      await runPrefill(
+        stages,
+        text,
+        input,
+        [],
+        { run: { chunk, operations: Number.POSITIVE_INFINITY }, kvDtype: 'fp32' },
+        { select: never },
+      )
     ).caches;
   }
 
