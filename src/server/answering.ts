@@ -37,7 +37,8 @@ export async function answerOver(
   telling: Telling,
 ): Promise<Answered> {
   const { models, documents, metrics } = parts;
-  if (drawn.length > 1) assertJoinable(drawn, models.info(question.model));
+  const isParted = drawn.some(({ record }) => record.parts !== null);
+  if (drawn.length > 1 && !isParted) assertJoinable(drawn, models.info(question.model));
   const triesPassages = mayTryPassages(parts, question);
   const passages = triesPassages && (await answerByPassages(parts, question, drawn, telling));
   if (passages) {
@@ -47,9 +48,8 @@ export async function answerOver(
   const { signal, onBuild = () => {} } = telling;
   const until = question.waitUntil;
   const built = await withContexts(documents, drawn, { until, signal, onBuild });
-  const isParted = built.length === 1 && built[0]!.record.parts !== null;
   const answer = isParted
-    ? await answerInParts(parts, question, built[0]!, telling)
+    ? await answerInParts(parts, question, built, telling)
     : await patiently(triesPassages || built !== drawn, signal, () =>
         answerOverContexts(parts, question, built, telling),
       );
@@ -107,10 +107,10 @@ async function answerOverContexts(
 async function answerInParts(
   { engine }: AskingParts,
   question: Question,
-  document: Work,
+  documents: readonly Work[],
   { signal, stops, onText }: Telling,
 ): Promise<EngineAnswer> {
-  const answer = await askInParts(engine, document, {
+  const answer = await askInParts(engine, documents, {
     ...question.generate,
     ...ending(stops, onText),
     ending: () => ending(stops.anew(), () => {}),

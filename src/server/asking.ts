@@ -46,7 +46,7 @@ export interface Question {
   waitUntil: number;
   citations: boolean;
   expand: ExpansionChoice | undefined;
-  /** How many of the likeliest parts of a document that is read in parts are asked. */
+  /** How many of the likeliest parts are asked, where a document is read in parts. */
   parts: number | 'all';
 }
 

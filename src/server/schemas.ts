@@ -292,7 +292,7 @@ export const glyphpressOptions = Type.Object(
     parts: Type.Optional(
       Type.Union([Type.Literal('all'), Type.Integer({ minimum: 1 })], {
         description:
-          'Of a document that is read in parts: ask all of them, or the n that speak most of the question. The surest answer that was found is given; glyphpress.parts says what each answered. Default: all.',
+          'Where a document is read in parts: ask all of them, or the n that speak most of the question, of all documents together. The surest answer that was found is given; glyphpress.parts says what each answered. Default: all.',
       }),
     ),
     wait_seconds: Type.Optional(
@@ -328,7 +328,8 @@ const expandedPlace = Type.Object({
 });
 
 const askedPart = Type.Object({
-  part: Type.Integer({ description: 'Counted from 1.' }),
+  document_id: Type.String(),
+  part: Type.Integer({ description: 'Of the document, counted from 1.' }),
   start: Type.Integer({ description: 'UTF-16 offset into the text of the document.' }),
   end: Type.Integer(),
   first_page: Type.Integer(),
@@ -366,7 +367,8 @@ export const evidenceObject = Type.Object({
   citations: Type.Optional(Type.Array(citation)),
   parts: Type.Optional(
     Type.Array(askedPart, {
-      description: 'Of a document that is read in parts: those that were asked, the best first.',
+      description:
+        'Where a document is read in parts: those that were asked, the best first; a document that is read as a whole is one part.',
     }),
   ),
 });

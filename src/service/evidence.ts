@@ -21,6 +21,8 @@ export interface DocumentCitation extends Omit<PlacedCitation, 'document' | 'pag
 
 /** What a part of a document answered. */
 export interface AskedPart {
+  /** Among those that were asked, from 0. */
+  document: number;
   /** Counted from 1. */
   number: number;
   part: DocumentPart;
@@ -40,15 +42,19 @@ export interface Evidence {
   support?: AnswerSupport;
   /** `alone`: the pages were not read for this answer. */
   passages?: PassageReading;
-  /** Only where the document is read in parts: those that were asked, the best first. */
+  /** Only where a document is read in parts: those that were asked, the best first. */
   parts?: ReturnType<typeof partView>[];
   /** Only when asked for: they are looked up in the whole text. The likeliest first. */
   citations?: DocumentCitation[];
 }
 
-function partView({ number, part, answer, found, confidence, lexicalScore }: AskedPart) {
+function partView(
+  { document, number, part, answer, found, confidence, lexicalScore }: AskedPart,
+  documentIds: readonly string[],
+) {
   const { start, end, pagesBefore, pages } = part;
   return {
+    document_id: documentIds[document]!,
     part: number,
     start,
     end,
@@ -87,7 +93,7 @@ export function evidenceOf(
       support: expansion.support,
       ...(expansion.reading && { passages: expansion.reading }),
     }),
-    ...(parts && { parts: parts.map(partView) }),
+    ...(parts && { parts: parts.map((part) => partView(part, documentIds)) }),
   };
   if (!withCitations) return evidence;
   const drawn = citations.flatMap(({ page, rect, ...citation }) =>

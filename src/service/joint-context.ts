@@ -20,14 +20,6 @@ import { storedText, tokensFolder, type Work } from './work.js';
  * @throws {GlyphpressError} GP_DOCUMENT_STATE for different plans, GP_CONTEXT_LENGTH for too many pages
  */
 export function assertJoinable(works: readonly Work[], { maxPositions }: ModelInfo): void {
-  const parted = works.find(({ record }) => record.parts !== null)?.record;
-  if (parted) {
-    throw new GlyphpressError('GP_CONTEXT_LENGTH', {
-      message: `The document ${parted.id} is read in ${parted.parts!.length} parts, which one context does not hold with other documents`,
-      hint: 'Ask it alone.',
-      details: { param: 'document_ids', document: parted.id, parts: parted.parts!.length },
-    });
-  }
   const plans = new Set(works.map(({ reading }) => planId(reading.plan)));
   if (plans.size > 1) {
     throw new GlyphpressError('GP_DOCUMENT_STATE', {

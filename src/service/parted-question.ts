@@ -1,20 +1,19 @@
 /**
- * A question to a document that is read in parts, by the rule of the command line: the parts that its words
- * point to, each in its own context, and the best of their answers. Each part waits for its turn at the
- * model, so that others are answered between them.
+ * A question to documents that no one context holds, by the rule of the command line: the parts that its words
+ * point to, each in its own context, and the best of their answers. Asked together, all their parts are those
+ * of one text; a document that is read as a whole is one part of it. Each part waits for its turn at the model,
+ * so that others are answered between them.
  */
 
 import { GlyphpressError } from '../errors.js';
 import { askParts, type PartsAnswer } from '../pipeline/parts/ask-parts.js';
 import { expandedOfWhole } from '../pipeline/parts/merge-answers.js';
 import { mergeReports } from '../pipeline/parts/merge-reports.js';
-import type { DocumentPart } from '../pipeline/parts/plan-parts.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import { aborted, later } from './changes.js';
-import { notThere } from './document-pages.js';
-import { piecesOf } from './pieces.js';
+import { PartedDocuments } from './parted-documents.js';
 import type { EngineAnswer, EngineQuestion, QuestionEngine } from './question-engine.js';
-import { contextFolder, sourceOf, storedText, type Work } from './work.js';
+import type { Work } from './work.js';
 
 export interface PartedQuestion extends Omit<EngineQuestion, 'folders' | 'openJoint' | 'onText'> {
   /** How many of the likeliest parts are asked. */
@@ -29,30 +28,28 @@ export interface PartedQuestion extends Omit<EngineQuestion, 'folders' | 'openJo
 const BUSY_PAUSE_MS = 1_000;
 
 /**
+ * @param works completed, for one model
  * @returns the best answer, with report, usage and times of all parts that were asked
  * @throws {GlyphpressError} as {@link QuestionEngine.ask}
  */
 export async function askInParts(
   engine: QuestionEngine,
-  work: Work,
+  works: readonly Work[],
   { asked, ending, onText, stop, ...question }: PartedQuestion,
 ): Promise<EngineAnswer<CompressionReport>> {
-  const text = await storedText(work);
-  if (text === null) throw notThere(work, 'text');
-  const { parts } = work.record;
-  const folders = new Map(piecesOf(work).map((piece) => [piece.part, contextFolder(piece)]));
+  const documents = await PartedDocuments.open(works);
   const answers = await askParts(
-    sourceOf(work.record, text),
-    parts!,
+    documents.source,
+    documents.parts,
     question.question,
     asked,
     (_, { part, number, isOnly }) => {
-      const one = { ...question, folders: [folders.get(part)!] };
+      const one = { ...question, folders: [documents.contextOf(part)] };
       if (isOnly) return engine.ask({ ...one, onText, ...(stop && { stop }) });
       return patiently(number > 1, question.signal, () => engine.ask({ ...one, ...ending() }));
     },
   );
-  return merged(answers, parts!, work.record.id);
+  return merged(answers, documents);
 }
 
 /** A question that is begun is not given up because others came meanwhile. */
@@ -75,26 +72,28 @@ export async function patiently<T>(
 
 function merged(
   { best, ranked }: PartsAnswer<EngineAnswer<CompressionReport>>,
-  parts: readonly DocumentPart[],
-  documentId: string,
+  documents: PartedDocuments,
 ): EngineAnswer<CompressionReport> {
   const replies = ranked.map(({ reply }) => reply);
   const sum = (field: (reply: EngineAnswer) => number) =>
     replies.reduce((total, reply) => total + field(reply), 0);
   return {
     ...best,
+    citations: best.citations.map((citation) => documents.inOwn(citation)),
     ...(best.expansion && {
       expansion: {
         ...best.expansion,
         tokens: sum(({ expansion }) => expansion?.tokens ?? 0),
         expanded: ranked.flatMap(({ part, reply }) =>
-          expandedOfWhole(reply.expansion?.expanded ?? [], part),
+          expandedOfWhole(reply.expansion?.expanded ?? [], part).map((place) =>
+            documents.inOwn(place),
+          ),
         ),
       },
     }),
     report: mergeReports(
       replies.map(({ report }) => report),
-      documentId,
+      documents.source.id,
     ),
     usage: {
       promptTokens: sum(({ usage }) => usage.promptTokens),
@@ -105,8 +104,7 @@ function merged(
     waitMs: sum(({ waitMs }) => waitMs),
     loadMs: sum(({ loadMs }) => loadMs),
     parts: ranked.map(({ part, reply, lexicalScore }) => ({
-      number: parts.indexOf(part) + 1,
-      part,
+      ...documents.nameOf(part),
       answer: reply.answer,
       found: reply.found,
       confidence: reply.confidence,

@@ -70,6 +70,8 @@ const json = async <T>(route: string, more: Parameters<TestServer['fetch']>[1] =
   (await (await server.fetch(route, more)).json()) as T;
 
 interface AskedPart {
+  document_id: string;
+  lexical_score: number;
   part: number;
   start: number;
   first_page: number;
@@ -85,7 +87,7 @@ interface ChatAnswer {
   };
   glyphpress: {
     parts: AskedPart[];
-    citations?: { start: number; end: number; text: string; page: number }[];
+    citations?: { document_id: string; start: number; end: number; text: string; page: number }[];
   };
 }
 const question = (more: object = {}, glyphpress: object = {}) => ({
@@ -250,13 +252,36 @@ describe('a document that its model does not hold', () => {
     expect(response.glyphpress.parts).toHaveLength(1);
   });
 
-  it('is not asked together with others', async () => {
-    const other = await server.finished((await server.submit('Short.', { model: 'short' })).id);
-    const reply = await server.fetch('/v1/chat/completions', {
-      json: question({}, { document_ids: [done.id, other.id] }),
-    });
-    expect(reply.status).toBe(400);
-    expect(await reply.text()).toContain('Ask it alone');
+  it('is asked together with others, each of its parts and each of them by itself', async () => {
+    const text = 'The walrus sleeps.';
+    const other = await server.finished((await server.submit(text, { model: 'short' })).id);
+    const document_ids = [other.id, done.id];
+    const every = await ask({ document_ids });
+    const own = parts.map(({ start }, n) => ({ document_id: done.id, part: n + 1, start }));
+    const all = [{ document_id: other.id, part: 1, start: 0 }, ...own];
+    const asked = every.glyphpress.parts;
+    expect(asked).toHaveLength(all.length);
+    for (const one of all) expect(asked).toContainEqual(expect.objectContaining(one));
+    const pages = (done.progress.pages ?? 0) + (other.progress.pages ?? 0);
+    expect(every.usage.glyphpress).toMatchObject({ pages, document_ids });
+
+    const [likeliest] = (await ask({ document_ids, parts: 1 })).glyphpress.parts;
+    const { start, first_page, document_id } = likeliest!;
+    expect(document_id).toBe(done.id);
+    const part = parts.find((one) => one.start === start)!;
+    expect(first_page).toBe(part.pagesBefore + 1);
+    const walrus = question(
+      { messages: [{ role: 'user', content: 'What does the walrus do?' }] },
+      { document_ids: [done.id, other.id], parts: 1 },
+    );
+    const reply = await json<ChatAnswer>('/v1/chat/completions', { json: walrus });
+    expect(reply.glyphpress.parts).toMatchObject([
+      { document_id: other.id, part: 1, start: 0, end: text.length, first_page: 1, pages: 1 },
+    ]);
+    const report = await json(`/v1/documents/${other.id}/report`);
+    expect(reply.usage.glyphpress.visual_tokens).toBe(
+      (report as Record<string, number>).visualTokens,
+    );
   });
 
   it('takes no layout and no model when it is handed in again, and goes with all its parts', async () => {
@@ -300,15 +325,18 @@ it('an answer from a later part is cited where it stands in the whole document',
   expect(document.error).toBeNull();
   const given = document.parts as { start: number; end: number; first_page: number }[];
   expect(given.length).toBeGreaterThan(1);
-  const reply = await own.fetch('/v1/chat/completions', {
-    json: {
-      model: 'reader',
-      max_tokens: 60,
-      messages: [{ role: 'user', content: 'What is the access code of the north gate?' }],
-      glyphpress: { document_ids: [document.id], parts: 1, citations: true },
-    },
-  });
-  const { choices, glyphpress } = (await reply.json()) as ChatAnswer;
+  const ask = async (document_ids: string[]) => {
+    const reply = await own.fetch('/v1/chat/completions', {
+      json: {
+        model: 'reader',
+        max_tokens: 60,
+        messages: [{ role: 'user', content: 'What is the access code of the north gate?' }],
+        glyphpress: { document_ids, parts: 1, citations: true },
+      },
+    });
+    return (await reply.json()) as ChatAnswer;
+  };
+  const { choices, glyphpress } = await ask([document.id]);
   const at = long.indexOf(secret);
   const [part] = glyphpress.parts;
   expect(part!.start).toBe(given.at(-1)!.start);
@@ -322,6 +350,15 @@ it('an answer from a later part is cited where it stands in the whole document',
   const [page] = ((await shown.json()) as { pages: { start: number; end: number }[] }).pages;
   expect(citation!.start).toBeGreaterThanOrEqual(page!.start);
   expect(citation!.end).toBeLessThanOrEqual(page!.end);
+  expect(citation!.document_id).toBe(document.id);
+
+  // Behind another document in the text that both are asked as, and at the same place in its own.
+  const note = await own.submit(boats(900, 30).join(' '), { model: 'reader', render: undefined });
+  expect((await own.finished(note.id)).error).toBeNull();
+  const together = await ask([note.id, document.id]);
+  const [{ lexical_score: _, ...asked }] = glyphpress.parts as [AskedPart];
+  expect(together.glyphpress.parts).toMatchObject([asked]);
+  expect(together.glyphpress.citations).toEqual(glyphpress.citations);
 });
 
 describe('parts of a document', () => {
