@@ -65,6 +65,9 @@ const JOB_OPTIONS: JobsOptions = {
 
 const MAX_LOOKED_AT = 2_000;
 
+/** Jobs that one may be brought forward over. */
+const MAX_PASSED = 1_000;
+
 /** What became of a document's jobs. */
 export type FlowState =
   | { kind: 'alive' }
@@ -137,7 +140,28 @@ export class CompressionQueue {
   /** Whose job is taken next in a stage. */
   async nextTenant(stage: Stage): Promise<string | null> {
     const [id] = await this.#redis.zrange(`${BULL_PREFIX}:${stage}:prioritized`, 0, 0);
-    return id?.split('.')[0] ?? null;
+    return id === undefined ? null : tenantOfJob(id);
+  }
+
+  /**
+   * Puts the first job of other tenants at the head of a stage. While a long document is under way, more of its
+   * parts may be in line before a short one, as those who had their turns meanwhile stand behind them.
+   *
+   * @param running tenants whose jobs do not count
+   * @returns false where nobody else waits
+   */
+  async bringForward(stage: Stage, running: ReadonlySet<string>): Promise<boolean> {
+    const line = `${BULL_PREFIX}:${stage}:prioritized`;
+    const isOther = (id: string) => !running.has(tenantOfJob(id));
+    const [head, score] = await this.#redis.zrange(line, 0, 0, 'WITHSCORES');
+    if (head === undefined) return false;
+    if (isOther(head)) return true;
+    const id = (await this.#redis.zrange(line, 1, MAX_PASSED)).find(isOther);
+    if (id === undefined) return false;
+    const job = await this.#queues.get(stage)!.getJob(id);
+    // BullMQ keeps a job's priority in the high half of its score.
+    await job?.changePriority({ priority: Math.floor(Number(score) / 2 ** 32), lifo: true });
+    return job !== undefined;
   }
 
   async #place(stage: Stage, { tenant, priority = 'normal' }: JobPayload): Promise<number> {
@@ -234,6 +258,8 @@ export class CompressionQueue {
     await Promise.all([this.#flows, ...this.#queues.values()].map((part) => part.close()));
   }
 }
+
+const tenantOfJob = (id: string) => id.split('.')[0]!;
 
 /** BullMQ does not take colons in an id. */
 function jobId({ tenant, id, generation }: JobPayload, stage: Stage): string {

@@ -13,8 +13,12 @@ export interface LaneOptions {
   passAfterMs?: number | undefined;
   /** How long a job has its turn when others wait; null for jobs that would begin anew. */
   turnMs: number | null;
-  /** Tenant of the job that is next in line; null for none. */
-  nextTenant(): Promise<string | null>;
+  /**
+   * Sees that the next job in line is of none of these tenants, who have one under way.
+   *
+   * @returns false where nobody else waits
+   */
+  bringForward(running: ReadonlySet<string>): Promise<boolean>;
   /** Lets one more job in than the concurrency. */
   letPass(): void;
   /** @defaultValue performance.now */
@@ -66,20 +70,21 @@ export class Lanes {
 
   /** Looks whether anybody waits for what is under way. Called often. */
   async look(): Promise<void> {
-    const { concurrency, passing = 2, passAfterMs = 300, nextTenant, letPass } = this.#options;
+    const { concurrency, passing = 2, passAfterMs = 300, bringForward, letPass } = this.#options;
     if (this.#running.size < concurrency) return;
     const now = this.#nowMs();
     const running = [...this.#running];
     if (!running.every(({ sinceMs }) => now - sinceMs >= passAfterMs)) return;
-    const next = await nextTenant();
-    if (next === null || running.some(({ tenant }) => tenant === next)) return;
-    if (this.#running.size < concurrency + passing) {
-      letPass();
-      return;
-    }
+    const mayPass = running.length < concurrency + passing;
     const longest = running.find(
       ({ turnMs, sinceMs, isOver }) => turnMs !== null && !isOver && now - sinceMs >= turnMs,
     );
+    if (!mayPass && !longest) return;
+    if (!(await bringForward(new Set(running.map(({ tenant }) => tenant))))) return;
+    if (mayPass) {
+      letPass();
+      return;
+    }
     if (!longest) return;
     longest.isOver = true;
     longest.endTurn();

@@ -49,7 +49,7 @@ export class StageWorker {
   constructor(
     runner: StageRunner,
     process: StageProcessor,
-    { redis, queue }: { redis: Redis; queue: Pick<CompressionQueue, 'nextTenant'> },
+    { redis, queue }: { redis: Redis; queue: Pick<CompressionQueue, 'bringForward'> },
     { concurrency: asked = 1, lanes, lockMs = 30_000, onError = () => {} }: StageWorkerOptions = {},
   ) {
     this.#runner = runner;
@@ -67,7 +67,7 @@ export class StageWorker {
       ...passing,
       concurrency,
       turnMs: RESUMABLE.includes(stage) ? turnMs : null,
-      nextTenant: () => queue.nextTenant(stage),
+      bringForward: (running) => queue.bringForward(stage, running),
       letPass: () => this.#letPass(),
     });
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);

@@ -78,6 +78,41 @@ describe('a short document', () => {
     );
   });
 
+  it('passes parts of a long one that are in line before it, each time', async () => {
+    const ranges = Array.from({ length: 3 }, (_, part) => ({ start: 0, end: 1, part }));
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let started = 0;
+    const steps: Partial<Record<Stage, Step>> = {
+      ...idleSteps,
+      prefill: async ({ record, range, maySplit }) => {
+        if (record.tenant !== 'whale') return { report: '{}' };
+        if (maySplit) return { ranges };
+        if (!range) return { report: '{}' };
+        started++;
+        await held;
+        return {};
+      },
+    };
+    await withWorkers(
+      async () => {
+        const long = await submit('whale', 'in three parts');
+        await until(() => started === 1);
+        // Each has a place behind the last one, and so behind more and more parts.
+        for (let n = 0; n < 5; n++) {
+          const short = await submit('minnow', `short ${n}`);
+          expect((await finished(short)).state).toBe('completed');
+        }
+        expect(started).toBe(1);
+        release();
+        expect((await finished(long)).state).toBe('completed');
+      },
+      { steps },
+    );
+  });
+
   it('has its turn when one that can be taken up again has had its own', async () => {
     let starts = 0;
     const steps: Partial<Record<Stage, Step>> = {
@@ -174,7 +209,7 @@ describe('the lanes of a stage', () => {
       passing: 1,
       passAfterMs: 10,
       turnMs,
-      nextTenant: async () => next.tenant,
+      bringForward: async (running) => next.tenant !== null && !running.has(next.tenant),
       letPass: () => passes++,
       nowMs: () => clock,
     });
