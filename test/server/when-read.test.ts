@@ -7,6 +7,7 @@ import { DocumentRecords } from '../../src/queue/document-records.js';
 import type { Step } from '../../src/queue/stage-runner.js';
 import { FolderStore } from '../../src/service/folder-store.js';
 import { ModelRegistry } from '../../src/service/models.js';
+import { Sweeper } from '../../src/service/sweeper.js';
 import { openWork } from '../../src/service/work.js';
 import { sharedFolder } from '../support/folders.js';
 import { type DocumentJson, type TestServer, testServer } from '../support/http.js';
@@ -18,6 +19,7 @@ import {
   type TestRedis,
   TINY_NAME,
   testRedis,
+  testService,
   until,
 } from '../support/service.js';
 
@@ -237,6 +239,27 @@ describe('the building of a context', () => {
     expect((await ask([id], 'Which gate is shut?')).status).toBe(200);
     expect((await withWorkers(() => ask([id], 'Which gate?', PAGES))).status).toBe(200);
     expect((await get(id)).context).toMatchObject({ status: 'built', error: null });
+  });
+
+  it('is no idleness, and is put back by the sweeper where its jobs are gone', async () => {
+    const { id } = await drawn();
+    const ref = { tenant: 'local', id };
+    const service = await testService(redis, cleanUp);
+    expect(await records.build(ref)).toBe(2);
+    expect(await records.build(ref)).toBeNull();
+    let wasIdle = false;
+    const { contentHash } = await recordOf(id);
+    await service.documents.whileIdle('local', contentHash, async () => {
+      wasIdle = true;
+    });
+    expect(wasIdle).toBe(false);
+    const sweeper = new Sweeper(service, { everyMs: 3_600_000, quietMs: 0 });
+    await withWorkers(async () => {
+      await sweeper.sweep();
+      await until(async () => (await recordOf(id)).context === 'built');
+    });
+    await sweeper.close();
+    expect((await recordOf(id)).generation).toBe(3);
   });
 
   it('ends with its document', async () => {
