@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type DocumentRecord, STAGES, type Stage } from '../../src/queue/document-record.js';
 import { Lanes } from '../../src/queue/lanes.js';
 import { RightOfWay } from '../../src/queue/right-of-way.js';
 import type { Step, StepContext } from '../../src/queue/stage-runner.js';
 import { Turns } from '../../src/queue/turns.js';
+import { VisionLanguageModel } from '../../src/vlm/index.js';
 import { idleSteps, serviceForFile, submitText, until } from '../support/service.js';
 
 const { redis, service, finished, withWorkers } = await serviceForFile(30_000);
@@ -111,6 +112,22 @@ describe('a short document', () => {
       },
       { steps },
     );
+  });
+
+  it('has its tenant’s turns at the model, in both stages that use it', async () => {
+    const turns = vi.spyOn(VisionLanguageModel.prototype, 'inTurnsOf');
+    try {
+      await withWorkers(async () => {
+        for (const tenant of ['first', 'second'])
+          expect((await finished(await submit(tenant, `page of ${tenant}`))).state).toBe(
+            'completed',
+          );
+      });
+      const asked = turns.mock.calls.map(([tenant]) => tenant);
+      expect(asked).toEqual(['first', 'first', 'second', 'second']);
+    } finally {
+      turns.mockRestore();
+    }
   });
 
   it('has its turn when one that can be taken up again has had its own', async () => {
