@@ -51,7 +51,7 @@ async function bytesOfKeys(): Promise<number> {
 
 describe('a finished document', () => {
   beforeEach(async () => {
-    await redis.redis.config('SET', 'hash-max-listpack-value', '4096');
+    await redis.redis.config('SET', 'hash-max-ziplist-value', '4096');
   });
 
   // Another Redis than our own has hashes with long values take more.
@@ -59,7 +59,7 @@ describe('a finished document', () => {
     ['our own Redis', '4096', 4_500],
     ['a Redis with its own settings', '64', 6_000],
   ])('takes a few kB of %s', async (_, listpackValue, limit) => {
-    await redis.redis.config('SET', 'hash-max-listpack-value', listpackValue);
+    await redis.redis.config('SET', 'hash-max-ziplist-value', listpackValue);
     await withWorkers(
       async () => {
         await compress(80); // as many finished jobs as are kept
