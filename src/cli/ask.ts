@@ -147,7 +147,8 @@ export function registerAsk(program: Command): void {
       `${INPUT_HELP}
 ${PARTS_HELP}
 
-A text is compressed on its first question; later questions with the same settings re-use its context.
+A text is compressed on the first question that reads its pages; later ones with the same settings re-use its
+context. A model that reads passages alone (--expand) gets pages only for questions without any.
 With --question-first the pages are read, and V²Drop drops, with the question in mind: --keep then leaves
 what the question speaks of, and what follows it. That context serves one question: the text is compressed
 for it anew, and what was made is removed. How well a model does so is for glyphpress eval curve to say.
