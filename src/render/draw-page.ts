@@ -68,6 +68,8 @@ interface DeflatedPage {
 
 declare global {
   var glyphpressDraw: ((sheet: Sheet) => Promise<DeflatedPage>) | undefined;
+  /** Page pixels of each character. */
+  var glyphpressMeasure: ((characters: string[]) => [character: string, px: number][]) | undefined;
 }
 
 /** Numbers of lines are smaller than the lines, by this factor. */
@@ -124,8 +126,29 @@ export async function drawPage(slot: PageSlot, plan: PagePlan): Promise<DrawnPag
     Buffer.from(drawn.scanlines, 'base64'),
   );
   const { widthPx, heightPx, advances } = drawn;
+  return { png, widthPx, heightPx, advances: tableOf(advances) };
+}
+
+/** As {@link drawPage} tells them, of pages that are not drawn. One for each document. */
+export class AdvanceMeter {
+  readonly #known = new Map<string, number>();
+
+  async measure(slot: PageSlot, { lines }: PagePlan): Promise<GlyphAdvances> {
+    const drawn = new Set(lines.flatMap(({ runs }) => runs.flatMap(({ text }) => [...text])));
+    const unknown = [...drawn].filter((character) => !this.#known.has(character));
+    if (unknown.length > 0) {
+      const measured = await slot.run(({ page }) =>
+        page.evaluate((characters) => globalThis.glyphpressMeasure!(characters), unknown),
+      );
+      for (const [character, px] of measured) this.#known.set(character, px);
+    }
+    return tableOf([...drawn].map((character) => [character, this.#known.get(character)!]));
+  }
+}
+
+function tableOf(advances: readonly (readonly [string, number])[]): GlyphAdvances {
   const isMonospaced = new Set(advances.map(([, px]) => px)).size <= 1;
-  return { png, widthPx, heightPx, advances: isMonospaced ? NO_ADVANCES : groupAdvances(advances) };
+  return isMonospaced ? NO_ADVANCES : groupAdvances(advances);
 }
 
 /** Runs inside Chromium, once a page; must not refer to anything outside itself. */
@@ -220,10 +243,14 @@ function drawingInPage(canvas: Canvas): void {
     return px;
   };
 
-  const advancesOn = (sheet: Sheet): [string, number][] => {
+  globalThis.glyphpressMeasure = (characters) => {
     ink.wordSpacing = '0px';
+    return characters.map((character) => [character, advanceOf(character)]);
+  };
+
+  const advancesOn = (sheet: Sheet) => {
     const drawn = new Set(sheet.lines.flatMap(({ runs }) => runs.flatMap(({ text }) => [...text])));
-    return [...drawn].map((character) => [character, advanceOf(character)]);
+    return globalThis.glyphpressMeasure!([...drawn]);
   };
 
   const toGrey = () => {

@@ -8,7 +8,7 @@ import { breakLines } from './break-lines.js';
 import { type ChromiumOptions, PageSlot, TEXT_FLAGS } from './chromium.js';
 import type { RenderConfig } from './config-schema.js';
 import { type DisplayCounts, DisplayText } from './display-text.js';
-import { drawPage, installDrawing } from './draw-page.js';
+import { AdvanceMeter, drawPage, installDrawing } from './draw-page.js';
 import { type FontSubstitution, fontsHash, isFile, resolveFonts } from './fonts.js';
 import type { GlyphAdvances } from './glyph-advances.js';
 import { layoutFlows } from './layout-page.js';
@@ -58,9 +58,7 @@ export interface PageLayout {
 }
 
 /** With the lines as they will be drawn. */
-export interface LaidOutPage extends PageLayout {
-  lines: LineBox[];
-}
+export interface LaidOutPage extends PageLayout, Pick<RenderedPage, 'lines' | 'advances'> {}
 
 /** What the whole run tells, complete once all pages were taken. */
 export interface RenderSummary {
@@ -166,15 +164,18 @@ export class DocumentRendering {
 
   /** All pages, laid out and not drawn: what {@link pages} would give, but for the pixels. */
   async *layout(): AsyncGenerator<LaidOutPage> {
-    const plans = this.#plans(this.#displayText(), new SlotQueue(this.#slots.slice(0, 1)));
-    for await (const plan of plans) {
+    const queue = new SlotQueue(this.#slots.slice(0, 1));
+    const meter = new AdvanceMeter();
+    for await (const plan of this.#plans(this.#displayText(), queue)) {
       this.#options.signal?.throwIfAborted();
       const { index, lines } = plan;
+      const advances = await queue.runFirst((slot) => meter.measure(slot, plan));
       yield {
         index,
         start: lines[0]!.start,
         end: lines.at(-1)!.end,
         lines: lineBoxes(plan),
+        ...(advances[0] !== '' && { advances }),
         ...plannedSize(plan, this.#geometry, this.#config),
       };
     }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { chromiumOptions } from '../../src/pipeline/chromium-options.js';
 import {
   ADVANCE_STEP,
   advanceOf,
@@ -8,7 +9,8 @@ import {
   NO_ADVANCES,
   newAdvances,
 } from '../../src/render/glyph-advances.js';
-import { renderAll } from '../support/rendering.js';
+import { DocumentRendering } from '../../src/render/renderer.js';
+import { renderAll, smallConfig, words } from '../support/rendering.js';
 
 const table = fc.dictionary(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }).filter((one) => [...one].length === 1),
@@ -55,5 +57,21 @@ describe('a table of advances', () => {
     expect(Math.abs(sum - lines[0]!.width)).toBeLessThan((text.length * ADVANCE_STEP) / 2);
     const { pages: plain } = await renderAll('iiiiiiii');
     expect(plain[0]!.advances).toBeUndefined();
+  });
+
+  it('is known of pages that are laid out only', async () => {
+    const text = `${words(120)} Wörter, ${words(60, 3)} 漢字`;
+    const { pages } = await renderAll(text);
+    expect(pages.length).toBeGreaterThan(1);
+    const rendering = new DocumentRendering(text, smallConfig(), { chromium: chromiumOptions() });
+    try {
+      const laidOut = [];
+      for await (const page of rendering.layout()) laidOut.push(page);
+      expect(laidOut.map(({ lines, advances }) => ({ lines, advances }))).toEqual(
+        pages.map(({ lines, advances }) => ({ lines, advances })),
+      );
+    } finally {
+      await rendering.close();
+    }
   });
 });
