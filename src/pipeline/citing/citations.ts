@@ -5,6 +5,7 @@ import type { FilePlace } from '../inputs/document-files.js';
 import { finalAnswer } from './final-answer.js';
 import { partOfLine } from './line-part.js';
 import { type Located, locateAnswer } from './locate-answer.js';
+import { locateValues } from './locate-values.js';
 import { saysNotFound } from './says-not-found.js';
 
 export interface Rectangle {
@@ -40,7 +41,8 @@ export async function citeAnswer(
 ): Promise<Citation[]> {
   const said = finalAnswer(answer);
   if (said === '' || saysNotFound(said)) return [];
-  const places = locateAnswer(said, question, source);
+  const alike = locateAnswer(said, question, source);
+  const places = alike.length > 0 ? alike : locateValues(said, question, source);
   if (places.length === 0) return [];
   const pages = await readPages();
   return pages ? citationsOf(places, pages, source) : places.map((place) => inText(place, source));

@@ -6,8 +6,9 @@
  * the question does not say, the value, decides; the rest only helps to choose among places.
  */
 import { COMMON_WORDS } from '../english-words.js';
-import { alignLocally, type Glyphs, glyphsOf, type Part } from './local-alignment.js';
-import { foldCode, foldWord, isWordCode, SEPARATOR } from './text-folding.js';
+import { likelyPlaces, preciselyAlike, windowOf } from './likely-places.js';
+import { alignLocally, glyphsOf, type Part } from './local-alignment.js';
+import { foldWord, isWordCode, SEPARATOR } from './text-folding.js';
 
 export interface Located {
   /** Source range, UTF-16 offsets. */
@@ -23,8 +24,6 @@ const LONGEST_UNIT = 300;
 const MAX_UNITS = 12;
 /** Characters of source that the units of one answer are looked for in, all together. */
 const MAX_SCANNED_CHARACTERS = 40_000_000;
-/** Places of one unit that are aligned. */
-const CANDIDATES = 24;
 /** Places that are equally like the answer and told. */
 const MAX_PLACES = 3;
 const EQUALLY_GOOD = 0.05;
@@ -95,8 +94,22 @@ function locateUnit(
   const unit = fresh ?? markNews(text, () => true);
   if (!unit) return [];
   if (unit.news < TINY_VALUE) return locateTinyValue(tellingSpan(text, unit), context, source);
-  const found: Located[] = [];
-  for (const end of likelyPlaces(unit, context, source)) {
+  const aligned = (ends: readonly number[]) => alignAt(ends, unit, fresh !== null, context, source);
+  const found = aligned(likelyPlaces(unit, context, source, CONTEXT_CHARACTERS));
+  if (found.some(({ similarity }) => similarity === 1)) return bestOf(found);
+  // Where a text has few words, too many places hold the answer's pieces; longer ones tell them apart.
+  return bestOf([...found, ...aligned(preciselyAlike(unit, source))]);
+}
+
+function alignAt(
+  ends: readonly number[],
+  unit: Part,
+  isFresh: boolean,
+  context: readonly string[],
+  source: string,
+): (Located & { similarity: number })[] {
+  const found: (Located & { similarity: number })[] = [];
+  for (const end of ends) {
     const reach = windowOf(unit.glyphs) + CONTEXT_CHARACTERS;
     const from = Math.max(0, end - reach);
     const place = alignLocally(unit, glyphsOf(source, from, Math.min(source.length, end + reach)));
@@ -106,15 +119,16 @@ function locateUnit(
     const whole = place.matched / unit.glyphs.codes.filter((code) => code !== SEPARATOR).length;
     const near = contextShare(source, start, stop, context, CONTEXT_CHARACTERS);
     const similarity = (place.newsMatched - place.newsInterrupted) / unit.news;
-    if (!fresh && similarity < 1) continue;
+    if (!isFresh && similarity < 1) continue;
     if (!isAccepted(unit.news, similarity, near, wholeWords(source, place))) continue;
     found.push({
       start,
       end: stop,
       score: Math.round(1000 * (0.7 * similarity + 0.1 * whole + 0.2 * near)) / 1000,
+      similarity,
     });
   }
-  return bestOf(found);
+  return found;
 }
 
 /**
@@ -148,7 +162,9 @@ function wholeWordPattern(value: string): RegExp {
 
 /** The best places, without those that are clearly worse. */
 function bestOf(found: readonly Located[]): Located[] {
-  const sorted = found.toSorted((a, b) => b.score - a.score || a.start - b.start);
+  const sorted = found
+    .map(({ start, end, score }) => ({ start, end, score }))
+    .sort((a, b) => b.score - a.score || a.start - b.start);
   const best = sorted[0]?.score ?? 0;
   return withoutOverlaps(sorted.filter(({ score }) => score >= best - EQUALLY_GOOD)).slice(
     0,
@@ -177,127 +193,6 @@ function isAccepted(news: number, similarity: number, near: number, whole: boole
     similarity >= MIN_SIMILARITY &&
     (news >= SHORT_VALUE || (news > TINY_VALUE && near >= NEAR_THE_QUESTION))
   );
-}
-
-/** Characters of source that are looked at together. */
-const windowOf = ({ codes }: Glyphs) => Math.ceil(codes.length * 1.5) + 32;
-
-const LONG_GONE = 4096;
-
-/** Ends of the windows of the source that hold most of the unit's pieces, best first. */
-function likelyPlaces(unit: Part, context: readonly string[], source: string): number[] {
-  const grams = new GramTable(unit, context);
-  grams.weigh(source);
-  const window = windowOf(unit.glyphs) + CONTEXT_CHARACTERS;
-  const blocks = Math.floor(source.length / window) + 1;
-  const best = new Float32Array(blocks);
-  const ends = new Int32Array(blocks);
-  const present = new Int32Array(grams.count);
-  const hits: { gram: number; at: number }[] = [];
-  let oldest = 0;
-  let score = 0;
-  grams.scan(source, (gram, at) => {
-    hits.push({ gram, at });
-    if (present[gram]!++ === 0) score += grams.weights[gram]!;
-    for (; hits[oldest]!.at < at - window; oldest += 1) {
-      const { gram: gone } = hits[oldest]!;
-      if (--present[gone]! === 0) score -= grams.weights[gone]!;
-    }
-    // The list must not grow with the document.
-    if (oldest > LONG_GONE) {
-      hits.splice(0, oldest);
-      oldest = 0;
-    }
-    const block = Math.floor(at / window);
-    if (score <= best[block]!) return;
-    best[block] = score;
-    ends[block] = at;
-  });
-  return [...ends.keys()]
-    .filter((block) => best[block]! > 0)
-    .sort((a, b) => best[b]! - best[a]! || a - b)
-    .slice(0, CANDIDATES)
-    .map((block) => ends[block]!);
-}
-
-const GRAM = 3;
-const NEWS_WEIGHT = 1;
-const OTHER_WEIGHT = 0.15;
-const CONTEXT_WEIGHT = 0.1;
-
-/** Three characters each, by a hash; two that share one are told apart by the alignment. */
-class GramTable {
-  readonly #ids = new Map<number, number>();
-  /** By the low bits of the hash: most of the source needs no look into the map. */
-  readonly #known = new Uint8Array(1 << 16);
-  readonly weights: number[] = [];
-
-  constructor({ glyphs, isNews }: Part, context: readonly string[]) {
-    const codes = [SEPARATOR, ...glyphs.codes, SEPARATOR];
-    const news = [0, ...isNews, 0];
-    for (let n = GRAM - 1; n < codes.length; n += 1) {
-      const share = (news[n]! + news[n - 1]! + news[n - 2]!) / GRAM;
-      this.#add(
-        hashOf(codes[n - 2]!, codes[n - 1]!, codes[n]!),
-        OTHER_WEIGHT + share * (NEWS_WEIGHT - OTHER_WEIGHT),
-      );
-    }
-    for (const word of context) {
-      const padded = [
-        SEPARATOR,
-        ...[...word].map((character) => character.charCodeAt(0)),
-        SEPARATOR,
-      ];
-      for (let n = GRAM - 1; n < padded.length; n += 1)
-        this.#add(hashOf(padded[n - 2]!, padded[n - 1]!, padded[n]!), CONTEXT_WEIGHT);
-    }
-  }
-
-  get count(): number {
-    return this.weights.length;
-  }
-
-  /** Rare pieces tell more: weights are divided by the logarithm of how often each occurs. */
-  weigh(source: string): void {
-    const frequency = new Float64Array(this.count);
-    this.scan(source, (gram) => {
-      frequency[gram]! += 1;
-    });
-    frequency.forEach((times, gram) => {
-      this.weights[gram]! /= 1 + Math.log2(1 + times);
-    });
-  }
-
-  /** Cost: O(|source|) time, no memory. */
-  scan(source: string, take: (gram: number, at: number) => void): void {
-    let [first, second] = [0, SEPARATOR];
-    for (let at = 0; at < source.length; at += 1) {
-      const code = foldCode(source.charCodeAt(at));
-      // A run of spaces and signs is one separator.
-      if (code === SEPARATOR && second === SEPARATOR) continue;
-      const hash = hashOf(first, second, code);
-      if (this.#known[hash & 0xffff] === 1) {
-        const gram = this.#ids.get(hash);
-        if (gram !== undefined) take(gram, at);
-      }
-      first = second;
-      second = code;
-    }
-  }
-
-  #add(hash: number, weight: number): void {
-    const id = this.#ids.get(hash);
-    if (id !== undefined) this.weights[id] = Math.max(this.weights[id]!, weight);
-    else {
-      this.#ids.set(hash, this.weights.length);
-      this.#known[hash & 0xffff] = 1;
-      this.weights.push(weight);
-    }
-  }
-}
-
-function hashOf(a: number, b: number, c: number): number {
-  return (Math.imul(Math.imul(a, 0x9e37) + b, 0x85eb) + c) | 0;
 }
 
 /** Share of the question's telling words that stand by the place; 1 if it has none. */

@@ -63,7 +63,8 @@ function linesOf(source: string, range: TextRange): TextRange[] {
   return between(source, range, /\r?\n/g);
 }
 
-function sentencesOf(source: string, range: TextRange): TextRange[] {
+/** Of a range, whatever it is a line of. */
+export function sentencesOf(source: string, range: TextRange): TextRange[] {
   const text = source.slice(range.start, range.end);
   const sentences: TextRange[] = [];
   let from = 0;

@@ -89,15 +89,10 @@ describe('where an answer stands', () => {
 
   it('is found for any sentence of the source, also with some characters misread', () => {
     const telling = (text: string) => text.replace(/\b(of|the|a)\b|\W/g, '').length;
-    // The text has few words: of a sentence that says some over and over, too many places hold the pieces.
-    const isVaried = (text: string) => {
-      const said = text.toLowerCase().match(/\w+/g)!;
-      return new Set(said).size > 0.6 * said.length;
-    };
     const sentences = source
       .split('. ')
       .flatMap((part) => part.match(/(?:\S+ ){3,9}\S+/g) ?? [])
-      .filter((text) => telling(text) >= 24 && isVaried(text));
+      .filter((text) => telling(text) >= 24);
     expect(sentences.length).toBeGreaterThan(50);
     fc.assert(
       fc.property(
