@@ -11,6 +11,7 @@ export function answerNotes(result: AskResult<ReportSoFar>): string {
   const {
     confidence,
     calibrated,
+    doubtful,
     citations,
     found,
     answer,
@@ -29,6 +30,7 @@ export function answerNotes(result: AskResult<ReportSoFar>): string {
   if (finishReason === 'loop') notes.push('cut off where it began to repeat itself');
   if (confidence !== null)
     notes.push(`confidence ${confidence.toFixed(2)}${calibrated ? '' : ' (uncalibrated)'}`);
+  if (doubtful) notes.push('hardly supported by the text: it may not say this at all');
   const { expandedTokens, passages, stackedRatio } = report;
   if (expandedTokens !== undefined)
     notes.push(

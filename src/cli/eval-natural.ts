@@ -24,12 +24,14 @@ export interface NaturalFlags {
   documents?: number;
   /** What a run with these flags leaves out. */
   others?: boolean;
+  /** See {@link planNatural}. */
+  passagesAlone?: boolean;
 }
 
 type Results = Parameters<typeof makeNaturalReport>[1];
 
 export function naturalPlan(
-  { seed, pages, samples, documents, others }: NaturalFlags,
+  { seed, pages, samples, documents, others, passagesAlone }: NaturalFlags,
   config: RenderConfig,
   style: PromptStyle,
   asker: Pick<Asker, 'readsText'>,
@@ -60,6 +62,7 @@ export function naturalPlan(
       ...(pages && { pages }),
       ...(documents !== undefined && { documents }),
       ...(others && { others }),
+      ...(passagesAlone && { passagesAlone }),
       readsText: asker.readsText ?? false,
     },
     countPages,

@@ -8,6 +8,7 @@ import {
   charactersPerPage,
   ModelAsker,
   planSuites,
+  type Reliability,
   reliabilityPlot,
   type TaskSuite,
 } from '../eval/index.js';
@@ -43,11 +44,13 @@ const SEED = 1_000_003;
 /** The seed of `eval --suite natural`, which leaves out the questions that are asked here. */
 const NATURAL_SEED = 1;
 
+const DEFAULT_PAGES = [1, 2];
+
 const QUESTIONS = ['natural', 'look-ups'] as const;
 
 interface Flags extends RenderFlags, ExpandFlags {
   questions?: (typeof QUESTIONS)[number];
-  pages: number[];
+  pages?: number[];
   samples: number;
   seed: number;
   maxTokens?: number;
@@ -69,7 +72,11 @@ export function registerCalibrate(model: Command): void {
           'natural: of people, about real documents; look-ups: of values in made-up text (default: natural for a model that reads words)',
         ).choices(QUESTIONS),
       )
-      .option('--pages <list>', 'lengths of documents', pageCounts, [1, 2])
+      .option(
+        '--pages <list>',
+        'lengths of documents (default: 1,2; any where only passages are read)',
+        pageCounts,
+      )
       .option(
         '--samples <n>',
         'look-ups: documents of each kind and length',
@@ -92,9 +99,10 @@ export function registerCalibrate(model: Command): void {
       'after',
       `
 Asks questions whose answers are known: those of the natural suite that "eval --suite natural" leaves out, or
-look-ups (values, hex strings, numbers, distractors, absent ones). Fits a logistic curve from the log-probabilities of an answer's tokens to the chance that it is right. The curve
-goes to config.json as glyphpress.calibration, or as glyphpress.text_calibration where the answers were read from passages
-alone (--expand); "glyphpress ask" uses them for its confidence. How true the
+look-ups (values, hex strings, numbers, distractors, absent ones). Fits a logistic curve from the log-probabilities of an
+answer's tokens to the chance that it is right, and where the answers are read from passages alone (--expand) from these
+and what speaks for them there; questions are then asked also of texts without what answers them. The curve
+goes to config.json as glyphpress.calibration, or as glyphpress.text_calibration; "glyphpress ask" uses them for its confidence. How true the
 chances are is measured on documents that the curve was not fitted on: reliability.svg in the run's folder.
 
 Examples:
@@ -124,11 +132,18 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
     });
     const { result, folder } = await interruptible(async (signal) => {
       const style = rendering ? 'bare' : 'full';
+      const fromText = readFrom(model.info, flags) === 'text';
+      const pages = flags.pages ?? (fromText ? undefined : DEFAULT_PAGES);
       const kind = flags.questions ?? (asker.readsText ? 'natural' : 'look-ups');
       const questions =
         kind === 'natural'
           ? await naturalPlan(
-              { seed: NATURAL_SEED, pages: flags.pages, others: true },
+              {
+                seed: NATURAL_SEED,
+                ...(pages && { pages }),
+                others: true,
+                passagesAlone: fromText,
+              },
               config,
               style,
               { readsText: false },
@@ -147,7 +162,11 @@ async function calibrateModel(dir: string, flags: Flags): Promise<void> {
         progress,
         signal,
       });
-      return { result: calibrate(calibrationSamples(results.values())), folder };
+      const absent = questions.documents
+        .flatMap((document) => document.questions)
+        .filter(({ metric }) => metric === 'notFound');
+      const ids = new Set(absent.map(({ id }) => id));
+      return { result: calibrate(calibrationSamples(results.values(), ids)), folder };
     });
     progress.stop();
     const modelName = path.basename(model.info.dir);
@@ -173,7 +192,9 @@ function readFrom({ passages }: ModelInfo, { expand = 'off' }: ExpandFlags): key
   return expand !== 'off' && passages === 'alone' ? 'text' : 'pages';
 }
 
-const lookUpsOf = ({ seed, pages, samples }: Flags) => ({ seed, pages, samples });
+const lookUpsOf = ({ seed, pages = DEFAULT_PAGES, samples }: Flags) => ({ seed, pages, samples });
+
+const rocText = ({ areaUnderRoc }: Reliability) => areaUnderRoc?.toFixed(3) ?? '–';
 
 function resultText({ calibration, calibrated, uncalibrated }: CalibrationResult): string {
   const { questions, right } = calibration;
@@ -183,6 +204,7 @@ function resultText({ calibration, calibrated, uncalibrated }: CalibrationResult
       'calibration error',
       `${calibrated.expectedCalibrationError.toFixed(3)} on held-out documents, ${uncalibrated.expectedCalibrationError.toFixed(3)} without calibration`,
     ],
+    ['area under ROC', `${rocText(calibrated)}, without calibration ${rocText(uncalibrated)}`],
     [
       'Brier score',
       `${calibrated.brierScore.toFixed(3)}, without calibration ${uncalibrated.brierScore.toFixed(3)}`,

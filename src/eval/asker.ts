@@ -1,36 +1,24 @@
 /** Opens the documents of a run and asks about them, on any backend. */
 
+import { EVIDENCE_VERSION } from '../pipeline/answer-evidence.js';
 import type { Backend, OpenDocument, ReadingSettings } from '../pipeline/backend.js';
 import { LocalBackend, type LocalBackendOptions } from '../pipeline/backends/local.js';
 import type { OpenAiBackend } from '../pipeline/backends/openai.js';
 import { ServerBackend, type ServerBackendOptions } from '../pipeline/backends/server.js';
 import { TextBackend } from '../pipeline/backends/text.js';
 import { countExpanded } from '../pipeline/expanding/count-expanded.js';
-import type { ExpandSettings } from '../pipeline/expanding/expander.js';
 import { ExpandingBackend } from '../pipeline/expanding/expanding-backend.js';
 import { joinLines, type ReadLine } from '../pipeline/proofing/read-page.js';
 import { decodeDocument, type SourceDocument } from '../pipeline/read-document.js';
 import type { CompressionReport } from '../pipeline/report.js';
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
-import type { AnswerLogProb, VisionLanguageModel } from '../vlm/index.js';
+import type { VisionLanguageModel } from '../vlm/index.js';
+import type { AskerOptions, OpenedDocument, Reply } from './opened-document.js';
+import { openPassages } from './passages-opening.js';
 import type { EvalDocument, EvalQuestion } from './task.js';
 
-export interface Reply {
-  answer: string;
-  finishReason: string | null;
-  usage: { promptTokens: number | null; completionTokens: number | null };
-  totalMs: number;
-  report: CompressionReport;
-  /** Of the answer's tokens, where they are known. */
-  logProb?: AnswerLogProb | null;
-}
-
-/** A document that is ready for the questions of a task. */
-export interface OpenedDocument {
-  ask(question: EvalQuestion): Promise<Reply>;
-  close(): Promise<void>;
-}
+export type { OpenedDocument, Reply };
 
 export interface Asker {
   /** Documents that may be open side by side. */
@@ -48,15 +36,6 @@ export interface Asker {
     signal: AbortSignal | undefined,
     document: EvalDocument,
   ): Promise<OpenedDocument>;
-}
-
-export interface AskerOptions {
-  /** Text tokens for exact values beside the pages. @defaultValue 0 */
-  sidecar?: number | undefined;
-  /** Longest answer, in place of what the question says. */
-  maxNewTokens?: number | undefined;
-  /** Passages of the source as text beside the pages. @defaultValue none */
-  expand?: ExpandSettings | undefined;
 }
 
 /** A model with fewer entries reads letters, not words: it was trained on pages alone. */
@@ -86,6 +65,7 @@ export class ModelAsker implements Asker {
     this.key = {
       ...this.#asked.key,
       prunePlan: planName,
+      evidence: `v${EVIDENCE_VERSION}`,
       maxNewTokens: String(maxNewTokens ?? 'as the question says'),
       ...(sidecar && { sidecar: String(sidecar) }),
     };
@@ -103,6 +83,10 @@ export class ModelAsker implements Asker {
     if (as === 'text') {
       const backend = new TextBackend(this.model);
       return openForQuestions(backend, document, { renderConfig }, signal, maxNewTokens);
+    }
+    if (as === 'passages') {
+      const settings = { renderConfig, plan };
+      return openPassages(this.#backend, document, settings, options, signal);
     }
     const settings = { renderConfig, plan, sidecar };
     const opened = await openForQuestions(this.#asked, document, settings, signal, maxNewTokens);
@@ -193,11 +177,11 @@ async function replyOf(
   signal: AbortSignal | undefined,
   maxNewTokens: number | undefined,
 ): Promise<Reply> {
-  const { answer, finishReason, usage, logProb, timings, expansion } = await opened.ask(
+  const { answer, finishReason, usage, logProb, evidence, timings, expansion } = await opened.ask(
     question.question,
     { maxNewTokens: maxNewTokens ?? question.maxNewTokens, signal },
   );
   const { totalMs } = timings;
   const report = expansion ? countExpanded(opened.report, expansion) : opened.report;
-  return { answer, finishReason, usage, logProb, totalMs, report };
+  return { answer, finishReason, usage, logProb, evidence, totalMs, report };
 }

@@ -4,21 +4,27 @@
  *
  * Source: the Mann-Whitney U statistic; Hanley and McNeil, Radiology 143 (1982).
  *
+ * An answer with a weight counts as so many.
+ *
  * @returns null without answers of both kinds
  */
-export function areaUnderRoc(judged: readonly { chance: number; right: boolean }[]): number | null {
+export function areaUnderRoc(
+  judged: readonly { chance: number; right: boolean; weight?: number }[],
+): number | null {
   const sorted = [...judged].sort((a, b) => a.chance - b.chance);
-  const right = sorted.filter((one) => one.right).length;
-  const wrong = sorted.length - right;
+  const weightOf = (right: boolean, some: typeof sorted) =>
+    some.reduce((sum, one) => sum + (one.right === right ? (one.weight ?? 1) : 0), 0);
+  const [right, wrong] = [weightOf(true, sorted), weightOf(false, sorted)];
   if (right === 0 || wrong === 0) return null;
-  let ranks = 0;
+  let [below, won] = [0, 0];
   for (let start = 0; start < sorted.length; ) {
     let end = start;
     while (end < sorted.length && sorted[end]!.chance === sorted[start]!.chance) end++;
-    // Equal chances share the mean of their ranks, which are start + 1 to end.
-    const tied = sorted.slice(start, end).filter((one) => one.right).length;
-    ranks += (tied * (start + 1 + end)) / 2;
+    const tied = sorted.slice(start, end);
+    const wrongHere = weightOf(false, tied);
+    won += weightOf(true, tied) * (below + wrongHere / 2);
+    below += wrongHere;
     start = end;
   }
-  return (ranks - (right * (right + 1)) / 2) / (right * wrong);
+  return won / (right * wrong);
 }

@@ -1,18 +1,18 @@
 /**
- * Results of look-ups → the curve that makes log-probabilities chances, and how true its chances are.
+ * Results of questions with known answers → the curve that makes them chances, and how true its chances are.
  *
- * The curve is Platt's (src/vlm/calibration.ts): logistic regression on the mean and the least
- * log-probability, with his smoothed targets and a slight pull of the slopes to 0. A slope that comes out
- * negative (less likely tokens, better answer) is noise: that feature is left out.
+ * Where the evidence of every answer is known the curve is fitted on it, else on log-probabilities alone
+ * (src/eval/fit-curves.ts).
  */
 import { GlyphpressError } from '../errors.js';
-import { type AnswerLogProb, type Calibration, chanceOf, type PlattCurve } from '../vlm/index.js';
+import type { Calibration, ConfidenceCurve } from '../vlm/index.js';
+import { confidenceOf } from '../vlm/index.js';
+import { areaUnderRoc } from './auroc.js';
+import { type EvidentAnswer, type FittedAnswer, fitEvidence, fitPlatt } from './fit-curves.js';
 import { type Interval, wilsonInterval } from './interval.js';
 import type { ResultLine } from './results-log.js';
 
-export interface CalibrationSample {
-  logProb: AnswerLogProb;
-  right: boolean;
+export interface CalibrationSample extends FittedAnswer, Partial<Pick<EvidentAnswer, 'evidence'>> {
   /** Questions about one document depend on each other: they are held out together. */
   document: string;
 }
@@ -21,23 +21,41 @@ export interface CalibrationSample {
 export const MIN_SAMPLES = 20;
 const FOLDS = 5;
 const BINS = 10;
-/** Added to the curvature of each slope, in units of its feature's spread. */
-const PULL = 1;
+/** How many of the questions that people ask a text does not answer, where too many of such were asked. */
+const ABSENT_SHARE = 0.2;
+/** Of answers that are called doubtful, at most this share may be right. */
+const RIGHT_OF_DOUBTFUL = 0.1;
 
-/** Answers with known tokens; a question that failed is none. */
-export function calibrationSamples(results: Iterable<ResultLine>): CalibrationSample[] {
-  const samples: CalibrationSample[] = [];
-  for (const result of results) {
-    if ('error' in result || !result.logProb) continue;
-    const { logProb, score, document } = result;
-    samples.push({ logProb, right: score.value === 1, document });
-  }
-  return samples;
+/**
+ * Answers with known tokens; a question that failed is none.
+ *
+ * @param absent ids of questions that their text does not answer: where they are more than
+ *   {@link ABSENT_SHARE}, each counts for less than one
+ */
+export function calibrationSamples(
+  results: Iterable<ResultLine>,
+  absent: ReadonlySet<string> = new Set(),
+): CalibrationSample[] {
+  const answered = [...results].flatMap((result) =>
+    'error' in result || !result.logProb ? [] : [{ ...result, logProb: result.logProb }],
+  );
+  const absentCount = answered.filter(({ id }) => absent.has(id)).length;
+  const others = answered.length - absentCount;
+  const weight = Math.min(1, (ABSENT_SHARE / (1 - ABSENT_SHARE)) * (others / absentCount));
+  return answered.map(({ id, document, logProb, score, evidence }) => ({
+    logProb,
+    right: score.value === 1,
+    // What was made of a document depends on it.
+    document: document.replace(/#.*$/, ''),
+    ...(evidence && { evidence }),
+    ...(absent.has(id) && weight < 1 && { weight }),
+  }));
 }
 
 export interface ReliabilityBin extends Interval {
   from: number;
   to: number;
+  /** By their weight. */
   answers: number;
   /** Mean of the chances that were given; null without answers. */
   confidence: number | null;
@@ -51,6 +69,8 @@ export interface Reliability {
   expectedCalibrationError: number;
   /** Mean of (chance − outcome)². */
   brierScore: number;
+  /** See {@link areaUnderRoc}. */
+  areaUnderRoc: number | null;
 }
 
 export interface CalibrationResult {
@@ -70,12 +90,15 @@ export function calibrate(samples: readonly CalibrationSample[]): CalibrationRes
       details: { answers: samples.length, least: MIN_SAMPLES },
     });
   }
-  const calibrated = reliabilityOf(heldOutChances(samples));
+  const heldOut = heldOutChances(samples);
+  const calibrated = reliabilityOf(heldOut);
   const uncalibrated = reliabilityOf(
-    samples.map(({ logProb, right }) => ({ chance: Math.exp(logProb.mean), right })),
+    samples.map((sample) => ({ ...sample, chance: chanceBy(null, sample) })),
   );
+  const curve = fitCurve(samples);
   const calibration = {
-    ...fitPlatt(samples),
+    ...curve,
+    ...('weights' in curve && { doubtfulBelow: boundOfDoubt(heldOut) }),
     questions: samples.length,
     right: samples.filter(({ right }) => right).length,
     expectedCalibrationError: calibrated.expectedCalibrationError,
@@ -83,39 +106,66 @@ export function calibrate(samples: readonly CalibrationSample[]): CalibrationRes
   return { calibration, calibrated, uncalibrated };
 }
 
-interface Judged {
+interface Judged extends Pick<FittedAnswer, 'right' | 'weight'> {
   chance: number;
-  right: boolean;
 }
 
+function fitCurve(samples: readonly CalibrationSample[]): ConfidenceCurve {
+  const isEvident = (sample: CalibrationSample): sample is CalibrationSample & EvidentAnswer =>
+    sample.evidence !== undefined;
+  return samples.every(isEvident) ? fitEvidence(samples) : fitPlatt(samples);
+}
+
+const chanceBy = (curve: ConfidenceCurve | null, { logProb, evidence }: CalibrationSample) =>
+  confidenceOf(logProb, curve, evidence).confidence!;
+
+/** The highest of the bins' borders below which answers that say something are hardly ever right; null for none. */
+function boundOfDoubt(judged: readonly (Judged & CalibrationSample)[]): number | null {
+  const said = judged.filter(({ evidence }) => !evidence?.notFound);
+  const bounds = Array.from({ length: 2 * BINS }, (_, n) => (n + 1) / (2 * BINS));
+  const isHopeless = (bound: number) => {
+    const below = said.filter(({ chance }) => chance < bound);
+    return (
+      below.length > 0 &&
+      weightOf(below.filter(({ right }) => right)) <= RIGHT_OF_DOUBTFUL * weightOf(below)
+    );
+  };
+  return bounds.filter(isHopeless).at(-1) ?? null;
+}
+
+const weightOf = (judged: readonly Pick<Judged, 'weight'>[]) =>
+  judged.reduce((sum, { weight = 1 }) => sum + weight, 0);
+
 /** Every answer judged by a curve that knows nothing of its document. */
-function heldOutChances(samples: readonly CalibrationSample[]): Judged[] {
+function heldOutChances(samples: readonly CalibrationSample[]): (Judged & CalibrationSample)[] {
   const documents = [...new Set(samples.map(({ document }) => document))];
   const foldOf = (sample: CalibrationSample, n: number) =>
     (documents.length >= FOLDS ? documents.indexOf(sample.document) : n) % FOLDS;
   return Array.from({ length: FOLDS }, (_, fold) => {
-    const curve = fitPlatt(samples.filter((sample, n) => foldOf(sample, n) !== fold));
+    const curve = fitCurve(samples.filter((sample, n) => foldOf(sample, n) !== fold));
     return samples
       .filter((sample, n) => foldOf(sample, n) === fold)
-      .map(({ logProb, right }) => ({ chance: chanceOf(logProb, curve), right }));
+      .map((sample) => ({ ...sample, chance: chanceBy(curve, sample) }));
   }).flat();
 }
 
 export function reliabilityOf(judged: readonly Judged[]): Reliability {
   const bins = Array.from({ length: BINS }, (_, n): ReliabilityBin => {
     const inside = judged.filter(({ chance }) => binOf(chance) === n);
-    const right = inside.filter((one) => one.right).length;
-    const sum = inside.reduce((total, { chance }) => total + chance, 0);
+    const answers = weightOf(inside);
+    const right = weightOf(inside.filter((one) => one.right));
+    const sum = inside.reduce((total, { chance, weight = 1 }) => total + weight * chance, 0);
     return {
       from: n / BINS,
       to: (n + 1) / BINS,
-      answers: inside.length,
-      confidence: inside.length === 0 ? null : sum / inside.length,
-      accuracy: inside.length === 0 ? null : right / inside.length,
-      ...wilsonInterval(right, inside.length),
+      answers,
+      confidence: answers === 0 ? null : sum / answers,
+      accuracy: answers === 0 ? null : right / answers,
+      ...wilsonInterval(right, answers),
     };
   });
-  const total = Math.max(1, judged.length);
+  const total = weightOf(judged) || 1;
+  const squared = (one: Judged) => (one.chance - (one.right ? 1 : 0)) ** 2;
   return {
     bins,
     expectedCalibrationError: bins.reduce(
@@ -123,116 +173,9 @@ export function reliabilityOf(judged: readonly Judged[]): Reliability {
         answers === 0 ? sum : sum + (answers / total) * Math.abs(confidence! - accuracy!),
       0,
     ),
-    brierScore:
-      judged.reduce((sum, { chance, right }) => sum + (chance - (right ? 1 : 0)) ** 2, 0) / total,
+    brierScore: judged.reduce((sum, one) => sum + (one.weight ?? 1) * squared(one), 0) / total,
+    areaUnderRoc: areaUnderRoc(judged),
   };
 }
 
 const binOf = (chance: number) => Math.min(BINS - 1, Math.floor(chance * BINS));
-
-const FEATURES = ['mean', 'min'] as const;
-type Feature = (typeof FEATURES)[number];
-
-export function fitPlatt(samples: readonly Omit<CalibrationSample, 'document'>[]): PlattCurve {
-  const both = fitFeatures(samples, FEATURES);
-  if (both.curve.mean >= 0 && both.curve.min >= 0) return both.curve;
-  const single = FEATURES.map((feature) => fitFeatures(samples, [feature]))
-    .filter(({ curve }) => curve.mean >= 0 && curve.min >= 0)
-    .sort((a, b) => a.loss - b.loss)[0];
-  return (single ?? fitFeatures(samples, [])).curve;
-}
-
-function fitFeatures(
-  samples: readonly Omit<CalibrationSample, 'document'>[],
-  features: readonly Feature[],
-): { curve: PlattCurve; loss: number } {
-  // Features of mean 0 and spread 1, so that one pull suits all.
-  const scales = features.map((feature) => {
-    const values = samples.map(({ logProb }) => logProb[feature]);
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    const spread = Math.sqrt(
-      values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length,
-    );
-    return { mean, spread: spread > 1e-9 ? spread : 1 };
-  });
-  const rows = samples.map(({ logProb }) => [
-    1,
-    ...features.map((feature, n) => (logProb[feature] - scales[n]!.mean) / scales[n]!.spread),
-  ]);
-  const right = samples.filter((sample) => sample.right).length;
-  const wrong = samples.length - right;
-  // Platt's targets: as if one more answer of each kind had been seen.
-  const targets = samples.map((sample) =>
-    sample.right ? (right + 1) / (right + 2) : 1 / (wrong + 2),
-  );
-  const { weights, loss } = logisticRegression(rows, targets);
-  const curve: PlattCurve = { intercept: weights[0]!, mean: 0, min: 0 };
-  features.forEach((feature, n) => {
-    const { mean, spread } = scales[n]!;
-    curve[feature] = weights[n + 1]! / spread;
-    curve.intercept -= (weights[n + 1]! * mean) / spread;
-  });
-  return { curve, loss };
-}
-
-/** Newton's method with halved steps; the loss is convex, so any start will do. */
-function logisticRegression(rows: readonly (readonly number[])[], targets: readonly number[]) {
-  const size = rows[0]!.length;
-  const scoreOf = (row: readonly number[], weights: readonly number[]) =>
-    row.reduce((sum, value, n) => sum + value * weights[n]!, 0);
-  const lossOf = (weights: readonly number[]) =>
-    rows.reduce((sum, row, i) => {
-      const score = scoreOf(row, weights);
-      // log(1 + e^s) − t·s, without overflow
-      return (
-        sum + Math.max(0, score) + Math.log1p(Math.exp(-Math.abs(score))) - targets[i]! * score
-      );
-    }, 0) +
-    (PULL / 2) * weights.slice(1).reduce((sum, weight) => sum + weight * weight, 0);
-
-  let weights = new Array<number>(size).fill(0);
-  let loss = lossOf(weights);
-  for (let step = 0; step < 100; step++) {
-    const gradient = weights.map((weight, n) => (n === 0 ? 0 : PULL * weight));
-    const curvature = Array.from({ length: size }, (_, n) =>
-      Array.from({ length: size }, (_, m) => (n === m ? (n === 0 ? 1e-9 : PULL) : 0)),
-    );
-    rows.forEach((row, i) => {
-      const chance = 1 / (1 + Math.exp(-scoreOf(row, weights)));
-      for (let n = 0; n < size; n++) {
-        gradient[n]! += (chance - targets[i]!) * row[n]!;
-        for (let m = 0; m < size; m++)
-          curvature[n]![m]! += chance * (1 - chance) * row[n]! * row[m]!;
-      }
-    });
-    const direction = solve(curvature, gradient);
-    let length = 1;
-    let next = weights;
-    let nextLoss = loss;
-    do {
-      next = weights.map((weight, n) => weight - length * direction[n]!);
-      nextLoss = lossOf(next);
-      length /= 2;
-    } while (!(nextLoss <= loss) && length > 1e-6);
-    if (!(nextLoss < loss - 1e-10)) break;
-    [weights, loss] = [next, nextLoss];
-  }
-  return { weights, loss };
-}
-
-/** Gaussian elimination; the matrix is positive definite. */
-function solve(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
-  const rows = matrix.map((row, n) => [...row, right[n]!]);
-  for (let n = 0; n < rows.length; n++) {
-    for (let m = n + 1; m < rows.length; m++) {
-      const factor = rows[m]![n]! / rows[n]![n]!;
-      for (let k = n; k <= rows.length; k++) rows[m]![k]! -= factor * rows[n]![k]!;
-    }
-  }
-  const solution = new Array<number>(rows.length).fill(0);
-  for (let n = rows.length - 1; n >= 0; n--) {
-    const known = solution.reduce((sum, value, k) => (k > n ? sum + rows[n]![k]! * value : sum), 0);
-    solution[n] = (rows[n]!.at(-1)! - known) / rows[n]![n]!;
-  }
-  return solution;
-}

@@ -5,6 +5,7 @@ export {
   type CalibrationResult,
   calibrate,
   calibrationSamples,
+  type Reliability,
 } from './calibrate.js';
 export { CurveAsker } from './curve-asker.js';
 export { CHART_AXES, type ChartAxis, curveChart } from './curve-chart.js';

@@ -2,7 +2,7 @@
 
 import { GlyphpressError } from '../errors.js';
 import { LineLog, recoverLines } from '../store/line-log.js';
-import type { AnswerLogProb, PassageReading } from '../vlm/index.js';
+import type { AnswerEvidence, AnswerLogProb, PassageReading } from '../vlm/index.js';
 import type { Score } from './score.js';
 
 /** Tokens of the document that a question was asked about, see the compression report. */
@@ -33,6 +33,8 @@ export type ResultLine = {
       answerMs: number;
       /** Of the answer's tokens, where they are known. */
       logProb?: AnswerLogProb;
+      /** What speaks for it in the text that was read, where it was. */
+      evidence?: AnswerEvidence;
     }
   | { error: { code: string; message: string; retryable: boolean } }
 );

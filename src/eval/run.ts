@@ -140,7 +140,8 @@ async function resultOf(
   question: EvalQuestion,
   opened: OpenedDocument,
 ): Promise<ResultLine> {
-  const { answer, report, finishReason, usage, totalMs, logProb } = await opened.ask(question);
+  const { answer, report, finishReason, usage, totalMs, logProb, evidence } =
+    await opened.ask(question);
   const { pages, textTokens, visualTokens, contextTokens, passages } = report;
   return {
     id: question.id,
@@ -158,6 +159,7 @@ async function resultOf(
     completionTokens: usage.completionTokens,
     answerMs: Math.round(totalMs),
     ...(logProb && { logProb }),
+    ...(evidence && { evidence }),
   };
 }
 

@@ -26,8 +26,11 @@ export interface EvalQuestion {
 export interface EvalDocument {
   id: string;
   text: string;
-  /** `text`: the model reads the source itself, no page of it. @defaultValue pages */
-  as?: 'pages' | 'text';
+  /**
+   * `text`: the model reads the source itself, no page of it. `passages`: those of each question, by a model
+   * that reads them alone. @defaultValue pages
+   */
+  as?: 'pages' | 'text' | 'passages';
   /** Questions of one group are reported together. */
   group: string;
   /** Name of the rendering, see {@link EvalPlan.renderings}. */

@@ -38,6 +38,7 @@ export function askResult<Report extends ReportSoFar>(
   {
     logProb: _,
     passagesRead: __,
+    evidence: ___,
     expansion,
     timings: { firstTokenMs, totalMs },
     ...answer

@@ -7,6 +7,7 @@
 import type { PrunePlan } from '../prune/index.js';
 import type { RenderConfig } from '../render/index.js';
 import type {
+  AnswerEvidence,
   AnswerLogProb,
   Confidence,
   FinishReason,
@@ -149,6 +150,8 @@ export interface Answer extends Confidence {
   };
   /** Of the tokens of `answer`; null if there are none, or the server reports none. */
   logProb: AnswerLogProb | null;
+  /** What speaks for it in the text that was read; absent or null where it was read from pages. */
+  evidence?: AnswerEvidence | null;
   timings: { firstTokenMs: number; totalMs: number };
   /** How passages that were handed over were read; absent where there were none. */
   passagesRead?: PassageReading;

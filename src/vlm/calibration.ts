@@ -1,10 +1,20 @@
 /**
- * From the log-probabilities of an answer to the chance that it is right.
+ * From the log-probabilities of an answer, and what speaks for it in the text, to the chance that it is right.
  *
  * Source: Platt, "Probabilistic outputs for support vector machines" (1999): a logistic curve, here over
- * the mean and the least log-probability of the answer's tokens. `glyphpress model calibrate` fits it.
+ * the mean and the least log-probability of the answer's tokens; or, where the answer was read from text,
+ * over these and its evidence. `glyphpress model calibrate` fits it.
  */
 import type { ConfigReader } from './config-reader.js';
+import {
+  type AnswerEvidence,
+  type EvidenceCurve,
+  evidenceCurveJson,
+  evidenceScore,
+  evidenceValues,
+  MIN_LOG_PROB,
+  parseEvidenceCurve,
+} from './evidence-curve.js';
 import type { AnswerLogProb } from './log-probability.js';
 
 /** p = 1 / (1 + exp(−(intercept + mean·meanLogProb + min·minLogProb))); no slope is negative. */
@@ -14,8 +24,12 @@ export interface PlattCurve {
   min: number;
 }
 
+export type ConfidenceCurve = PlattCurve | EvidenceCurve;
+
 /** As `glyphpress.calibration` or `glyphpress.text_calibration` in config.json says. */
-export interface Calibration extends PlattCurve {
+export type Calibration = ConfidenceCurve & CalibrationRecord;
+
+export interface CalibrationRecord {
   /** Answers that it was fitted on. */
   questions: number;
   /** Of these, answered right. */
@@ -48,47 +62,70 @@ export interface Confidence {
   meanLogProb: number | null;
   /** False: the model has no calibration, and `confidence` is exp(meanLogProb), which tells more from less only. */
   calibrated: boolean;
+  /** So little speaks for it in the text that answers like it are hardly ever right. */
+  doubtful: boolean;
 }
 
-/** Below this a token is as good as impossible; keeps the curve finite. */
-const MIN_LOG_PROB = -50;
-
+/** @param evidence null where nothing is known of it; a curve that needs it then counts as none */
 export function confidenceOf(
   logProb: AnswerLogProb | null,
-  calibration: PlattCurve | null,
+  curve: ConfidenceCurve | null,
+  evidence: AnswerEvidence | null = null,
 ): Confidence {
-  if (!logProb) return { confidence: null, meanLogProb: null, calibrated: false };
-  const confidence = calibration ? chanceOf(logProb, calibration) : Math.exp(logProb.mean);
-  return { confidence, meanLogProb: logProb.mean, calibrated: calibration !== null };
+  if (!logProb) return { confidence: null, meanLogProb: null, calibrated: false, doubtful: false };
+  const { mean: meanLogProb } = logProb;
+  const chance = curve && chanceFrom(logProb, evidence, curve);
+  if (curve === null || chance === null)
+    return { confidence: Math.exp(meanLogProb), meanLogProb, calibrated: false, doubtful: false };
+  const bound = 'weights' in curve ? (curve.doubtfulBelow ?? 0) : 0;
+  const doubtful = chance < bound && !evidence?.notFound;
+  return { confidence: chance, meanLogProb, calibrated: true, doubtful };
+}
+
+function chanceFrom(
+  logProb: AnswerLogProb,
+  evidence: AnswerEvidence | null,
+  curve: ConfidenceCurve,
+): number | null {
+  if (!('weights' in curve)) return chanceOf(logProb, curve);
+  return evidence && logistic(evidenceScore(evidenceValues(logProb, evidence), curve));
 }
 
 export function chanceOf({ mean, min }: AnswerLogProb, curve: PlattCurve): number {
   const bounded = (logProb: number) => Math.max(MIN_LOG_PROB, logProb);
-  const score = curve.intercept + curve.mean * bounded(mean) + curve.min * bounded(min);
-  return 1 / (1 + Math.exp(-score));
+  return logistic(curve.intercept + curve.mean * bounded(mean) + curve.min * bounded(min));
 }
+
+const logistic = (score: number) => 1 / (1 + Math.exp(-score));
 
 /** @throws GP_CHECKPOINT for a field that is missing or out of range */
 export function parseCalibration(config: ConfigReader | undefined): Calibration | null {
   if (!config) return null;
-  config.check(config.string('method', '') === 'platt', 'method', '"platt"');
-  const slope = (key: string) => {
-    const value = config.number(key);
-    config.check(value >= 0, key, 'at least 0');
-    return value;
-  };
+  const method = config.string('method', '');
+  config.check(method === 'platt' || method === 'evidence', 'method', '"platt" or "evidence"');
   const questions = config.count('questions');
   const right = config.number('right');
   config.check(right >= 0 && right <= questions, 'right', `from 0 to ${questions}`);
   const error = config.number('expected_calibration_error', -1);
   config.check(error <= 1, 'expected_calibration_error', 'from 0 to 1');
   return {
-    intercept: config.number('intercept'),
-    mean: slope('mean_log_prob'),
-    min: slope('min_log_prob'),
+    ...(method === 'platt' ? parsePlattCurve(config) : parseEvidenceCurve(config)),
     questions,
     right,
     expectedCalibrationError: error < 0 ? null : error,
+  };
+}
+
+function parsePlattCurve(config: ConfigReader): PlattCurve {
+  const slope = (key: string) => {
+    const value = config.number(key);
+    config.check(value >= 0, key, 'at least 0');
+    return value;
+  };
+  return {
+    intercept: config.number('intercept'),
+    mean: slope('mean_log_prob'),
+    min: slope('min_log_prob'),
   };
 }
 
@@ -102,13 +139,15 @@ export function parseCalibrations(glyphpress: ConfigReader | undefined): Calibra
 
 /** The form in which config.json holds it. */
 export function calibrationJson(calibration: Calibration): Record<string, unknown> {
-  return {
-    method: 'platt',
-    intercept: calibration.intercept,
-    mean_log_prob: calibration.mean,
-    min_log_prob: calibration.min,
-    questions: calibration.questions,
-    right: calibration.right,
-    expected_calibration_error: calibration.expectedCalibrationError,
-  };
+  const { questions, right, expectedCalibrationError } = calibration;
+  const curve =
+    'weights' in calibration
+      ? { method: 'evidence', ...evidenceCurveJson(calibration) }
+      : {
+          method: 'platt',
+          intercept: calibration.intercept,
+          mean_log_prob: calibration.mean,
+          min_log_prob: calibration.min,
+        };
+  return { ...curve, questions, right, expected_calibration_error: expectedCalibrationError };
 }

@@ -4,8 +4,10 @@ export { type AttentionHeads, storeAttentionHeads } from './attention-heads.js';
 export type { AttentionHead } from './attention-scores.js';
 export {
   type Calibration,
+  type CalibrationRecord,
   type Calibrations,
   type Confidence,
+  type ConfidenceCurve,
   calibrationJson,
   chanceOf,
   confidenceOf,
@@ -17,6 +19,16 @@ export { type CompileManifest, type CompileOptions, compileToFolder } from './co
 export { DEVICES, type Device } from './device.js';
 export { type DriftReport, measureDrift } from './drift.js';
 export type { FinishReason, Forward } from './engine.js';
+export {
+  type AnswerEvidence,
+  EVIDENCE_FEATURES,
+  type EvidenceCurve,
+  type EvidenceFeature,
+  type EvidenceValues,
+  evidenceScore,
+  evidenceValues,
+  NEVER_NEGATIVE,
+} from './evidence-curve.js';
 export { GLM_4V_PAGES } from './families/glm4v.js';
 export { float16ToFloat32, float32ToFloat16 } from './float16.js';
 export {

@@ -31,6 +31,12 @@ describe('what is said beside an answer', () => {
     );
   });
 
+  it('warns of an answer that hardly anything speaks for', () => {
+    expect(answerNotes({ ...result, confidence: 0.08, doubtful: true })).toMatch(
+      /^confidence 0\.08 \| hardly supported by the text/,
+    );
+  });
+
   it('begins with the limit that cut it off', () => {
     expect(answerNotes({ ...result, finishReason: 'length' })).toMatch(
       /^cut off after 2,048 tokens: --max-tokens gives it more room \| confidence/,

@@ -2,17 +2,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { areaUnderRoc } from '../../src/eval/auroc.js';
 import {
   type CalibrationSample,
   calibrate,
   calibrationSamples,
-  fitPlatt,
   reliabilityOf,
 } from '../../src/eval/calibrate.js';
+import { fitEvidence, fitPlatt } from '../../src/eval/fit-curves.js';
 import { reliabilityPlot } from '../../src/eval/reliability-plot.js';
 import type { ResultLine } from '../../src/eval/results-log.js';
 import { SeededRandom } from '../../src/eval/seeded-random.js';
-import { chanceOf, inspectModel, storeCalibration } from '../../src/vlm/index.js';
+import { chanceOf, confidenceOf, inspectModel, storeCalibration } from '../../src/vlm/index.js';
 import { temporaryFolder } from '../support/folders.js';
 import { untrainedModel } from '../support/models.js';
 
@@ -83,6 +84,93 @@ describe('a fitted curve', () => {
   });
 });
 
+/** Answers whose chance to be right is told by where they stand in the text. */
+function drawEvident(count: number, seed = 'e') {
+  const random = new SeededRandom(seed);
+  const share = () => random.below(1_000_000) / 1_000_000;
+  return Array.from({ length: count }, (_, n) => {
+    const notFound = share() < 0.2;
+    const evidence = { notFound, verdict: false, asked: share(), beside: notFound ? 0 : share() };
+    const mean = -share();
+    const score = notFound ? 2 - 4 * evidence.asked : 5 * evidence.beside + mean - 2;
+    const right = share() < 1 / (1 + Math.exp(-score));
+    const logProb = { mean, min: 2 * mean };
+    return { logProb, evidence, right, document: `d${n % 40}` };
+  });
+}
+
+describe('a curve that was fitted on evidence', () => {
+  it('tells right from wrong where log-probabilities do not', () => {
+    const samples = drawEvident(1_000);
+    const curve = fitEvidence(samples);
+    const others = drawEvident(1_000, 'f');
+    const areaBy = (evident: boolean) =>
+      areaUnderRoc(
+        others.map(({ logProb, evidence, right }) => ({
+          chance: (evident
+            ? confidenceOf(logProb, curve, evidence)
+            : confidenceOf(logProb, fitPlatt(samples))
+          ).confidence!,
+          right,
+        })),
+      )!;
+    expect(areaBy(true)).toBeGreaterThan(areaBy(false) + 0.15);
+    expect(curve.weights.beside).toBeGreaterThan(2);
+    expect(curve.weights.not_found_asked).toBeLessThan(-1);
+    expect(calibrate(samples).calibrated.expectedCalibrationError).toBeLessThan(0.06);
+  });
+
+  it('never holds against an answer what speaks for it', () => {
+    const upsideDown = drawEvident(400).map((sample) => ({ ...sample, right: !sample.right }));
+    const { weights } = fitEvidence(upsideDown);
+    for (const name of ['mean_log_prob', 'min_log_prob', 'beside'] as const)
+      expect(weights[name]).toBeGreaterThanOrEqual(0);
+  });
+
+  it('doubts answers that are hardly ever right, and says below which chance', () => {
+    const hopeless = Array.from({ length: 100 }, (_, n) => ({
+      logProb: { mean: -1, min: -2 },
+      evidence: { notFound: false, verdict: false, asked: 1, beside: n % 2 },
+      right: n % 2 === 1 && n % 10 !== 1,
+      document: `d${n % 20}`,
+    }));
+    const { calibration } = calibrate(hopeless);
+    if (!('weights' in calibration)) throw new Error('fitted without evidence');
+    const chance = (beside: number) =>
+      confidenceOf({ mean: -1, min: -2 }, calibration, { ...hopeless[0]!.evidence, beside });
+    expect(calibration.doubtfulBelow).toBeGreaterThan(0);
+    expect(chance(0).doubtful).toBe(true);
+    expect(chance(1).doubtful).toBe(false);
+  });
+
+  it('needs the evidence of every answer', () => {
+    const [first, ...others] = drawEvident(40);
+    const { evidence: _, ...bare } = first!;
+    expect('weights' in calibrate([first!, ...others]).calibration).toBe(true);
+    expect('weights' in calibrate([bare, ...others]).calibration).toBe(false);
+  });
+
+  it('counts an answer as many times as its weight says', () => {
+    const samples = drawEvident(60);
+    const twice = [...samples, ...samples];
+    const weighed = samples.map((sample) => ({ ...sample, weight: 2 }));
+    const { beside } = fitEvidence(twice).weights;
+    expect(fitEvidence(weighed).weights.beside).toBeCloseTo(beside);
+    expect(reliabilityOf(weighed.map((one) => ({ ...one, chance: 0.3 }))).brierScore).toBeCloseTo(
+      reliabilityOf(twice.map((one) => ({ ...one, chance: 0.3 }))).brierScore,
+    );
+    const judged = samples.map(({ logProb, right }, n) => ({
+      chance: Math.exp(logProb.mean),
+      right,
+      weight: 1 + (n % 3),
+    }));
+    const repeated = judged.flatMap(({ weight, ...one }) =>
+      Array.from({ length: weight }, () => one),
+    );
+    expect(areaUnderRoc(judged)).toBeCloseTo(areaUnderRoc(repeated)!);
+  });
+});
+
 describe('reliability', () => {
   it('is worked out by hand', () => {
     const judged = [
@@ -134,6 +222,32 @@ describe('samples', () => {
       { logProb, right: false, document: 'd' },
     ]);
   });
+});
+
+it('of samples, those that a text does not answer count as a fifth, with the document that they were made of', () => {
+  const line = (id: string, document: string) =>
+    ({
+      id,
+      document,
+      answer: 'a',
+      score: { value: 1, notFound: false },
+      logProb: { mean: -1, min: -1 },
+    }) as ResultLine;
+  const lines = [
+    ...Array.from({ length: 8 }, (_, n) => line(`q${n}`, 'letter.txt')),
+    ...Array.from({ length: 4 }, (_, n) => line(`a${n}`, `letter.txt#cut-${n}`)),
+  ];
+  const absent = new Set(['a0', 'a1', 'a2', 'a3']);
+  const samples = calibrationSamples(lines, absent);
+  expect(samples.map(({ weight }) => weight ?? 1)).toEqual([
+    ...Array(8).fill(1),
+    ...Array(4).fill(0.5),
+  ]);
+  expect(new Set(samples.map(({ document }) => document))).toEqual(new Set(['letter.txt']));
+  // Fewer are not made more.
+  expect(
+    calibrationSamples(lines, new Set(['a0'])).every(({ weight }) => weight === undefined),
+  ).toBe(true);
 });
 
 it('the picture is SVG with both curves', () => {

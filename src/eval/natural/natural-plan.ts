@@ -6,6 +6,7 @@ import type { EvalPlan } from '../plan.js';
 import type { PromptStyle } from '../questions.js';
 import { SeededRandom } from '../seeded-random.js';
 import type { EvalDocument, EvalQuestion } from '../task.js';
+import { madeAbsent } from './made-absent.js';
 import {
   NATURAL_KINDS,
   type NaturalQuestion,
@@ -43,6 +44,11 @@ export interface NaturalSetting {
   pages?: readonly number[];
   /** The model reads text too: everything is asked of the text as well. */
   readsText?: boolean;
+  /**
+   * Every question is read from its passages alone, and questions that the text does not answer are added to
+   * those of people, see {@link madeAbsent}.
+   */
+  passagesAlone?: boolean;
 }
 
 /** How many pages each text takes, by its layout. */
@@ -79,11 +85,12 @@ export async function planNatural(
     const twin = { as: 'text' as const, id: one.document + TEXT_MARK, group: TEXT_GROUP };
     return [document, { ...twin, ...shared, questions: twins }];
   });
+  const whole = setting.passagesAlone ? withMadeAbsent(documents) : documents;
   const kinds = new Set(documents.flatMap((one) => one.questions.map(({ kind }) => kind)));
   return {
     suite: 'natural',
     renderings: { page: config },
-    documents,
+    documents: whole,
     headlines: NATURAL_KINDS.filter((kind) => kinds.has(kind)).map((kind) => ({
       label: kind,
       group: PAGES_GROUP,
@@ -91,6 +98,13 @@ export async function planNatural(
       measure: 'score',
     })),
   };
+}
+
+function withMadeAbsent(documents: readonly EvalDocument[]): EvalDocument[] {
+  return [
+    ...documents.map((document) => ({ ...document, as: 'passages' as const })),
+    ...madeAbsent(documents),
+  ];
 }
 
 export const lengthClass = (pages: number) => 2 ** Math.ceil(Math.log2(Math.max(1, pages)));

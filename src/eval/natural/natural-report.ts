@@ -1,13 +1,12 @@
 /** Results of the natural suite → figures: pages beside text, by kind, length and origin; confidence. */
 
-import { type Calibrations, confidenceOf, curveFor, type PlattCurve } from '../../vlm/index.js';
-import { areaUnderRoc } from '../auroc.js';
-import { type Reliability, reliabilityOf } from '../calibrate.js';
+import type { Calibrations } from '../../vlm/index.js';
 import type { Interval } from '../interval.js';
 import type { EvalPlan, Measure } from '../plan.js';
 import { type Asked, askedOf, type Figure, figureOf, passageCounts } from '../report.js';
 import type { ResultLine } from '../results-log.js';
 import { SeededRandom } from '../seeded-random.js';
+import { type ConfidenceFigures, confidenceFigures } from './confidence-figures.js';
 import { lengthClass, TEXT_GROUP, TEXT_MARK } from './natural-plan.js';
 import type { NaturalText } from './natural-suite.js';
 
@@ -37,13 +36,6 @@ export interface NaturalRow {
    * without them or with none right from text. The interval is a bootstrap over documents.
    */
   kept: ({ value: number; questions: number } & Interval) | null;
-}
-
-export interface ConfidenceFigures extends Reliability {
-  answers: number;
-  /** Whether a curve of the model turned log-probabilities into these chances. */
-  calibrated: boolean;
-  areaUnderRoc: number | null;
 }
 
 /** What stands under `pages` was read so; passages that were read alone leave the pages out. */
@@ -129,7 +121,6 @@ export function makeNaturalReport(
       answerable.filter((pair) => aboutOf(pair).origin === origin),
     );
   const reading = readingOf(pairs.map(({ pages }) => pages));
-  const curve = (read: keyof Calibrations) => (calibrations ? curveFor(calibrations, read) : null);
   return {
     reading,
     documents: new Set(pairs.map(({ pages }) => pages.document.id)).size,
@@ -137,9 +128,9 @@ export function makeNaturalReport(
     confidence: {
       pages: confidenceFigures(
         pairs.map(({ pages }) => pages),
-        curve(reading === 'passages' ? 'text' : 'pages'),
+        calibrations,
       ),
-      text: confidenceFigures([...asText.values()], curve('text')),
+      text: confidenceFigures([...asText.values()], calibrations),
     },
   };
 }
@@ -204,22 +195,4 @@ function readingOf(asked: readonly Asked[]): NaturalReading {
   const counts = passageCounts(asked);
   if (!counts) return 'pages';
   return counts.withoutPages === counts.answers ? 'passages' : 'pages and passages';
-}
-
-function confidenceFigures(
-  asked: readonly Asked[],
-  calibration: PlattCurve | null,
-): ConfidenceFigures | null {
-  const judged = asked.flatMap(({ result }) => {
-    if (!result || 'error' in result || !result.logProb) return [];
-    const { confidence } = confidenceOf(result.logProb, calibration);
-    return [{ chance: confidence!, right: result.score.value === 1 }];
-  });
-  if (judged.length === 0) return null;
-  return {
-    answers: judged.length,
-    calibrated: calibration !== null,
-    areaUnderRoc: areaUnderRoc(judged),
-    ...reliabilityOf(judged),
-  };
 }

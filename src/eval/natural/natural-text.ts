@@ -3,12 +3,8 @@
 import type { Interval } from '../interval.js';
 import type { EvalReport, Figure } from '../report.js';
 import { columns, passageLines } from '../report-table.js';
-import type {
-  ConfidenceFigures,
-  NaturalReading,
-  NaturalReport,
-  NaturalRow,
-} from './natural-report.js';
+import type { ConfidenceFigures } from './confidence-figures.js';
+import type { NaturalReading, NaturalReport, NaturalRow } from './natural-report.js';
 
 const SECTIONS = {
   all: 'all',
@@ -114,11 +110,17 @@ function confidenceLines(
   ];
   return figuresOf.map(([as, figures]) => {
     if (!figures) return `${as}: not known`;
-    const { answers, calibrated, expectedCalibrationError, areaUnderRoc } = figures;
-    const roc = areaUnderRoc === null ? '–' : areaUnderRoc.toFixed(3);
-    return `${as}: calibration error ${expectedCalibrationError.toFixed(3)}, area under the ROC curve ${roc}, of ${answers} answers${calibrated ? '' : ', not calibrated'}`;
+    const { answers, calibrated, expectedCalibrationError, areaUnderRoc, intervals } = figures;
+    const error = withRange(expectedCalibrationError, intervals.expectedCalibrationError);
+    const roc = withRange(areaUnderRoc, intervals.areaUnderRoc);
+    return `${as}: calibration error ${error}, area under the ROC curve ${roc}, of ${answers} answers${calibrated ? '' : ', not calibrated'}`;
   });
 }
+
+const withRange = (value: number | null, range: Interval | null) =>
+  value === null || !range
+    ? '–'
+    : `${value.toFixed(3)} (${range.low.toFixed(3)} – ${range.high.toFixed(3)})`;
 
 const percent = (value: number | null) => (value === null ? '–' : `${(value * 100).toFixed(1)} %`);
 

@@ -1,18 +1,16 @@
 /** Answers of a model that runs here: what is known of them, and those that need nothing but passages. */
 
-import {
-  type Calibrations,
-  confidenceOf,
-  curveFor,
-  type FinishReason,
-  type GenerateOptions,
-  type PassageReading,
-  type VisionLanguageModel,
+import type {
+  FinishReason,
+  GenerateOptions,
+  PassageReading,
+  VisionLanguageModel,
 } from '../../vlm/index.js';
 import type { Answer, AskOptions } from '../backend.js';
 import { type CitedDocument, citeDocuments } from '../citing/cite-documents.js';
 import { finalAnswer } from '../citing/final-answer.js';
 import { saysNotFound } from '../citing/says-not-found.js';
+import { judgedAnswer } from './answer-confidence.js';
 import { type Generation, generateAnswer } from './generate.js';
 
 /** What is known of an answer that was made here. */
@@ -41,7 +39,7 @@ export async function answerFromPassages(
       generateOptions,
       options.onText,
     );
-    const read = { curve: 'text', passagesRead: 'alone' } as const;
+    const read = { text: passages, passagesRead: 'alone' } as const;
     return await finishedAnswer(model, sources, generated, question, options, read);
   } finally {
     await model.forget(context);
@@ -49,7 +47,7 @@ export async function answerFromPassages(
 }
 
 /**
- * @param read what the answer was read from: whose curve says how sure it is
+ * @param read what the answer was read from; its text is null where that was pages
  * @throws the signal's reason
  */
 export async function finishedAnswer(
@@ -58,15 +56,16 @@ export async function finishedAnswer(
   generated: Generation,
   question: string,
   { signal, citations = false }: AskOptions,
-  { curve, passagesRead }: { curve: keyof Calibrations; passagesRead?: PassageReading },
+  { text, passagesRead }: { text: string | null; passagesRead?: PassageReading },
 ): Promise<LocalAnswer> {
   signal?.throwIfAborted();
-  const { answer, logProb } = generated;
+  const { answer } = generated;
+  const { calibrations } = model.info;
   return {
     ...generated,
     ...(passagesRead && { passagesRead }),
     found: !saysNotFound(finalAnswer(answer)),
-    ...confidenceOf(logProb, curveFor(model.info.calibrations, curve)),
+    ...(await judgedAnswer(generated, question, text, sources, calibrations)),
     citations: citations ? await citeDocuments(answer, question, sources) : [],
   };
 }

@@ -100,6 +100,12 @@ export class LocalDocument implements OpenDocument {
     await this.model.forget(this.context);
   }
 
+  /** Of a document without pages all of it; null for pages. */
+  async #textRead(): Promise<string | null> {
+    if (this.report.pages > 0) return null;
+    return (await Promise.all(this.sources.map(({ text }) => text()))).join('\n\n');
+  }
+
   async #answer(question: string, options: AskOptions): Promise<LocalAnswer> {
     const { passages } = options;
     const { model } = this;
@@ -113,7 +119,7 @@ export class LocalDocument implements OpenDocument {
       options.onText,
     );
     return finishedAnswer(model, this.sources, generated, question, options, {
-      curve: this.report.pages === 0 ? 'text' : 'pages',
+      text: await this.#textRead(),
       ...(passages && { passagesRead: this.passageReading }),
     });
   }

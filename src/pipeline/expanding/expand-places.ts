@@ -35,7 +35,7 @@ export interface ExpansionOptions {
 }
 
 /** Stands between passages that are not neighbours. */
-const GAP = '\n…\n';
+export const PASSAGE_GAP = '\n…\n';
 
 /** So many places in a row that do not fit: smaller ones are not looked for. */
 const MAX_CONSECUTIVE_MISSES = 16;
@@ -53,7 +53,7 @@ export function expandPlaces(
     if (misses === MAX_CONSECUTIVE_MISSES || left <= 0) break;
     const added = newUnits(units, place, taken);
     if (added.length === 0) continue;
-    const cost = countTokens(write(source, units, new Set(added)).text + GAP);
+    const cost = countTokens(write(source, units, new Set(added)).text + PASSAGE_GAP);
     if (cost > left) {
       misses++;
       continue;
@@ -99,5 +99,5 @@ function write(
     previous = unit;
   }
   const passages = ranges.map(({ start, end }) => ({ start, end, text: source.slice(start, end) }));
-  return { passages, text: passages.map(({ text }) => text).join(GAP) };
+  return { passages, text: passages.map(({ text }) => text).join(PASSAGE_GAP) };
 }
