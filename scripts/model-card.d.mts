@@ -1,1 +1,1 @@
-export function modelCard(folder: string, reportFile: string): string;
+export function modelCard(folder: string, reportFile: string, passagesFile: string): string;

@@ -2,9 +2,10 @@
 /**
  * Writes the model card of a reader, README.md of its folder, from what was measured:
  *
- *     node scripts/model-card.mjs models/reader docs/results/natural.json
+ *     node scripts/model-card.mjs models/reader docs/results/natural.json docs/results/natural-passages.json
  *
- * The report is that of `glyphpress eval --suite natural --json`, for this reader.
+ * The reports are those of `glyphpress eval --suite natural --json`, for this reader: of pages, and with
+ * `--expand lexical`, which says how its answers from text are judged.
  *
  * Uses Node's built-in modules only.
  */
@@ -17,9 +18,10 @@ const root = resolve(fileURLToPath(new URL('..', import.meta.url)));
 /**
  * @param {string} folder of the model
  * @param {string} reportFile JSON of the natural suite
+ * @param {string} passagesFile JSON of the natural suite with passages
  * @returns {string} Markdown
  */
-export function modelCard(folder, reportFile) {
+export function modelCard(folder, reportFile, passagesFile) {
   const config = readJson(join(folder, 'config.json'));
   const report = readJson(reportFile);
   const { text_config: text, vision_config: vision, glyphpress = {} } = config;
@@ -44,7 +46,7 @@ export function modelCard(folder, reportFile) {
     '',
     `*Pages* is this model on pages, *text* the same weights reading the text itself, *kept* pages ÷ text over what was asked both ways. The text has ${ratio(report)} as many tokens (o200k_base) as its pages have visual ones. What the rules of "right" are: docs/evaluation.md.`,
     '',
-    ...confidence(report.natural, glyphpress),
+    ...confidence(report.natural, readJson(passagesFile).natural, glyphpress),
     '',
     '## Files',
     '',
@@ -138,7 +140,9 @@ function figures({ natural }) {
   ];
 }
 
-function confidence({ confidence: { pages, text } }, { calibration, text_calibration: ofText }) {
+function confidence(ofPages, ofPassages, { calibration, text_calibration: ofText }) {
+  const { pages } = ofPages.confidence;
+  const { text } = ofPassages.confidence;
   return [
     ...(pages ? [confidenceLine('pages', pages, calibration)] : []),
     ...(text ? [confidenceLine('text', text, ofText ?? calibration)] : []),
@@ -147,9 +151,11 @@ function confidence({ confidence: { pages, text } }, { calibration, text_calibra
 
 function confidenceLine(read, figures, calibration) {
   const { answers, expectedCalibrationError: error, areaUnderRoc: roc } = figures;
-  const curve = calibration
-    ? `by a curve that was fitted on ${calibration.questions} other questions about the documents of one and two pages`
-    : 'without a curve';
+  const curve = !calibration
+    ? 'without a curve'
+    : calibration.method === 'evidence'
+      ? `by a curve over tokens and evidence that was fitted on ${calibration.questions} other questions`
+      : `by a curve that was fitted on ${calibration.questions} other questions about the documents of one and two pages`;
   return `Confidence of answers on ${read} (${curve}): calibration error ${error.toFixed(3)}, area under the ROC curve ${roc === null ? 'not known' : roc.toFixed(3)}, of ${answers} answers.`;
 }
 
@@ -174,12 +180,14 @@ function readJson(file) {
 }
 
 if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const [folder, report] = process.argv.slice(2);
-  if (!folder || !report) {
-    process.stderr.write('usage: node scripts/model-card.mjs MODEL_FOLDER REPORT.json\n');
+  const [folder, report, passages] = process.argv.slice(2);
+  if (!folder || !report || !passages) {
+    process.stderr.write(
+      'usage: node scripts/model-card.mjs MODEL_FOLDER REPORT.json REPORT_WITH_PASSAGES.json\n',
+    );
     process.exit(2);
   }
   const file = join(resolve(folder), 'README.md');
-  writeFileSync(file, modelCard(resolve(folder), resolve(report)));
+  writeFileSync(file, modelCard(resolve(folder), resolve(report), resolve(passages)));
   process.stdout.write(`${relative(root, file)} written\n`);
 }

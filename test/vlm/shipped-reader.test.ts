@@ -65,8 +65,9 @@ describe('the reader that ships', () => {
 
   it('has the card that its figures give, its licence, and what was changed', () => {
     const report = path.join(ROOT, 'docs/results/natural.json');
+    const passages = path.join(ROOT, 'docs/results/natural-passages.json');
     const card = readFileSync(path.join(SHIPPED_READER, 'README.md'), 'utf8');
-    expect(card).toBe(modelCard(SHIPPED_READER, report));
+    expect(card).toBe(modelCard(SHIPPED_READER, report, passages));
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'NOTICE']));
   });
 });
