@@ -86,7 +86,7 @@ function evidenceOf(evidence) {
 }
 
 /** How sure an answer is; of one that says that there is none, nothing is. */
-function verdict({ found, confidence, calibrated, support }) {
+function verdict({ found, confidence, calibrated, doubtful, support }) {
   if (!found) return element('p', {}, badge('Not in the document', 'absent'));
   const share = confidence === null ? null : percent(confidence);
   const exact = {
@@ -99,6 +99,7 @@ function verdict({ found, confidence, calibrated, support }) {
     'p',
     { className: 'verdict' },
     share && badge(calibrated ? `sure to ${share}` : `confidence ${share}, not calibrated`),
+    doubtful && badge('hardly supported by the text', 'absent'),
     exact && badge(exact, support === 'none' ? 'absent' : ''),
   );
 }

@@ -130,12 +130,13 @@ async function stream(entry, article, signal) {
 }
 
 /** As much of it as the console shows, so that many answers can be kept. */
-function kept({ found, confidence, calibrated, support, ...places }) {
+function kept({ found, confidence, calibrated, doubtful = false, support, ...places }) {
   const { citations = [], expanded = [], passages } = places;
   return {
     found,
     confidence: found ? confidence : null,
     calibrated,
+    doubtful,
     support: support ?? null,
     pagesRead: passages !== 'alone',
     citations: citations

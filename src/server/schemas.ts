@@ -346,6 +346,11 @@ export const evidenceObject = Type.Object({
   }),
   confidence: nullable(Type.Number()),
   calibrated: Type.Boolean({ description: 'Whether confidence is a chance.' }),
+  doubtful: Type.Optional(
+    Type.Boolean({
+      description: 'So little in the text speaks for the answer that such are hardly ever right.',
+    }),
+  ),
   expanded: Type.Optional(
     Type.Array(expandedPlace, {
       description: 'What was read as text, where glyphpress.expand asked for it.',

@@ -37,6 +37,8 @@ export interface Evidence {
   found: boolean;
   confidence: number | null;
   calibrated: boolean;
+  /** So little in the text speaks for it that answers like it are hardly ever right. */
+  doubtful: boolean;
   /** Only where passages were to be read as text beside the pages. */
   expanded?: DocumentPlace[];
   support?: AnswerSupport;
@@ -73,6 +75,7 @@ export function evidenceOf(
     found,
     confidence,
     calibrated,
+    doubtful,
     citations,
     expansion,
     parts,
@@ -88,6 +91,7 @@ export function evidenceOf(
     found,
     confidence,
     calibrated,
+    doubtful,
     ...(expansion && {
       expanded: expansion.expanded.map(named),
       support: expansion.support,

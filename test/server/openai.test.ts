@@ -102,7 +102,7 @@ describe("OpenAI's client", () => {
   it('is told how sure the answer is, and where it stands when it wants to know', async () => {
     type Evidence = { glyphpress: { found: boolean; confidence: number; citations?: unknown[] } };
     const plain = (await ask()) as unknown as Evidence;
-    expect(plain.glyphpress).toMatchObject({ found: true, calibrated: false });
+    expect(plain.glyphpress).toMatchObject({ found: true, calibrated: false, doubtful: false });
     expect(plain.glyphpress.confidence).toBeGreaterThan(0);
     expect(plain.glyphpress).not.toHaveProperty('citations');
     const cited = (await ask({ glyphpress: { citations: true } })) as unknown as Evidence;
