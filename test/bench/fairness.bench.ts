@@ -32,7 +32,17 @@ beforeAll(async () => {
     const made = await glyphpress(['keys', 'create', '--tenant', tenant, '--json'], { env });
     keys[tenant] = (JSON.parse(made.stdout) as { key: string }).key;
   }
-  const args = ['serve', '--port', '0', '--json', '--log-level', 'error', '--require-key'];
+  const args = [
+    'serve',
+    '--port',
+    '0',
+    '--json',
+    '--log-level',
+    'error',
+    '--require-key',
+    '--rate',
+    '0',
+  ];
   running = startGlyphpress(args, { env });
   let out = '';
   running.child.stdout!.on('data', (text: string) => {
