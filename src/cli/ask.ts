@@ -153,7 +153,7 @@ With --question-first the pages are read, and V²Drop drops, with the question i
 what the question speaks of, and what follows it. That context serves one question: the text is compressed
 for it anew, and what was made is removed. How well a model does so is for glyphpress eval curve to say.
 The answer is printed alone; how sure the model is and where the answer stands in the text go to stderr,
-and with --json into confidence, meanLogProb, calibrated, found and citations.
+and with --json into confidence, meanLogProb, calibrated, doubtful, found and citations.
 ${API_KEY_HELP}
 
 Examples:
