@@ -32,6 +32,8 @@ export interface CompiledModel {
   visionGraph(): Uint8Array;
   /** @param form which runs it is for, @defaultValue any */
   stageGraph(range: StageRange, form?: RunForm): Uint8Array;
+  /** Whether its layers are too much to be held more often than once, or beside a tower. */
+  isLarge: boolean;
   /** The forms that stages are run in. */
   runForms: RunForms;
   headGraph(): Uint8Array;
@@ -45,15 +47,22 @@ export type RunForms = readonly ['row', 'rows'] | readonly ['any'];
  * float32, which is faster there and exact, and no branch is chosen at each layer. Larger ones would take
  * the memory of a model twice. Figures: docs/results/models.md.
  */
-const TWO_FORMS_BYTES = 1024 ** 3;
+const LARGE_BYTES = 1024 ** 3;
+
+export interface CompiledOptions extends PlaceOptions {
+  kvDtype?: KvDtype | undefined;
+  /** Layers of more bytes than this are a large model's. @defaultValue 1 GiB */
+  largeBytes?: number | undefined;
+}
 
 export async function compile(
   checkpoint: Checkpoint,
   dtype: Dtype,
-  { kvDtype = 'fp32', ...options }: PlaceOptions & { kvDtype?: KvDtype | undefined } = {},
+  { kvDtype = 'fp32', largeBytes = LARGE_BYTES, ...options }: CompiledOptions = {},
 ): Promise<CompiledModel> {
   const weights = await placeWeights(checkpoint, dtype, options);
   const { config } = checkpoint;
+  const isLarge = layerBytes(checkpoint, weights) > largeBytes;
   const build = (name: string, fill: (g: GraphBuilder) => void, exact = false) => {
     const builder = new GraphBuilder(name, weights, exact);
     fill(builder);
@@ -67,7 +76,8 @@ export async function compile(
     visionGraph: () => build('vision', (g) => visionGraph(g, config)),
     stageGraph: (range, form = 'any') =>
       build(stageName(range), (g) => stageGraph(g, config, range, kvDtype, form), form === 'rows'),
-    runForms: layerBytes(checkpoint, weights) > TWO_FORMS_BYTES ? ['any'] : ['row', 'rows'],
+    isLarge,
+    runForms: isLarge ? ['any'] : ['row', 'rows'],
     headGraph: () => build('head', (g) => headGraph(g, config)),
   };
 }

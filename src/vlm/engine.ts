@@ -61,6 +61,11 @@ export interface EngineOptions {
    * @defaultValue no bound
    */
   runOperations?: number;
+  /**
+   * Bytes of layers from which on a model is large: one graph serves its runs of one row and of several, and its
+   * tower is closed while a prompt is prefilled. @defaultValue 1 GiB
+   */
+  largeBytes?: number;
   /** Layers before which a drop is expected; others can still be asked for. */
   cuts?: readonly number[];
   /** Memory for contexts kept ready. @defaultValue 1 GiB */
@@ -110,6 +115,7 @@ export interface Forward {
   logits: Float32Array;
 }
 
+const VISION = 'vision';
 /** For a first question and its answer, behind a context that is loaded. */
 const SPARE_ROWS = 256;
 const DEFAULT_CHUNK = 512;
@@ -123,6 +129,8 @@ export class Engine {
   readonly #contexts: ContextCache;
   readonly #kv: KvShape;
   readonly #turns = new RunTurns();
+  /** Pages that are encoded or wait for it. */
+  #encoding = 0;
   /** Sessions of the vision and head graphs, opened when first needed. */
   readonly #sessions = new Map<string, Promise<Session>>();
 
@@ -152,6 +160,7 @@ export class Engine {
         cacheDir: options.cacheDir,
         accuracyLevel: options.accuracyLevel,
         kvDtype: options.kvDtype,
+        largeBytes: options.largeBytes,
       });
       return new Engine(checkpoint, model, options.threads ?? availableParallelism(), options);
     } catch (error) {
@@ -170,9 +179,25 @@ export class Engine {
    */
   async encodeImage(page: PageImage, group = ''): Promise<EncodedImage> {
     requireVision(this.checkpoint.config);
-    // Attention between patches takes scratch memory that is not worth keeping from page to page.
-    const session = await this.#session('vision', this.model.visionGraph, false);
-    return this.#turns.run(group, () => encodeImage(session, this.checkpoint, page));
+    this.#encoding += 1;
+    try {
+      // Attention between patches takes scratch memory that is not worth keeping from page to page.
+      const session = await this.#session(VISION, this.model.visionGraph, false);
+      return await this.#turns.run(group, () => encodeImage(session, this.checkpoint, page));
+    } finally {
+      this.#encoding -= 1;
+    }
+  }
+
+  /**
+   * A large model's tower is not kept beside the layers of its decoder, which would take a third more: pages
+   * are encoded before a prefill, and the next one opens it again.
+   */
+  async #letTowerGo(): Promise<void> {
+    if (!this.model.isLarge || this.#encoding > 0) return;
+    const session = this.#sessions.get(VISION);
+    this.#sessions.delete(VISION);
+    await (await session)?.release();
   }
 
   /**
@@ -186,6 +211,7 @@ export class Engine {
     hooks: Omit<PrefillHooks, 'inTurn'>,
     group = '',
   ): Promise<PrefillResult & { handle: number }> {
+    await this.#letTowerGo();
     const lease = await this.#pool.acquire(
       drops.map(({ layer }) => layer),
       variationMetrics(drops),

@@ -5,7 +5,7 @@ import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { Engine } from '../../src/vlm/engine.js';
 import { checkDevice } from '../../src/vlm/runtime.js';
-import { Golden, TINY } from './golden.js';
+import { Golden, maxAbsDifference, TINY } from './golden.js';
 import { goldenPrompt } from './prompts.js';
 
 const cacheDir = mkdtempSync(join(tmpdir(), 'glyphpress-memory-'));
@@ -69,6 +69,35 @@ describe('a session', () => {
     } finally {
       create.mockRestore();
     }
+  });
+});
+
+describe('a large model', () => {
+  it('does not keep its tower beside its layers, and answers what it would with it', async () => {
+    const open = async (largeBytes?: number) => {
+      const create = vi.spyOn(InferenceSession, 'create');
+      const engine = await Engine.open(TINY, {
+        threads: 1,
+        ...(largeBytes === 0 && { largeBytes }),
+      });
+      try {
+        const golden = new Golden('one');
+        const { prefix } = await goldenPrompt(engine, golden);
+        const select = async () => new Int32Array(0);
+        const { caches } = await engine.prefill(prefix, [], { select });
+        const again = await goldenPrompt(engine, golden);
+        expect(again.prefix.features).toEqual(prefix.features);
+        const keys = caches.at(-1)!.toContext().keys as Float32Array;
+        return { sessions: create.mock.calls.length, keys };
+      } finally {
+        await engine.close();
+        create.mockRestore();
+      }
+    };
+    const [small, large] = [await open(), await open(0)];
+    // The tower and the layers; of a large model, the tower once more for the next page.
+    expect([small.sessions, large.sessions]).toEqual([2, 3]);
+    expect(maxAbsDifference(large.keys, small.keys)).toBeLessThanOrEqual(1e-4);
   });
 });
 

@@ -14,10 +14,11 @@ export interface ChosenDtype {
 }
 
 /**
- * Bytes that a loaded weight takes, by the bits it is held in: the runtime repacks quantised weights
- * and keeps sums of their blocks. Measured 2026-11, onnxruntime-node 1.30, test/bench/weights.bench.ts.
+ * Bytes that a loaded weight takes, by the bits it is held in: the runtime repacks quantised weights, and
+ * keeps scales and sums of their blocks in float32. Measured 2026-11, onnxruntime-node 1.30; four bits in the
+ * shapes of Glyph-9B by test/bench/full-size.bench.ts.
  */
-const LOADED_BYTES = { float: 4, 8: 1.35, 4: 0.85 } as const;
+const LOADED_BYTES = { float: 4, 8: 1.35, 4: 1.06 } as const;
 
 /** Up to this size float32 is kept: it costs little, and nothing is rounded. */
 const SMALL_BYTES = 1024 ** 3;
