@@ -25,6 +25,7 @@ const shared = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
   env: { GLYPHPRESS_MODEL: LOOK_UP_READER },
+  setupFiles: 'test/support/property-seed.ts',
 } as const;
 
 export default defineConfig({
