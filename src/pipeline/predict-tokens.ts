@@ -47,7 +47,8 @@ export async function predictedPages(
   cellsOf: CellsOf,
 ): Promise<PredictedPage[]> {
   const pages: PredictedPage[] = [];
-  for await (const page of rendering.layout()) {
+  // Where the lines of all pages lie would take as much memory as the text, several times.
+  for await (const { lines: _, advances: __, ...page } of rendering.layout()) {
     const { rows, cols } = cellsOf(page);
     pages.push({ ...page, visualTokens: rows * cols });
   }
