@@ -32,7 +32,7 @@ export interface CompiledModel {
   visionGraph(): Uint8Array;
   /** @param form which runs it is for, @defaultValue any */
   stageGraph(range: StageRange, form?: RunForm): Uint8Array;
-  /** Whether its layers are too much to be held more often than once, or beside a tower. */
+  /** Whether its layers are too much to be held beside a tower. */
   isLarge: boolean;
   /** The forms that stages are run in. */
   runForms: RunForms;
@@ -44,9 +44,11 @@ export type RunForms = readonly ['row', 'rows'] | readonly ['any'];
 
 /**
  * Layers up to this size are held once for each form: one row is then multiplied by the codes, several in
- * float32, which is faster there and exact, and no branch is chosen at each layer. Larger ones would take
- * the memory of a model twice. Figures: docs/results/models.md.
+ * float32, which is faster there and exact, and no branch is chosen at each layer. Products of larger ones
+ * gain little by it, and their layers would take much memory twice. Figures: docs/results/models.md.
  */
+const TWO_FORMS_BYTES = 256 * 1024 ** 2;
+
 const LARGE_BYTES = 1024 ** 3;
 
 export interface CompiledOptions extends PlaceOptions {
@@ -62,7 +64,7 @@ export async function compile(
 ): Promise<CompiledModel> {
   const weights = await placeWeights(checkpoint, dtype, options);
   const { config } = checkpoint;
-  const isLarge = layerBytes(checkpoint, weights) > largeBytes;
+  const bytes = layerBytes(checkpoint, weights);
   const build = (name: string, fill: (g: GraphBuilder) => void, exact = false) => {
     const builder = new GraphBuilder(name, weights, exact);
     fill(builder);
@@ -76,8 +78,8 @@ export async function compile(
     visionGraph: () => build('vision', (g) => visionGraph(g, config)),
     stageGraph: (range, form = 'any') =>
       build(stageName(range), (g) => stageGraph(g, config, range, kvDtype, form), form === 'rows'),
-    isLarge,
-    runForms: isLarge ? ['any'] : ['row', 'rows'],
+    isLarge: bytes > largeBytes,
+    runForms: bytes > TWO_FORMS_BYTES ? ['any'] : ['row', 'rows'],
     headGraph: () => build('head', (g) => headGraph(g, config)),
   };
 }

@@ -62,8 +62,8 @@ export interface EngineOptions {
    */
   runOperations?: number;
   /**
-   * Bytes of layers from which on a model is large: one graph serves its runs of one row and of several, and its
-   * tower is closed while a prompt is prefilled. @defaultValue 1 GiB
+   * Bytes of layers from which on a model is large: its tower is closed while a prompt is prefilled.
+   * @defaultValue 1 GiB
    */
   largeBytes?: number;
   /** Layers before which a drop is expected; others can still be asked for. */
